@@ -1,0 +1,204 @@
+"""What travels between the steps: frozen records with typed fields and units.
+
+``Instance`` (a frame as its header describes it) goes from scanning to grouping; ``VolumePlan`` (which
+frames make a volume, in which order) from grouping to conversion; ``VolumeRecord`` (what was
+written) from conversion to the summaries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .vocabulary import Flag, Role
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Vector = tuple[float, float, float]
+Orientation = tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One frame of one file, as its header describes it; no pixels.
+
+    A file that is not a CT image has one ``Instance`` with a role other than ``slice``, a reason,
+    and whatever of the header could be read. Text is stripped; absent text is ``""`` and an absent
+    number ``None``. The DICOM keyword of a field is its name in CamelCase unless said otherwise.
+
+    Attributes:
+        dataset: name of the dataset root under which the file was found.
+        root: absolute path of that root.
+        path: absolute path of the file.
+        bytes: size of the file.
+        mtime_ns: modification time of the file, nanoseconds.
+        role: ``slice`` for a frame that may become a plane; otherwise the file's final role.
+        reason: why the role is not ``slice``; empty for slices.
+        frame: frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
+        frames: NumberOfFrames of the file, 1 for a single-frame file.
+        image_type: values joined by a backslash, upper case.
+        position: ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1).
+        orientation: ImageOrientationPatient, row cosines then column cosines.
+        pixel_spacing: PixelSpacing, mm, (between rows, between columns).
+        slice_thickness: mm. spacing_between_slices: mm, as in the header, sign kept.
+        gantry_tilt: GantryDetectorTilt, degrees, as in the header.
+        temporal_position: TemporalPositionIdentifier or TemporalPositionIndex.
+        trigger_time: TriggerTime or NominalCardiacTriggerDelayTime, ms.
+        rescale_slope, rescale_intercept: ``None`` where the header has none.
+        padding_value: PixelPaddingValue as the integer of the stored pixel representation.
+        lossy: LossyImageCompression is 01 or the transfer syntax is a lossy one.
+        burned_in: BurnedInAnnotation is YES.
+        bad_elements: number of header elements that could not be parsed.
+        pixels_missing: bytes of uncompressed pixel data that the file lacks; 0 when complete.
+    """
+
+    dataset: str
+    root: str
+    path: str
+    bytes: int
+    mtime_ns: int
+    role: Role
+    reason: str = ""
+    frame: int = 1
+    frames: int = 1
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_uid: str = ""
+    study_uid: str = ""
+    frame_of_reference_uid: str = ""
+    transfer_syntax_uid: str = ""
+    modality: str = ""
+    image_type: str = ""
+    instance_number: int | None = None
+    acquisition_number: int | None = None
+    temporal_position: int | None = None
+    trigger_time: float | None = None
+    kernel: str = ""
+    stack_id: str = ""
+    echo_number: int | None = None
+    rows: int = 0
+    columns: int = 0
+    position: Vector | None = None
+    orientation: Orientation | None = None
+    pixel_spacing: tuple[float, float] | None = None
+    slice_thickness: float | None = None
+    spacing_between_slices: float | None = None
+    gantry_tilt: float | None = None
+    patient_position: str = ""
+    kvp: float | None = None
+    manufacturer: str = ""
+    manufacturer_model: str = ""
+    samples_per_pixel: int = 1
+    photometric: str = ""
+    bits_allocated: int = 0
+    bits_stored: int = 0
+    high_bit: int = 0
+    pixel_representation: int = 0
+    rescale_slope: float | None = None
+    rescale_intercept: float | None = None
+    rescale_type: str = ""
+    padding_value: int | None = None
+    lossy: bool = False
+    burned_in: bool = False
+    bad_elements: int = 0
+    pixels_missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A flag with the count or measure that led to it (JSON values)."""
+
+    flag: Flag
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A frame that belongs to a volume's series but is no plane of it: duplicate, localizer, …"""
+
+    instance: Instance
+    role: Role
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePlan:
+    """Which frames make one volume, in which order, and what is unusual about them.
+
+    Attributes:
+        series_hash: 32 hexadecimal digits; see ``grouping.series_hash``.
+        series_dir: absolute path of the deepest folder that holds all files of the volume.
+        series_uid: SeriesInstanceUID, empty where the header has none.
+        part, parts: this volume is part ``part`` (from 1) of ``parts`` of its series.
+        split_by: the keywords that tell the parts apart, joined by ``+``; empty for one part.
+        planes: the frames in ascending order along the slice normal (row × column direction).
+        leftovers: frames of the series that are accounted with this volume but are no plane.
+        findings: what the headers alone show; flags in the order of ``Flag``.
+    """
+
+    series_hash: str
+    dataset: str
+    series_dir: str
+    series_uid: str
+    study_uid: str
+    part: int
+    parts: int
+    split_by: str
+    planes: tuple[Instance, ...]
+    leftovers: tuple[Leftover, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRecord:
+    """What was written for one volume: the content of ``meta/{series_hash}.series.json``.
+
+    It is written last, so its presence says that the store and ``slices.csv`` are complete.
+
+    Attributes:
+        version: version of ct2zarr. format_version: version of what it writes.
+        fingerprint: hash of sources and settings; equal fingerprints need no new conversion.
+        store: file name of the store below ``data/``.
+        shape: (planes, rows, columns). dtype: zarr data type name, such as ``int16``.
+        chunks: as written, z capped at the number of planes.
+        flags: codes in the order of ``Flag``; findings: code → evidence.
+        values: kind, slope, intercept, units, padding_value, minimum, maximum.
+        geometry: spacing, orientation, index_to_lps, slice_origins_lps, max_position_error_mm,
+            tilt_degrees, frame_of_reference_uid; the members are ``None`` without geometry.
+        tags: keyword → value of the header elements that are one for all planes.
+        input_bytes: size of the source files. output_bytes: size of the store.
+        store_digest: MD5 over the store's keys and values, independent of the container.
+        verification: ok, slices (indices checked), decoders.
+        seconds: read, write, verify, total (wall clock).
+        decoders: decoder name → number of planes. libraries: package → version.
+    """
+
+    version: str
+    format_version: int
+    fingerprint: str
+    series_hash: str
+    dataset: str
+    series_dir: str
+    part: int
+    parts: int
+    split_by: str
+    store: str
+    store_type: str
+    zarr_format: int
+    shape: tuple[int, int, int]
+    dtype: str
+    chunks: tuple[int, int, int]
+    compression_level: int
+    flags: tuple[str, ...]
+    findings: Mapping[str, Json]
+    values: Mapping[str, Json]
+    geometry: Mapping[str, Json]
+    tags: Mapping[str, Json]
+    localizers_skipped: int
+    duplicates: int
+    files_unreadable: int
+    input_files: int
+    input_bytes: int
+    output_bytes: int
+    store_digest: str
+    verification: Mapping[str, Json]
+    seconds: Mapping[str, Json]
+    decoders: Mapping[str, Json]
+    libraries: Mapping[str, Json]

@@ -1,0 +1,105 @@
+"""The closed vocabularies of ct2zarr: roles of files, flags of volumes, statuses, store types.
+
+Each member carries the sentence that a user reads; the documentation, the configuration schema and
+the report draw from here, so that a code means the same wherever it appears.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class _Described(StrEnum):
+    """A string enumeration whose members also carry a sentence for users."""
+
+    sentence: str
+
+    def __new__(cls, code: str, sentence: str) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+
+class Role(_Described):
+    """What became of a regular file found under a dataset root; every file has exactly one role."""
+
+    SLICE = "slice", "a plane of a volume"
+    DUPLICATE = "duplicate", "same position and same pixels as a slice that was kept"
+    LOCALIZER = "localizer", "a localizer, scout or topogram"
+    NOT_CT = "not_ct", "a DICOM image of another kind than CT"
+    NOT_IMAGE = "not_image", "a DICOM object without pixels"
+    NOT_DICOM = "not_dicom", "not a DICOM file"
+    UNREADABLE = "unreadable", "a file that cannot be read, or is cut short"
+    EXCLUDED = "excluded", "left out by a setting or because it cannot be part of a volume"
+
+
+class Flag(_Described):
+    """What is unusual about a volume. Every flag set has its evidence in series.json."""
+
+    SPLIT_SERIES = "split_series", "the series was divided into several volumes"
+    MISSING_SLICES = "missing_slices", "planes are missing on the grid that the others make"
+    DUPLICATE_SLICES = (
+        "duplicate_slices",
+        "files with the same position and the same pixels; one of each was kept",
+    )
+    CONFLICTING_SLICES = (
+        "conflicting_slices",
+        "files with the same position, other pixels, and no tag that tells them apart",
+    )
+    UNEVEN_SPACING = (
+        "uneven_spacing",
+        "the distance between planes varies; use slice_origins_lps for exact positions",
+    )
+    GANTRY_TILT = "gantry_tilt", "planes are sheared along the stack; index_to_lps has the shear"
+    IN_PLANE_SHIFT = (
+        "in_plane_shift",
+        "plane origins do not lie on a line; use slice_origins_lps for exact positions",
+    )
+    NO_GEOMETRY = (
+        "no_geometry",
+        "position or orientation is missing; planes are in the order of InstanceNumber",
+    )
+    MIXED_RESCALE = "mixed_rescale", "rescale slope or intercept differs between planes"
+    MIXED_PIXEL_FORMAT = (
+        "mixed_pixel_format",
+        "bits stored or signedness differs between planes",
+    )
+    UNREADABLE_FILES = "unreadable_files", "files of the series could not be read or decoded"
+    LOCALIZERS_REMOVED = "localizers_removed", "localizer images were taken out of the series"
+    SINGLE_SLICE = "single_slice", "the volume has one plane; its spacing along z is nominal"
+    LOSSY_COMPRESSION = "lossy_compression", "the pixels went through lossy compression"
+    PADDING = "padding", "the series declares a pixel padding value; it is kept in the array"
+    SUSPICIOUS_HU = "suspicious_hu", "the histogram does not look like Hounsfield units"
+    NOT_HU = "not_hu", "the rescaled values are not declared to be Hounsfield units"
+    NO_RESCALE = (
+        "no_rescale",
+        "RescaleSlope and RescaleIntercept are absent; values are as stored",
+    )
+    SECONDARY_CAPTURE = "secondary_capture", "the images are secondary captures"
+    BURNED_IN_ANNOTATION = "burned_in_annotation", "the images may show burned-in text"
+    UNPARSED_ELEMENTS = "unparsed_elements", "header elements could not be parsed and were left out"
+
+
+class Status(_Described):
+    """How the conversion of one volume ended."""
+
+    OK = "ok", "converted and published"
+    FAILED = "failed", "not converted; reason and error say why"
+    REJECTED = "rejected", "not converted because of a flag named in reject_flags"
+
+
+class StoreType(_Described):
+    """In what a volume is kept on disk."""
+
+    SQLITE = "sqlite", "one SQLite file a volume"
+    DIR = "dir", "one directory a volume"
+    ZIP = "zip", "one zip file a volume"
+
+    @property
+    def suffix(self) -> str:
+        """File name ending of a volume in this store, with the leading dot."""
+        return {
+            StoreType.SQLITE: ".zarr.sqlite",
+            StoreType.DIR: ".zarr",
+            StoreType.ZIP: ".zarr.zip",
+        }[self]
