@@ -1,7 +1,8 @@
 """The family of errors: what is wrong with a file, a series, the settings or the machine.
 
-The message of each is one sentence for users that names the file, series or setting and says what
-to do. Only ``SettingsError`` and ``MachineError`` stop a job; the others become rows in the account.
+The message of each is one sentence for users that names the file, series or setting and says
+what to do. Only ``SettingsError`` and ``MachineError`` stop a job; the others become rows in the
+account.
 """
 
 

@@ -1,8 +1,8 @@
 """What travels between the steps: frozen records with typed fields and units.
 
-``Instance`` (a frame as its header describes it) goes from scanning to grouping; ``VolumePlan`` (which
-frames make a volume, in which order) from grouping to conversion; ``VolumeRecord`` (what was
-written) from conversion to the summaries.
+``Instance`` (a frame as its header describes it) goes from scanning to grouping; ``VolumePlan``
+(which frames make a volume, in which order) from grouping to conversion; ``VolumeRecord`` (what
+was written) from conversion to the summaries.
 """
 
 from collections.abc import Mapping
@@ -128,7 +128,7 @@ class VolumePlan:
         series_uid: SeriesInstanceUID, empty where the header has none.
         part, parts: this volume is part ``part`` (from 1) of ``parts`` of its series.
         split_by: the keywords that tell the parts apart, joined by ``+``; empty for one part.
-        planes: the frames in ascending order along the slice normal (row × column direction).
+        planes: the frames in ascending order along the slice normal (row x column direction).
         leftovers: frames of the series that are accounted with this volume but are no plane.
         findings: what the headers alone show; flags in the order of ``Flag``.
     """

@@ -1,4 +1,4 @@
-"""Settings of the four steps, one frozen record each, from Snakemake's config or the environment."""
+"""Settings of the four steps, a frozen record each, from a config or the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
