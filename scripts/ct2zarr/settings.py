@@ -1,11 +1,25 @@
 """Settings of the four steps, a frozen record each, from a config or the environment."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from .errors import SettingsError
+from .options import Values, wrong_value
+from .shard_names import SHARD_CSV
 from .vocabulary import Flag, StoreType
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SHARDS = 16
+_MANIFEST_DIR = "the folder for the manifest"
+_OUT_ROOT = "the folder for the converted volumes"
+_ROOT_VARIABLE = re.compile(r"DATASET_(V\w+)_ROOT")
+_VERSION = re.compile(r"v\w+")
 
 ALL_SLICES: Literal["all"] = "all"
 """Value of ``verify_slices`` that means every slice."""
@@ -52,7 +66,7 @@ class ManifestSettings:
 
     datasets: Mapping[str, Path]
     manifest_dir: Path
-    num_shards: int = 16
+    num_shards: int = DEFAULT_SHARDS
     max_depth: int = 3
     workers: int = 1
     selection: SelectionSettings = field(default_factory=SelectionSettings)
@@ -105,3 +119,191 @@ class ReportSettings:
     output_html: Path | None = None
     num_samples: int = 10
     seed: int = 0
+
+
+def manifest_from_config(config: Mapping[str, Any], workers: int) -> ManifestSettings:
+    """Settings of the manifest step from a flat config.
+
+    Raises:
+        SettingsError: a value is missing or wrong.
+    """
+    values = Values.of_config(config)
+    return ManifestSettings(
+        datasets=values.required("datasets", "names with their folders"),
+        manifest_dir=values.required("manifest_dir", _MANIFEST_DIR),
+        workers=workers,
+        selection=_selection(values),
+        **values.given("num_shards", "max_depth"),
+    )
+
+
+def manifest_from_environ(environ: Mapping[str, str]) -> ManifestSettings:
+    """Settings of the manifest step from environment variables.
+
+    Raises:
+        SettingsError: a variable is missing or wrong.
+    """
+    values = Values.of_environ(environ)
+    folder = values.given("out_dir").get("out_dir") or values.given("manifest_dir").get(
+        "manifest_dir"
+    )
+    return ManifestSettings(
+        datasets=_dataset_roots(environ),
+        manifest_dir=folder or values.required("out_dir", _MANIFEST_DIR),
+        workers=values.given("num_workers").get("num_workers", usable_processors()),
+        selection=_selection(values),
+        **values.given("num_shards", "max_depth"),
+    )
+
+
+def convert_from_config(
+    config: Mapping[str, Any], input_csv: Path, shard_id: int, workers: int
+) -> ConvertSettings:
+    """Settings to convert one shard of the manifest, from a flat config.
+
+    Raises:
+        SettingsError: a value is missing or wrong.
+    """
+    values = Values.of_config(config)
+    settings = _convert(values, input_csv)
+    return replace(settings, shard_id=shard_id, num_workers=workers)
+
+
+def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
+    """Settings to convert one shard from environment variables.
+
+    ``NUM_SHARDS`` matters for an unsharded CSV only, where it defaults to 16 if SHARD_ID is set.
+
+    Raises:
+        SettingsError: a variable is missing or wrong.
+    """
+    values = Values.of_environ(environ)
+    input_csv = values.required("input_csv", "a CSV of series, such as series_shard_00.csv")
+    settings = _convert(values, input_csv)
+    if settings.shard_id is None or SHARD_CSV.fullmatch(input_csv.name):
+        return settings
+    num_shards = settings.num_shards or DEFAULT_SHARDS
+    if settings.shard_id >= num_shards:
+        raise SettingsError(
+            f"SHARD_ID is {settings.shard_id}; it must be below NUM_SHARDS, which is {num_shards}"
+        )
+    return replace(settings, num_shards=num_shards)
+
+
+def aggregate_from_config(
+    config: Mapping[str, Any], summaries: Sequence[Path]
+) -> AggregateSettings:
+    """Settings to join the summaries of all shards, from a flat config.
+
+    Raises:
+        SettingsError: a value is missing or wrong.
+    """
+    values = Values.of_config(config)
+    return AggregateSettings(
+        out_root=values.required("out_root", _OUT_ROOT),
+        summaries=tuple(summaries),
+        **values.given("store_type"),
+    )
+
+
+def aggregate_from_environ(environ: Mapping[str, str]) -> AggregateSettings:
+    """Settings to join all shard summaries that lie in ``OUT_ROOT``.
+
+    Raises:
+        SettingsError: a variable is missing or wrong.
+    """
+    values = Values.of_environ(environ)
+    return AggregateSettings(
+        out_root=values.required("out_root", _OUT_ROOT), **values.given("store_type")
+    )
+
+
+def report_from_config(config: Mapping[str, Any], output_html: Path) -> ReportSettings:
+    """Settings of the report from a flat config.
+
+    Raises:
+        SettingsError: a value is missing or wrong.
+    """
+    values = Values.of_config(config)
+    return ReportSettings(
+        converted_root=values.required("out_root", _OUT_ROOT),
+        output_html=output_html,
+        **values.given("store_type", "num_samples"),
+    )
+
+
+def report_from_environ(environ: Mapping[str, str]) -> ReportSettings:
+    """Settings of the report from environment variables.
+
+    Raises:
+        SettingsError: a variable is missing or wrong.
+    """
+    values = Values.of_environ(environ)
+    return ReportSettings(
+        converted_root=values.required("converted_root", _OUT_ROOT),
+        **values.given("store_type", "output_html", "num_samples"),
+    )
+
+
+def usable_processors() -> int:
+    """Processors that this process may use; a job scheduler may grant fewer than there are."""
+    return len(os.sched_getaffinity(0))
+
+
+def _selection(values: Values) -> SelectionSettings:
+    return SelectionSettings(**values.given("include_secondary_capture", "exclude_image_types"))
+
+
+def _convert(values: Values, input_csv: Path) -> ConvertSettings:
+    encoding = values.given("store_type", "values", "zarr_format", "chunks", "compression_level")
+    timeout = values.given("series_timeout")
+    return ConvertSettings(
+        input_csv=input_csv,
+        out_root=values.required("out_root", _OUT_ROOT),
+        encoding=EncodingSettings(**encoding),
+        metadata=MetadataSettings(
+            **values.given("deidentify", "extra_series_tags", "extra_slice_tags")
+        ),
+        selection=_selection(values),
+        **({"series_timeout_seconds": timeout["series_timeout"]} if timeout else {}),
+        **values.given(
+            "num_workers",
+            "shard_id",
+            "num_shards",
+            "max_depth",
+            "overwrite",
+            "verify_slices",
+            "summary_suffix",
+            "reject_flags",
+            "on_bad_slice",
+        ),
+    )
+
+
+def _dataset_roots(environ: Mapping[str, str]) -> dict[str, Path]:
+    """Dataset name → root, from ``DATASET_VERSION`` and the ``DATASET_V*_ROOT`` variables."""
+    roots = {
+        match[1].lower(): Path(root).expanduser()
+        for name, root in sorted(environ.items())
+        if root and (match := _ROOT_VARIABLE.fullmatch(name))
+    }
+    wanted = environ.get("DATASET_VERSION") or "all"
+    if wanted.lower() == "all":
+        if not roots:
+            raise SettingsError(
+                "DATASET_V1_ROOT is missing: set it, or DATASET_V2_ROOT, to a dataset folder"
+            )
+        for name in ("v1", "v2"):
+            if name not in roots:
+                logger.warning("DATASET_%s_ROOT is not set: %s is left out", name.upper(), name)
+        return roots
+    names = [name.strip().lower() for name in wanted.split(",")]
+    for name in names:
+        if not _VERSION.fullmatch(name):
+            allowed = "all, or versions such as v1 or v1,v2"
+            raise SettingsError(wrong_value("DATASET_VERSION", wanted, allowed))
+        if name not in roots:
+            raise SettingsError(
+                f"DATASET_{name.upper()}_ROOT is missing: DATASET_VERSION asks for {name}"
+            )
+    return {name: roots[name] for name in names}

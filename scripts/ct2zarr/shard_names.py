@@ -4,7 +4,11 @@ Numbers count from 0 and have two digits, or as many as the highest number needs
 sort as the shards do.
 """
 
+import re
+
 MINIMUM_DIGITS = 2
+SHARD_CSV = re.compile(r"series_shard_(\d+)\.csv")
+"""Name of a CSV that holds one shard; its number is group 1."""
 
 
 def shard_label(shard: int, num_shards: int) -> str:
