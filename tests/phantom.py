@@ -47,9 +47,13 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import format_number_as_ds
 
-HU_AT_ORIGIN = 40.0
+HU_AT_ORIGIN = 40.003
+"""The odd thousandths keep the values of the default grid off the halves, so that rounding them
+leaves less than 0.5."""
 HU_PER_MM = np.array([3.1, 4.7, 7.9])
 """HU a mm along patient x, y and z: three numbers, so that swapped axes show."""
+EXACT = 0.5001
+"""HU error of a volume with slope 1 that is right: rounding, and 0.0001 for the arithmetic."""
 
 IMPLEMENTATION_UID = UID("2.25.290313418201203021102019")
 MAKER = "ct2zarr phantom"
