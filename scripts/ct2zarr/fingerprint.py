@@ -1,0 +1,93 @@
+"""Decide whether a volume on the disk is what a conversion would make now.
+
+The fingerprint is a hash of everything that changes what is written: the frames with their names,
+sizes and times, what the manifest found out about them, the encoding and metadata settings, and
+the version of the format. It leaves out what does not: workers, verification, time-outs, which
+flags are rejected, and the folder that the series lies in (files are named relative to it, so a
+dataset that was moved as a whole keeps its volumes).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from . import FORMAT_VERSION
+from .containers import store_size
+from .errors import SeriesError
+from .model import Instance, VolumePlan, VolumeRecord
+from .publishing import VolumePaths
+from .records import read_record
+from .settings import ConvertSettings
+from .vocabulary import StoreType
+
+DIGEST_BYTES = 16
+"""128 bits: as wide as series_hash, no collision to be expected among 10^9 volumes."""
+
+KEY_VARIABLE = "CT2ZARR_DEIDENTIFY_KEY"
+"""Environment variable with the key of the pseudonyms; another key writes other pseudonyms."""
+
+
+def fingerprint(
+    plan: VolumePlan, settings: ConvertSettings, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Hash of all that determines the output of a conversion: 32 hexadecimal digits."""
+    encoding = settings.encoding
+    content = {
+        "format_version": FORMAT_VERSION,
+        "series_hash": plan.series_hash,
+        "part": [plan.part, plan.parts, plan.split_by],
+        "planes": [_frame(plane, plan.series_dir) for plane in plan.planes],
+        "leftovers": sorted(
+            [*_frame(left.instance, plan.series_dir), left.role] for left in plan.leftovers
+        ),
+        "findings": [[finding.flag, dict(finding.evidence)] for finding in plan.findings],
+        "encoding": [
+            encoding.store_type,
+            encoding.values,
+            encoding.format_number,
+            encoding.chunks,
+            encoding.compression_level,
+        ],
+        "metadata": asdict(settings.metadata),
+    }
+    if settings.metadata.deidentify:
+        key = environment.get(KEY_VARIABLE, "").encode()
+        content["key"] = hashlib.blake2b(key, digest_size=DIGEST_BYTES).hexdigest()
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _frame(instance: Instance, series_dir: str) -> list[str | int]:
+    return [
+        instance.sop_instance_uid,
+        os.path.relpath(instance.path, series_dir),
+        instance.frame,
+        instance.bytes,
+        instance.mtime_ns,
+    ]
+
+
+def finished_record(
+    paths: VolumePaths, wanted_fingerprint: str, store_type: StoreType, *, accept_dropped: bool
+) -> VolumeRecord | None:
+    """The record of a volume that is complete and needs no conversion, or None.
+
+    Complete: the record is readable, has the wanted fingerprint, and the store and slices.csv are
+    there, the store with the recorded size. ``accept_dropped``: also where files that could not
+    be read were left out (``on_bad_slice: drop``).
+    """
+    try:
+        record = read_record(paths.record)
+    except (FileNotFoundError, SeriesError):
+        return None  # absent or damaged: the volume is converted again
+    if record.fingerprint != wanted_fingerprint or record.store_type != store_type:
+        return None
+    if record.files_unreadable and not accept_dropped:
+        return None
+    try:
+        complete = paths.slices.exists() and store_size(paths.store) == record.output_bytes
+    except FileNotFoundError:
+        return None
+    return record if complete else None

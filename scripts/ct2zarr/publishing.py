@@ -1,0 +1,309 @@
+"""Bring a volume under its final name whole or not at all, and clean up after killed jobs.
+
+A volume is three things below ``zarr_{store}/``: the store in ``data/``, then ``slices.csv`` and
+last ``series.json`` in ``meta/``. Each is built under a temporary name in its own folder, flushed
+to the disk and renamed, in that order, so that a record always stands for a complete volume. A
+temporary name starts with ``.building-`` and tells which process made it, on which machine: a job
+removes what a dead process left, and never what another job is still writing.
+"""
+
+import errno
+import hashlib
+import itertools
+import os
+import shutil
+import socket
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import MachineError
+from .vocabulary import StoreType
+
+BUILDING_PREFIX = ".building-"
+"""Start of every temporary name; no pattern for finished volumes or sidecars matches it."""
+
+ABANDONED_AFTER_SECONDS = 24 * 3600
+"""Age at which a temporary file of another machine, whose processes cannot be seen, is taken for
+abandoned. Far above the time that one volume takes."""
+
+FOLDER_FSYNC_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF})
+"""What network and user-space file systems answer that cannot flush a folder; nothing is lost by
+going on, since they have no such state of their own."""
+
+_serial = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePaths:
+    """Where the three parts of one volume lie."""
+
+    store: Path
+    slices: Path
+    record: Path
+
+
+def volume_paths(store_root: Path, series_hash: str, store_type: StoreType) -> VolumePaths:
+    """The final names of a volume below ``zarr_{store}/`` (the folder layout of the output)."""
+    return VolumePaths(
+        store=store_root / "data" / f"{series_hash}{store_type.suffix}",
+        slices=store_root / "meta" / f"{series_hash}.slices.csv",
+        record=store_root / "meta" / f"{series_hash}.series.json",
+    )
+
+
+def prepare_store_root(store_root: Path) -> None:
+    """Make the output folders. Raises MachineError where that is impossible or not writable."""
+    for folder in (store_root, store_root / "data", store_root / "meta"):
+        with machine_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = temporary_path(folder, "probe")
+            probe.touch()
+            probe.unlink()
+
+
+@contextmanager
+def machine_errors(folder: Path) -> Iterator[None]:
+    """Turn whatever the file system or SQLite refuses into a MachineError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise MachineError(_machine_sentence(folder, cause, error.errno), "machine") from error
+    except sqlite3.Error as error:
+        raise MachineError(_machine_sentence(folder, str(error), None), "machine") from error
+
+
+def _machine_sentence(folder: Path, cause: str, number: int | None) -> str:
+    advice = "make sure that the folder exists and may be written, then start the job again"
+    if number in (errno.ENOSPC, errno.EDQUOT) or "full" in cause:
+        advice = "free some space, then start the job again: finished volumes are kept"
+    return f"cannot write below {folder}: {cause}; {advice}."
+
+
+# Temporary names ------------------------------------------------------------------------------
+
+
+def temporary_path(folder: Path, name: str) -> Path:
+    """A name in ``folder`` that no other process or call uses and that tells who made it."""
+    owner = f"{_machine()}-{os.getpid()}-{_process_start(os.getpid())}-{next(_serial)}"
+    return folder / f"{BUILDING_PREFIX}{owner}-{name}"
+
+
+def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTER_SECONDS) -> int:
+    """Remove what killed jobs left in ``folders``, and return how many entries that were.
+
+    An entry goes when its process ran on this machine and is gone, or when it was made elsewhere
+    and nothing in it changed for ``older_than`` seconds. What a living process writes stays.
+    """
+    removed = 0
+    for folder in folders:
+        try:
+            entries = [e for e in os.scandir(folder) if e.name.startswith(BUILDING_PREFIX)]
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            if _is_abandoned(path, older_than):
+                remove_path(path)
+                removed += 1
+    return removed
+
+
+def _is_abandoned(path: Path, older_than: float) -> bool:
+    parts = path.name.removeprefix(BUILDING_PREFIX).split("-")
+    if len(parts) >= 4 and parts[0] == _machine() and parts[1].isdigit():
+        return _process_start(int(parts[1])) != parts[2]
+    try:
+        newest = max(p.stat().st_mtime for p in (path, *path.rglob("*")))
+    except OSError:
+        return False  # it is being removed or written by somebody else at this moment
+    return time.time() - newest > older_than
+
+
+def _machine() -> str:
+    """Name of this boot of this machine and process namespace: where a process id means something.
+
+    Containers may share a host name, and a machine may restart: both have other process ids.
+    """
+    global _machine_name
+    if not _machine_name:
+        facts = [socket.gethostname()]
+        with suppress(OSError):  # not on Linux: the host name alone has to do
+            facts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+            facts.append(str(Path("/proc/self/ns/pid").readlink()))
+        _machine_name = hashlib.blake2b("\0".join(facts).encode(), digest_size=6).hexdigest()
+    return _machine_name
+
+
+_machine_name = ""
+
+
+def _process_start(pid: int) -> str:
+    """When process ``pid`` started, in clock ticks since boot; ``gone`` when there is none.
+
+    The start tells a process from a later one that was given the same number. Field 22 of
+    /proc/[pid]/stat, counted behind the name in parentheses (proc(5)).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return "gone"
+        return "running" if _answers(pid) else "gone"
+    except OSError:
+        return "gone"  # it ended while it was being read
+    fields = stat.rpartition(")")[2].split()
+    return "gone" if fields[0] in ("Z", "X") else fields[19]
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, or nothing when it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+# Publishing -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """Temporary places of a volume under construction, beside its final ones."""
+
+    final: VolumePaths
+    store: Path
+    slices: Path
+
+    def publish(self, record_text: str) -> None:
+        """Give the parts their final names: store, slices.csv, and the record last.
+
+        The old record, if any, goes first: from then on nothing claims to be complete until the
+        new record is there. Raises MachineError.
+        """
+        withdraw_record(self.final)
+        with machine_errors(self.final.store.parent):
+            replace_path(self.store, self.final.store)  # its writer has flushed it
+        with machine_errors(self.final.record.parent):
+            flush_file(self.slices)
+            replace_path(self.slices, self.final.slices)
+        write_atomically(self.final.record, record_text)
+
+
+@contextmanager
+def build(final: VolumePaths) -> Iterator[Building]:
+    """Temporary places for a volume; whatever still lies there afterwards is removed."""
+    name = final.store.name.split(".")[0]
+    store = temporary_path(final.store.parent, name)
+    slices = temporary_path(final.slices.parent, name)
+    try:
+        yield Building(final, store, slices)
+    finally:
+        for path in (store, slices):
+            # A writer may have put a journal or a spool beside its file, named after it.
+            with suppress(OSError):  # the folder may be the very thing that failed
+                for entry in path.parent.glob(f"{path.name}*"):
+                    remove_path(entry)
+
+
+def withdraw_record(final: VolumePaths) -> None:
+    """Remove the record of a volume, so that it no longer counts as finished."""
+    with machine_errors(final.record.parent):
+        try:
+            final.record.unlink()
+        except FileNotFoundError:
+            return
+        flush_folder(final.record.parent)
+
+
+def withdraw_volume(final: VolumePaths) -> None:
+    """Remove a volume that is no longer valid: its record first, then the rest."""
+    withdraw_record(final)
+    with machine_errors(final.store.parent):
+        if final.store.exists():
+            # A folder is moved away first: its removal takes time and may be interrupted.
+            old = temporary_path(final.store.parent, "old")
+            with suppress(FileNotFoundError):  # another job withdrew it just now
+                final.store.rename(old)
+                remove_path(old)
+        remove_path(final.slices)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small text file so that its name shows the old or the new content, never a part.
+
+    Text is UTF-8; what cannot be encoded (file names that are no UTF-8) is written as ``\\udcXX``.
+    Raises MachineError.
+    """
+    temporary = temporary_path(path.parent, path.name.split(".")[0])
+    with machine_errors(path.parent):
+        try:
+            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as f:
+                f.write(text)
+                f.flush()
+                os.fsync(f.fileno())
+            temporary.replace(path)
+            flush_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def replace_path(temporary: Path, final: Path) -> None:
+    """Rename a file or folder over whatever has the final name; readers never see a part of it.
+
+    A folder cannot be renamed over one that has content: the old one is moved away first, and for
+    that moment the name is free. Two jobs that do this at once take turns.
+    """
+    if not temporary.is_dir():
+        temporary.replace(final)
+        flush_folder(final.parent)
+        return
+    old = temporary_path(final.parent, "old")
+    while True:
+        try:
+            temporary.rename(final)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        with suppress(FileNotFoundError):  # the other job has it out of the way already
+            final.rename(old)
+            remove_path(old)
+    flush_folder(final.parent)
+
+
+def flush_file(path: Path | str) -> None:
+    """Wait until the content of a file is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_folder(path: Path | str) -> None:
+    """Wait until the names in a folder are on the disk, where the file system can do that."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in FOLDER_FSYNC_UNSUPPORTED:
+            raise
+    finally:
+        os.close(descriptor)

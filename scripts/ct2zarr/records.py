@@ -1,0 +1,128 @@
+"""The sidecars of a volume: ``series.json`` as a VolumeRecord, and ``slices.csv`` as a table.
+
+A file that does not hold what it should raises SeriesError with reason ``damaged_record``; the
+caller decides whether that means converting again (resume) or a fault to report (audit).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, get_origin
+
+from .errors import SeriesError
+from .model import VolumeRecord
+
+DAMAGED = "damaged_record"
+"""Reason of a sidecar that cannot be read as what it should be."""
+
+TRIPLES = ("shape", "chunks")
+"""Fields of VolumeRecord that are tuples of three integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTable:
+    """Content of slices.csv: a row a plane, in plane order, all values as text.
+
+    ``columns`` start with slice_index; the others are DICOM keywords, file_name, frame and md5.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """The values of one column; SeriesError when there is none of that name."""
+        if name not in self.columns:
+            raise SeriesError(
+                f"slices.csv has no column {name}; convert the volume again.", DAMAGED
+            )
+        position = self.columns.index(name)
+        return tuple(row[position] for row in self.rows)
+
+
+def record_to_json(record: VolumeRecord) -> str:
+    """The text of series.json. NaN and infinity are not JSON and raise ValueError."""
+    return json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
+
+
+def record_from_json(text: str, source: str) -> VolumeRecord:
+    """Read the text of series.json back; ``source`` names the file in errors.
+
+    Raises SeriesError when the text is no JSON, a field is missing, or one is of another type.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise SeriesError(f"{source} is not valid JSON ({error}); {ADVICE}", DAMAGED) from error
+    if not isinstance(content, dict):
+        raise SeriesError(f"{source} does not hold a JSON object; {ADVICE}", DAMAGED)
+    values: dict[str, Any] = {}
+    for field in fields(VolumeRecord):
+        if field.name not in content:
+            raise SeriesError(f"{source} lacks {field.name}; {ADVICE}", DAMAGED)
+        value = content[field.name]
+        if not _fits(field.type, value):
+            raise SeriesError(f"{source} has a wrong {field.name}; {ADVICE}", DAMAGED)
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return VolumeRecord(**values)
+
+
+ADVICE = "convert the volume again, which happens by itself when its shard runs again."
+"""What to do about a damaged sidecar."""
+
+
+def _fits(declared: Any, value: Any) -> bool:
+    if declared is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if declared is str:
+        return isinstance(value, str)
+    if get_origin(declared) is tuple:
+        if not isinstance(value, list):
+            return False
+        if Ellipsis in declared.__args__:
+            return all(isinstance(item, str) for item in value)
+        return len(value) == len(declared.__args__) and all(isinstance(i, int) for i in value)
+    return isinstance(value, Mapping)
+
+
+def read_record(path: Path) -> VolumeRecord:
+    """Read series.json. Raises SeriesError when it is damaged, FileNotFoundError when absent."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SeriesError(f"{path.name} is not UTF-8 text; {ADVICE}", DAMAGED) from error
+    return record_from_json(text, path.name)
+
+
+def slices_to_csv(table: SliceTable) -> str:
+    """The text of slices.csv (RFC 4180 quoting, ``\\n`` line ends, a header line)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(table.rows)
+    return text.getvalue()
+
+
+def read_slices(path: Path) -> SliceTable:
+    """Read slices.csv. Raises SeriesError when it is damaged, FileNotFoundError when absent."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SeriesError(f"{path.name} is not a CSV file ({error}); {ADVICE}", DAMAGED) from error
+    if not lines:
+        raise SeriesError(f"{path.name} is empty; {ADVICE}", DAMAGED)
+    header, *rows = lines
+    for index, row in enumerate(rows):
+        if len(row) != len(header):
+            raise SeriesError(
+                f"line {index + 2} of {path.name} has {len(row)} values for {len(header)} "
+                f"columns; {ADVICE}",
+                DAMAGED,
+            )
+    table = SliceTable(tuple(header), tuple(tuple(row) for row in rows))
+    if table.column("slice_index") != tuple(str(index) for index in range(len(rows))):
+        raise SeriesError(f"{path.name} does not count its planes from 0; {ADVICE}", DAMAGED)
+    return table
