@@ -1,0 +1,30 @@
+"""Write the demonstration dataset: synthetic chest CT as DICOM files.
+
+python scripts/make_demonstration.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from ct2zarr.demonstration import make_demonstration
+from ct2zarr.errors import Ct2zarrError
+
+
+def main(arguments: list[str]) -> int:
+    """Write the dataset and say how large it is; the exit code is 2 for wrong arguments."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python scripts/make_demonstration.py FOLDER", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
+    try:
+        files = make_demonstration(folder)
+    except Ct2zarrError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    megabytes = sum(file.stat().st_size for file in files) / 1e6
+    print(f"{len(files)} files, {megabytes:.0f} MB in {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
