@@ -1,0 +1,134 @@
+"""What a decoder is told about a frame, and what the frame's own codestream says.
+
+The header and the codestream can disagree about precision and signedness; the codestream says how
+the bytes were made, so the bits are repaired from both (``decoding.stored_values``).
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FileError
+
+Integers = NDArray[np.integer[Any]]
+
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
+JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
+JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+JPEG_2000 = "1.2.840.10008.1.2.4.91"
+HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
+HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
+HTJ2K = "1.2.840.10008.1.2.4.203"
+RLE = "1.2.840.10008.1.2.5"
+
+JPEG_FAMILY = (JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1)
+JPEG_LS_FAMILY = (JPEG_LS, JPEG_LS_NEAR)
+JPEG_2000_FAMILY = (JPEG_2000_LOSSLESS, JPEG_2000)
+HTJ2K_FAMILY = (HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K)
+
+_J2K_START = b"\xff\x4f\xff\x51"  # SOC then SIZ marker, ISO/IEC 15444-1 A.5.1
+_J2K_SSIZ = 42  # offset of the first component's Ssiz from SOC
+_NO_SEGMENT = frozenset({0x01, *range(0xD0, 0xD9)})  # TEM, RSTn and SOI have no length field
+_NOT_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # DHT, JPG and DAC lie among the SOFn codes
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLayout:
+    """What the header says about one encoded frame (PS3.3 C.7.6.3)."""
+
+    syntax: str
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int
+    pixel_representation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """Precision in bits and signedness as the codestream states them; 0 and None if it does not."""
+
+    precision: int = 0
+    signed: bool | None = None
+
+
+def read_codestream(encoded: bytes, syntax: str) -> Codestream:
+    """Return what the codestream itself says about its samples."""
+    if syntax in JPEG_2000_FAMILY or syntax in HTJ2K_FAMILY:
+        start = encoded.find(_J2K_START)
+        if start < 0 or len(encoded) <= start + _J2K_SSIZ:
+            return Codestream()
+        ssiz = encoded[start + _J2K_SSIZ]
+        return Codestream(precision=(ssiz & 0x7F) + 1, signed=bool(ssiz & 0x80))
+    if syntax == RLE:
+        return Codestream()
+    return Codestream(precision=_jpeg_precision(encoded))
+
+
+def is_complete(encoded: bytes, syntax: str) -> bool:
+    """Return whether a JPEG or JPEG-LS codestream has its end of image marker.
+
+    The marker cannot occur within the entropy-coded data (T.81 B.1.1.5, T.87 A.1). libjpeg-turbo
+    and libjpeg fill what is missing without an error, so a stream that was cut short is found
+    here. The other syntaxes are found by their decoders.
+    """
+    if syntax not in JPEG_FAMILY and syntax not in JPEG_LS_FAMILY:
+        return True
+    return encoded.rfind(b"\xff\xd9") > 0
+
+
+def _jpeg_precision(encoded: bytes) -> int:
+    """Return the sample precision of the first frame header (ITU-T T.81 B.2.2, T.87 C.2.2)."""
+    at = 0
+    while at + 5 <= len(encoded):
+        if encoded[at] != 0xFF:
+            return 0
+        code = encoded[at + 1]
+        if code == 0xFF:  # fill byte
+            at += 1
+        elif code in _NO_SEGMENT:
+            at += 2
+        elif code == 0xF7 or (0xC0 <= code <= 0xCF and code not in _NOT_FRAME):
+            return encoded[at + 4]
+        else:
+            at += 2 + int(struct.unpack_from(">H", encoded, at + 2)[0])
+    return 0
+
+
+def as_plane(decoded: bytes | bytearray | Integers, layout: FrameLayout, bits: int) -> Integers:
+    """Return a decoder's output as (rows, columns), little-endian unsigned where it is bytes.
+
+    Args:
+        decoded: an array, or bytes of samples of 1, 2 or 4 bytes each.
+        bits: precision of the samples; tells their size where bytes are given.
+
+    Raises:
+        FileError: the decoder gave another number of samples than the header says.
+    """
+    if isinstance(decoded, np.ndarray):
+        samples = decoded
+    else:
+        size = 1 if bits <= 8 else 2 if bits <= 16 else 4
+        if len(decoded) % size:
+            raise FileError(f"decoded {len(decoded)} bytes, no whole samples", "cannot_decode")
+        samples = np.frombuffer(decoded, dtype=f"<u{size}")
+    if samples.size != layout.rows * layout.columns:
+        raise FileError(
+            f"decoded {samples.size} samples where the header says"
+            f" {layout.rows} x {layout.columns}",
+            "cannot_decode",
+        )
+    if samples.ndim == 2 and samples.shape != (layout.rows, layout.columns):
+        raise FileError(
+            f"decoded {samples.shape[0]} x {samples.shape[1]} samples where the header says"
+            f" {layout.rows} x {layout.columns}",
+            "cannot_decode",
+        )
+    return samples.reshape(layout.rows, layout.columns)

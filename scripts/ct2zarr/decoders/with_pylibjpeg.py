@@ -1,0 +1,46 @@
+"""Every compressed syntax by the pylibjpeg packages (libjpeg by Thomas Richter, OpenJPEG, RLE)."""
+
+from importlib.util import find_spec
+
+from .layout import (
+    HTJ2K_FAMILY,
+    JPEG_2000_FAMILY,
+    JPEG_FAMILY,
+    JPEG_LS_FAMILY,
+    RLE,
+    FrameLayout,
+    Integers,
+    as_plane,
+    read_codestream,
+)
+
+NAME = "pylibjpeg"
+SYNTAXES: tuple[str, ...] = (*JPEG_FAMILY, *JPEG_LS_FAMILY, *JPEG_2000_FAMILY, *HTJ2K_FAMILY, RLE)
+PACKAGES: tuple[str, ...] = ("pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
+_VERSION_2 = 2  # of the pylibjpeg plugin interface: bytes in, bytearray out
+
+
+def is_available() -> bool:
+    """Return whether the pylibjpeg packages are installed."""
+    return all(find_spec(name) is not None for name in ("libjpeg", "openjpeg", "rle"))
+
+
+def decode(encoded: bytes, layout: FrameLayout) -> Integers:
+    """Decode one frame to (rows, columns)."""
+    if layout.syntax == RLE:
+        from rle.utils import decode_pixel_data
+
+        decoded = decode_pixel_data(
+            encoded,
+            version=_VERSION_2,
+            rows=layout.rows,
+            columns=layout.columns,
+            bits_allocated=layout.bits_allocated,
+        )
+        return as_plane(decoded, layout, layout.bits_allocated)
+    if layout.syntax in JPEG_FAMILY or layout.syntax in JPEG_LS_FAMILY:
+        from libjpeg.utils import decode_pixel_data
+    else:
+        from openjpeg.utils import decode_pixel_data
+    precision = read_codestream(encoded, layout.syntax).precision or layout.bits_stored
+    return as_plane(decode_pixel_data(encoded, version=_VERSION_2), layout, precision)

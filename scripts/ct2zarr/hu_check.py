@@ -1,0 +1,115 @@
+"""A cheap check whether the values of a volume can be Hounsfield units.
+
+By definition air is -1000 HU and water 0 HU. The check samples every plane, keeps a histogram of
+the whole and one of the border, and looks for four faults whose marks differ: signed values read
+as unsigned, a rescale applied twice or not at all, and inverted grey values. It says something
+only where the mark is plain: a phantom of one material, a label map or an empty image gives none.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .model import Json
+
+STEP = 8
+"""Every 8th row and column is sampled: 1/64 of the pixels, some 4000 of a plane of 512 x 512."""
+BIN = 16
+"""Width of a histogram bin in HU: finer than any of the ranges below."""
+LOWEST, HIGHEST = -32768, 98304
+"""Range of the histogram in HU; what lies outside is counted at its ends."""
+ENOUGH = 2000
+"""Sampled pixels that are not padding below which nothing is said."""
+
+_AIR_SHARE = 0.05
+"""Air in view, as a share of all pixels: with less, a shift of the scale cannot be told."""
+_RARE = 0.005
+"""Share below which a range counts as empty; above it noise and metal are left behind."""
+
+
+class HuCheck:
+    """Histogram of a volume, filled plane by plane."""
+
+    def __init__(self) -> None:
+        count = (HIGHEST - LOWEST) // BIN
+        self._whole: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+        self._border: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+
+    def add(self, values: NDArray[Any], padding: float | None) -> None:
+        """Count a sample of a plane (rows, columns) in HU; ``padding`` is its padding in HU."""
+        self._whole += _histogram(values[STEP // 2 :: STEP, STEP // 2 :: STEP], padding)
+        edges = (values[0, ::STEP], values[-1, ::STEP], values[::STEP, 0], values[::STEP, -1])
+        self._border += _histogram(np.concatenate(edges), padding)
+
+    def evidence(self) -> dict[str, Json] | None:
+        """What is wrong with the values and by which shares; ``None`` if nothing is seen."""
+        total = int(self._whole.sum())
+        if total < ENOUGH or not self._border.any():
+            return None
+        shares = {
+            "above_16000": self._share(16000, HIGHEST),
+            "from_3000": self._share(3000, 16000),
+            "from_1500_to_2500": self._share(1500, 2500),
+            "at_1000": self._share(848, 1248),
+            "from_300_to_800": self._share(304, 800),
+            "at_0": self._share(-208, 208),
+            "near_0": self._share(-64, 160),
+            "at_minus_1000": self._share(-1152, -848),
+            "at_minus_2000": self._share(-2256, -1856),
+            "below_minus_200": self._share(LOWEST, -208),
+        }
+        border_high = float(self._border[_bin(500) :].sum() / self._border.sum())
+        fault = _fault(shares, border_high)
+        if fault is None:
+            return None
+        evidence: dict[str, Json] = {"fault": fault, "sampled_pixels": total}
+        evidence["shares"] = {name: round(share, 4) for name, share in shares.items()}
+        evidence["border_share_above_500"] = round(border_high, 4)
+        return evidence
+
+    def _share(self, low: int, high: int) -> float:
+        return float(self._whole[_bin(low) : _bin(high)].sum() / self._whole.sum())
+
+
+def _fault(shares: dict[str, float], border_high: float) -> str | None:
+    """Name the fault whose mark is there, the plainest first."""
+    if shares["above_16000"] > _RARE:
+        return "unsigned_wrap"  # no tissue and no metal is recorded beyond 16000 HU
+    if (
+        shares["from_3000"] > _AIR_SHARE
+        and shares["from_1500_to_2500"] < shares["from_3000"] / 10
+        and shares["at_minus_1000"] < _RARE
+    ):
+        return "unsigned_wrap"  # air at 4096 - 1000: twelve bits
+    if border_high > 0.8 and shares["at_1000"] > _AIR_SHARE and shares["at_0"] > _AIR_SHARE:
+        return "inverted"  # what surrounds the patient is bright
+    if (
+        shares["at_minus_2000"] > _AIR_SHARE
+        and shares["at_minus_1000"] > _AIR_SHARE
+        and shares["at_0"] < _RARE
+    ):
+        return "rescaled_twice"  # air and tissue, both 1024 too low
+    if (
+        shares["below_minus_200"] < _RARE / 5
+        and shares["near_0"] > _AIR_SHARE
+        and shares["at_1000"] > 3 * _AIR_SHARE
+        and shares["at_1000"] > shares["from_300_to_800"]
+        and border_high < 0.2
+    ):
+        return "not_rescaled"  # air at 0 and tissue at 1024
+    return None
+
+
+def _bin(value: int) -> int:
+    return (value - LOWEST) // BIN
+
+
+def _histogram(sample: NDArray[Any], padding: float | None) -> NDArray[np.int64]:
+    chosen = sample.ravel()
+    if padding is not None:
+        chosen = chosen[chosen != padding]
+    if chosen.dtype.itemsize > 2:
+        chosen = np.clip(chosen, LOWEST, HIGHEST - BIN)
+    bins = (chosen.astype(np.int32) - LOWEST) // BIN
+    return np.bincount(bins, minlength=(HIGHEST - LOWEST) // BIN)
