@@ -58,11 +58,16 @@ def volume_paths(store_root: Path, series_hash: str, store_type: StoreType) -> V
 def prepare_store_root(store_root: Path) -> None:
     """Make the output folders. Raises MachineError where that is impossible or not writable."""
     for folder in (store_root, store_root / "data", store_root / "meta"):
-        with machine_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = temporary_path(folder, "probe")
-            probe.touch()
-            probe.unlink()
+        prepare_folder(folder)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make one folder. Raises MachineError where that is impossible or it is not writable."""
+    with machine_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = temporary_path(folder, "probe")
+        probe.touch()
+        probe.unlink()
 
 
 @contextmanager

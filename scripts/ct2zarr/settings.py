@@ -16,6 +16,28 @@ from .vocabulary import Flag, StoreType
 logger = logging.getLogger(__name__)
 
 DEFAULT_SHARDS = 16
+MANIFEST_OPTIONS = (
+    "datasets",
+    "num_shards",
+    "max_depth",
+    "include_secondary_capture",
+    "exclude_image_types",
+)
+"""Options that change the manifest."""
+CONVERT_OPTIONS = (
+    "values",
+    "zarr_format",
+    "chunks",
+    "compression_level",
+    "deidentify",
+    "extra_series_tags",
+    "extra_slice_tags",
+    "reject_flags",
+    "on_bad_slice",
+    "verify_slices",
+    "overwrite",
+)
+"""Options that change what a shard gives."""
 _MANIFEST_DIR = "the folder for the manifest"
 _OUT_ROOT = "the folder for the converted volumes"
 _ROOT_VARIABLE = re.compile(r"DATASET_(V\w+)_ROOT")
@@ -172,7 +194,8 @@ def convert_from_config(
 def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
     """Settings to convert one shard from environment variables.
 
-    ``NUM_SHARDS`` matters for an unsharded CSV only, where it defaults to 16 if SHARD_ID is set.
+    On a CSV that holds one shard already, SHARD_ID is a check only. On any other it takes the
+    rows of that shard out of NUM_SHARDS, by default 16.
 
     Raises:
         SettingsError: a variable is missing or wrong.
@@ -180,8 +203,15 @@ def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
     values = Values.of_environ(environ)
     input_csv = values.required("input_csv", "a CSV of series, such as series_shard_00.csv")
     settings = _convert(values, input_csv)
-    if settings.shard_id is None or SHARD_CSV.fullmatch(input_csv.name):
+    if settings.shard_id is None:
         return settings
+    if sharded := SHARD_CSV.fullmatch(input_csv.name):
+        if int(sharded[1]) != settings.shard_id:
+            raise SettingsError(
+                f"SHARD_ID is {settings.shard_id}, but INPUT_CSV is {input_csv.name}; leave "
+                "SHARD_ID out, or give series_all.csv"
+            )
+        return replace(settings, num_shards=None)
     num_shards = settings.num_shards or DEFAULT_SHARDS
     if settings.shard_id >= num_shards:
         raise SettingsError(

@@ -1,0 +1,58 @@
+# Two commands on a fresh machine with python3, venv, make and git:
+#   make run     the workflow on a demonstration dataset, up to the report
+#   make test    all tests
+# Another interpreter: make run PYTHON=python3.13
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test test-fast lint lock clean
+
+help:
+	@sed -n 's/^#  *make/make/p' Makefile
+
+run: $(VENV)/run-ready demo/dicom
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demonstration.yaml
+	@echo "The report: $(CURDIR)/demo/converted/zarr_sqlite/verify_report.html"
+
+# Made under another name first: an interrupted run leaves no half dataset behind.
+demo/dicom: | $(VENV)/run-ready
+	rm -rf demo/unfinished
+	$(BIN)/python scripts/make_demonstration.py demo/unfinished
+	mv demo/unfinished demo/dicom
+
+test: $(VENV)/test-ready
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/test-ready
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run-ready: requirements.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/test-ready: requirements-dev.txt $(VENV)/run-ready
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+# Pins everything again; needs uv. One file each for Python 3.11 and all later versions.
+lock:
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra workflow \
+		--output-file requirements.txt pyproject.toml
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra workflow \
+		--group dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) demo .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

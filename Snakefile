@@ -1,0 +1,39 @@
+"""From folders of CT series in DICOM to verified Zarr volumes, a summary and a report."""
+
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+wildcard_constraints:
+    shard=r"\d\d+",
+
+
+include: "rules/common.smk"
+include: "rules/manifest.smk"
+include: "rules/convert.smk"
+include: "rules/aggregate.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    aggregate,
+
+
+rule all:
+    """Every shard is converted and summarised, and the report is made."""
+    default_target: True
+    input:
+        summaries=SHARD_SUMMARIES,
+        table=rules.aggregate.output.table,
+        report=rules.report.output.html,
+
+
+onstart:
+    require_writable(MANIFEST_DIR, STORE_ROOT)

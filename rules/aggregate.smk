@@ -1,0 +1,21 @@
+"""The summaries of all shards in, one table and its totals out."""
+
+
+rule aggregate:
+    """Join the summaries of all shards."""
+    input:
+        summaries=SHARD_SUMMARIES,
+    output:
+        table=f"{STORE_ROOT}/summary_all.csv",
+        totals=f"{STORE_ROOT}/summary_all.json",
+    log:
+        f"{STORE_ROOT}/logs/aggregate.log",
+    benchmark:
+        f"{STORE_ROOT}/logs/aggregate.benchmark.tsv"
+    conda:
+        "../envs/ct2zarr.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    script:
+        "../scripts/aggregate_summaries.py"

@@ -1,0 +1,70 @@
+"""The checked config, the names of files, and the functions that rules ask for their inputs."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+from snakemake.logging import logger
+
+# A script finds the package beside itself; the rules need its few names too.
+sys.path.append(str(Path(workflow.basedir) / "scripts"))
+
+from ct2zarr import FORMAT_VERSION
+from ct2zarr.config_check import checked_config, require_datasets
+from ct2zarr.entry import stop_with_sentence
+from ct2zarr.publishing import prepare_folder
+from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS
+from ct2zarr.shard_names import shard_labels
+
+with (
+    stop_with_sentence(),
+    open(f"{workflow.basedir}/config/config.schema.yaml") as schema,
+):
+    config.update(checked_config(config, yaml.safe_load(schema)))
+
+
+MANIFEST_DIR = config["manifest_dir"]
+STORE_ROOT = f"{config['out_root']}/zarr_{config['store_type']}"
+SHARDS = shard_labels(config["num_shards"])
+SHARD_SUMMARIES = [f"{STORE_ROOT}/summary_shard_{shard}.csv" for shard in SHARDS]
+
+
+def output_changing(options):
+    """Those options that change an output, with their values: each is a reason to run again."""
+    return {"format_version": FORMAT_VERSION, **{key: config[key] for key in options}}
+
+
+def shard_files(wildcards):
+    """The files of the manifest that say what belongs to a shard."""
+    checkpoints.manifest.get()
+    shards = f"{MANIFEST_DIR}/shards"
+    return {
+        "series": f"{shards}/series_shard_{wildcards.shard}.csv",
+        "files": f"{shards}/files_shard_{wildcards.shard}.parquet",
+    }
+
+
+def require_writable(*folders):
+    """Make the folders, or stop with one sentence."""
+    with stop_with_sentence():
+        for folder in folders:
+            prepare_folder(Path(folder))
+
+
+def tell_how_to_rescan():
+    """Say of when the manifest is: whether folders have grown is seen only by reading them."""
+    index = Path(MANIFEST_DIR) / "series_all.csv"
+    if index.is_file():
+        made = datetime.fromtimestamp(index.stat().st_mtime)
+        logger.info(
+            f"The manifest is of {made:%Y-%m-%d %H:%M}. To find files that were added to the "
+            "datasets since then, add `-R manifest` to the command."
+        )
+
+
+# A job of this run may be on a node that sees less; --lint and --unlock need no data.
+if workflow.is_main_process and not {"--lint", "--unlock"}.intersection(sys.argv):
+    with stop_with_sentence():
+        require_datasets(config)
+    tell_how_to_rescan()

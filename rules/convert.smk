@@ -1,0 +1,26 @@
+"""One shard of the manifest in, its volumes and its summary out."""
+
+
+rule convert_shard:
+    """Convert the volumes of a shard; the summary is written last."""
+    input:
+        unpack(shard_files),
+    output:
+        # Snakemake deletes declared outputs before a job and after a failed one, so the volumes
+        # are not declared: they are published one by one and outlive a job that is killed.
+        table=f"{STORE_ROOT}/summary_shard_{{shard}}.csv",
+        totals=f"{STORE_ROOT}/summary_shard_{{shard}}.json",
+    log:
+        f"{STORE_ROOT}/logs/convert_shard_{{shard}}.log",
+    benchmark:
+        f"{STORE_ROOT}/logs/convert_shard_{{shard}}.benchmark.tsv"
+    conda:
+        "../envs/ct2zarr.yaml"
+    threads: config["num_workers"]
+    resources:
+        mem_mb=lambda wildcards, attempt, threads: (1000 + 1500 * threads) * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        options=output_changing(CONVERT_OPTIONS),
+    script:
+        "../scripts/convert_dicom_to_volume.py"

@@ -1,0 +1,26 @@
+"""Join the summaries of all shards into one table and its totals.
+
+Snakemake runs this for the rule ``aggregate``. Alone, it takes environment variables:
+    OUT_ROOT=converted python scripts/aggregate_summaries.py
+"""
+
+import os
+from pathlib import Path
+
+from ct2zarr.entry import run_step
+from ct2zarr.settings import aggregate_from_config, aggregate_from_environ
+from ct2zarr.summaries import aggregate
+
+if __name__ == "__main__":
+    if "snakemake" in globals():
+        run_step(
+            lambda: aggregate(
+                aggregate_from_config(
+                    snakemake.config,  # noqa: F821
+                    summaries=[Path(path) for path in snakemake.input.summaries],  # noqa: F821
+                )
+            ),
+            log=snakemake.log[0],  # noqa: F821
+        )
+    else:
+        run_step(lambda: aggregate(aggregate_from_environ(os.environ)))

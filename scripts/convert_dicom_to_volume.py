@@ -1,0 +1,29 @@
+"""Convert the volumes of one shard, and write the shard's summary.
+
+Snakemake runs this for the rule ``convert_shard``. Alone, it takes environment variables:
+    INPUT_CSV=manifests/shards/series_shard_00.csv OUT_ROOT=converted \
+        python scripts/convert_dicom_to_volume.py
+"""
+
+import os
+from pathlib import Path
+
+from ct2zarr.entry import run_step
+from ct2zarr.settings import convert_from_config, convert_from_environ
+from ct2zarr.shard import run_shard
+
+if __name__ == "__main__":
+    if "snakemake" in globals():
+        run_step(
+            lambda: run_shard(
+                convert_from_config(
+                    snakemake.config,  # noqa: F821
+                    input_csv=Path(snakemake.input.series),  # noqa: F821
+                    shard_id=int(snakemake.wildcards.shard),  # noqa: F821
+                    workers=snakemake.threads,  # noqa: F821
+                )
+            ),
+            log=snakemake.log[0],  # noqa: F821
+        )
+    else:
+        run_step(lambda: run_shard(convert_from_environ(os.environ)))

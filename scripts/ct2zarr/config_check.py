@@ -1,0 +1,75 @@
+"""Check a config against its JSON schema, and say what is wrong in sentences for users.
+
+Only the workflow needs this: ``jsonschema`` comes with Snakemake.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from .errors import SettingsError
+from .options import OPTIONS, wrong_value
+
+
+def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with the schema's defaults filled in and text turned into the typed values.
+
+    Text is what nested values of ``snakemake --config`` are, such as ``'chunks=[64,64,64]'``.
+
+    Raises:
+        SettingsError: the config does not fit the schema; one line for each key that is wrong.
+    """
+    given = {key: _from_text(key, value) for key, value in config.items() if value is not None}
+    errors = Draft202012Validator(schema).iter_errors(given)
+    sentences = [sentence for error in errors for sentence in _sentences(error, given)]
+    if sentences:
+        raise SettingsError("\n".join(dict.fromkeys(sentences)))
+    defaults = {key: option["default"] for key, option in schema["properties"].items()}
+    return {**defaults, **given}
+
+
+def require_datasets(config: Mapping[str, Any]) -> None:
+    """Check that every dataset folder is there.
+
+    Raises:
+        SettingsError: no dataset is named, or one folder is missing.
+    """
+    if not config["datasets"]:
+        raise SettingsError(
+            "config: datasets is empty; name at least one folder of DICOM files in "
+            "config/config.yaml, such as {v1: /data/ct}"
+        )
+    for name, folder in config["datasets"].items():
+        if not Path(folder).expanduser().is_dir():
+            raise SettingsError(f"config: the folder of dataset '{name}' does not exist: {folder}")
+
+
+def _from_text(key: str, value: Any) -> Any:
+    """Expand ``~``; undo what ``--config`` does: numbers as text, ``{v1:/data}`` as one word."""
+    if key == "chunks" and isinstance(value, list):
+        return [int(item) if str(item).strip().isdecimal() else item for item in value]
+    if key in ("manifest_dir", "out_root") and isinstance(value, str) and value:
+        return str(Path(value).expanduser())
+    if key == "datasets" and isinstance(value, Mapping):
+        words = (str(name).partition(":") for name, folder in value.items() if folder == "")
+        split = {name: folder for name, _, folder in words}
+        return {name: folder for name, folder in value.items() if folder != ""} | split
+    return value
+
+
+def _sentences(error: ValidationError, config: Mapping[str, Any]) -> Iterator[str]:
+    if error.absolute_path:
+        key = str(error.absolute_path[0])
+        yield wrong_value(f"config: {key}", config[key], OPTIONS[key].allowed)
+    else:  # the only rule of the schema that is about no single known key: additionalProperties
+        for key in config:
+            if key not in OPTIONS:
+                yield f"config: unknown key '{key}'; {_suggestion(key)}"
+
+
+def _suggestion(key: str) -> str:
+    close = difflib.get_close_matches(key, OPTIONS, n=1)
+    return f"did you mean '{close[0]}'?" if close else "config/README.md lists the known ones"

@@ -1,0 +1,50 @@
+"""Start one step, and say what a user sees when it goes wrong.
+
+A user's mistake or a full disk is one line on stderr and the exit code of its error; an error that
+nobody foresaw keeps its traceback. Both are in the log file too, where there is one.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import Ct2zarrError
+from .joblog import LOGGER, set_up
+
+UNEXPECTED = 1
+INTERRUPTED = 130
+"""What a shell gives for a command that ended by Ctrl-C."""
+
+
+def run_step(step: Callable[[], object], log: str | None = None) -> None:
+    """Run ``step``, and leave the process with an exit code where it fails.
+
+    Args:
+        step: reads its settings and does the work.
+        log: file for the log; without it the log goes to stderr.
+    """
+    set_up(Path(log) if log else None)
+    try:
+        with stop_with_sentence(log):
+            step()
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  the last place that can put a traceback into the log
+        LOGGER.exception("unexpected error")
+        if log:
+            print(f"error: unexpected {type(error).__name__}, see {log}", file=sys.stderr)
+        sys.exit(UNEXPECTED)
+
+
+@contextmanager
+def stop_with_sentence(log: str | None = None) -> Iterator[None]:
+    """Turn an error that is meant for the user into its sentence on stderr and its exit code."""
+    try:
+        yield
+    except Ct2zarrError as error:
+        if log:
+            LOGGER.error("%s", error)
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,23 @@
+"""Make the verification report: one HTML file with tables, plots and sampled volumes.
+
+Snakemake runs this for the rule ``report``. Alone, it takes environment variables:
+    CONVERTED_ROOT=converted python scripts/generate_verify_report.py
+"""
+
+import os
+from pathlib import Path
+
+from ct2zarr.entry import run_step
+from ct2zarr.report import make_report
+from ct2zarr.settings import report_from_config, report_from_environ
+
+if __name__ == "__main__":
+    if "snakemake" in globals():
+        run_step(
+            lambda: make_report(
+                report_from_config(snakemake.config, output_html=Path(snakemake.output.html))  # noqa: F821
+            ),
+            log=snakemake.log[0],  # noqa: F821
+        )
+    else:
+        run_step(lambda: make_report(report_from_environ(os.environ)))
