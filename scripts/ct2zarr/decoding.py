@@ -371,7 +371,7 @@ def _check_identity(header: RawHeader, instance: Instance) -> None:
 def _read_with_pydicom(instance: Instance) -> Integers:
     """One uncompressed frame through pydicom alone: another parser, another slicing."""
     from pydicom import dcmread
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     dataset = dcmread(instance.path, force=True)
     meta_syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")

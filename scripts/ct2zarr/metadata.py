@@ -289,7 +289,7 @@ def _local_text(content: bytes, vr: str, character_set: bytes) -> str:
     if content.isascii() and b"\x1b" not in content:
         return content.decode("ascii")
     names = _split(character_set.decode("ascii", "replace"))
-    delimiters = set(PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS) | {ord("\\")}
+    delimiters = set(PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS) | {ord("\\"), ord("=")}
     return decode_bytes(content, convert_encodings(names), delimiters)
 
 

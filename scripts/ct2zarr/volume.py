@@ -1,0 +1,446 @@
+"""Planes of one volume from file to store, never more than a slab of them in memory.
+
+Planes are decoded in order, rescaled into a slab as deep as a chunk, hashed, and each full slab is
+cut into chunks and stored. The metadata documents come last, when everything is known. A value
+that does not fit the type that was tried starts the volume again with a wider one.
+"""
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numcodecs import Blosc, blosc
+from numpy.typing import NDArray
+
+from . import __version__
+from .decoding import SOURCE_CHANGED, SourceReader
+from .errors import FileError, SeriesError
+from .geometry import StackGeometry
+from .grouping import plan_geometry, plan_without
+from .hu_check import HuCheck
+from .metadata import Protect, SeriesMetadata, TagCollector
+from .model import Finding, Instance, Json, Vector, VolumePlan
+from .planes import (
+    WIDER,
+    DoesNotFitError,
+    Rescale,
+    ValueType,
+    first_type,
+    rescale_of,
+    write_values,
+)
+from .records import SliceTable
+from .settings import ConvertSettings
+from .vocabulary import Flag
+from .writers import StoreWriter
+from .zarr_documents import (
+    BITSHUFFLE,
+    COMPRESSOR,
+    FILL_VALUE,
+    ArrayLayout,
+    documents,
+    multiscales,
+)
+
+# Blosc would start threads of its own in the main thread; processes are the unit of work here.
+blosc.use_threads = False
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenVolume:
+    """What was written: all that series.json and slices.csv say about the pixels and the tags.
+
+    Attributes:
+        plan: the planes that are in the array; without those that ``on_bad_slice: drop`` left out.
+        findings: of the plan and of the pixels, in the order of ``Flag``.
+        values: kind, slope, intercept, units, padding_value, minimum, maximum.
+        geometry: as ``VolumeRecord.geometry``.
+        tags: keyword → value. varying_tags: series tags that are columns of ``slices`` instead.
+        slices: all of slices.csv.
+        decoders: decoder name → number of planes.
+        read_seconds: reading and decoding. write_seconds: encoding and storing. Wall clock.
+    """
+
+    plan: VolumePlan
+    layout: ArrayLayout
+    findings: tuple[Finding, ...]
+    values: Mapping[str, Json]
+    geometry: Mapping[str, Json]
+    tags: Mapping[str, Json]
+    varying_tags: tuple[str, ...]
+    slices: SliceTable
+    decoders: Mapping[str, int]
+    read_seconds: float
+    write_seconds: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(planes, rows, columns)."""
+        return self.layout.shape
+
+    @property
+    def dtype(self) -> str:
+        """int16, int32 or float32."""
+        return self.layout.dtype
+
+
+def write_volume(
+    plan: VolumePlan, settings: ConvertSettings, writer: StoreWriter, *, fingerprint: str = ""
+) -> WrittenVolume:
+    """Convert the planes of a plan into an open store; the caller finishes or aborts the writer.
+
+    Args:
+        fingerprint: of the sources and settings, for the attribute ``source_fingerprint``.
+
+    Raises:
+        SeriesError: a plane cannot be decoded and ``on_bad_slice`` is ``fail``, the sources have
+            changed since the manifest, or no plane is left. The reason is that of the file.
+        MachineError: from the writer.
+    """
+    if not plan.planes:
+        raise SeriesError(f"volume {plan.series_hash} has no plane to convert", "no_planes")
+    rescales = _rescales(plan, settings)
+    value_type = first_type(rescales)
+    seconds = _Seconds()
+    while True:
+        collector = TagCollector(settings.metadata)
+        attempt = _Pass(plan, rescales, value_type, settings, writer, collector, seconds)
+        try:
+            attempt.run()
+        except DoesNotFitError:
+            value_type = WIDER[value_type]
+            writer.restart()
+            continue
+        if attempt.bad:
+            plan = plan_without(plan, attempt.bad)
+            if len(plan.planes) < attempt.chunks[0]:  # the chunks are to be capped anew
+                rescales = _rescales(plan, settings)
+                writer.restart()
+                continue
+        return _complete(plan, settings, writer, attempt, collector, fingerprint)
+
+
+def _rescales(plan: VolumePlan, settings: ConvertSettings) -> list[Rescale]:
+    try:
+        return [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
+    except FileError as error:
+        raise SeriesError(str(error), error.reason) from error
+
+
+@dataclass(slots=True)
+class _Seconds:
+    """Wall clock seconds, summed over all attempts."""
+
+    read: float = 0.0
+    write: float = 0.0
+
+
+@dataclass
+class _Pass:
+    """One run over all planes with one value type; the fields below ``seconds`` are its results.
+
+    ``bad``: index in the plan → why the plane could not be read; the planes behind it move up.
+    """
+
+    plan: VolumePlan
+    rescales: list[Rescale]
+    value_type: ValueType
+    settings: ConvertSettings
+    writer: StoreWriter
+    collector: TagCollector
+    seconds: _Seconds
+    bad: dict[int, str] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+    decoders: Counter[str] = field(default_factory=Counter)
+    minimum: float = float("inf")
+    maximum: float = float("-inf")
+    padding_pixels: int = 0
+    hu_check: HuCheck = field(default_factory=HuCheck)
+
+    @property
+    def chunks(self) -> tuple[int, int, int]:
+        """Chunk shape, z capped at the number of planes."""
+        z, y, x = self.settings.encoding.chunks
+        return min(z, len(self.plan.planes)), y, x
+
+    def layout(self) -> ArrayLayout:
+        """Layout of the planes written so far."""
+        first = self.plan.planes[0]
+        return ArrayLayout(
+            zarr_format=self.settings.encoding.format_number,
+            shape=(len(self.digests), first.rows, first.columns),
+            chunks=self.chunks,
+            dtype=self.value_type,
+            compression_level=self.settings.encoding.compression_level,
+        )
+
+    def run(self) -> None:
+        """Write all chunks."""
+        depth = self.chunks[0]
+        first = self.plan.planes[0]
+        slab = np.empty((depth, first.rows, first.columns), dtype=self.value_type)
+        chunk_writer = _ChunkWriter(self.layout(), self.writer)
+        clock = time.perf_counter
+        filled = 0
+        with SourceReader(self.collector.wanted) as reader:
+            for index, plane in enumerate(self.plan.planes):
+                started = clock()
+                if not self._add(index, plane, reader, slab[filled]):
+                    continue
+                filled += 1
+                self.seconds.read += clock() - started
+                if filled == depth:
+                    started = clock()
+                    chunk_writer.write(slab)
+                    self.seconds.write += clock() - started
+                    filled = 0
+        if not self.digests:
+            raise SeriesError(
+                f"none of the {len(self.plan.planes)} planes could be read: {self.bad[0]}",
+                "no_planes",
+            )
+        if filled:
+            started = clock()
+            slab[filled:] = FILL_VALUE
+            chunk_writer.write(slab)
+            self.seconds.write += clock() - started
+
+    def _add(self, index: int, plane: Instance, reader: SourceReader, out: NDArray[Any]) -> bool:
+        """Read one plane into ``out``; return whether it could be read."""
+        try:
+            frame = reader.read(plane)
+            if frame.stored.shape != out.shape:
+                raise FileError(
+                    f"{os.path.basename(plane.path)} has another matrix than its volume"
+                )
+        except FileError as error:
+            if self.settings.on_bad_slice == "fail" or error.reason == SOURCE_CHANGED:
+                raise SeriesError(str(error), error.reason) from error
+            self.bad[index] = str(error)
+            return False
+        rescale = self.rescales[index]
+        found = write_values(frame.stored, rescale, plane.padding_value, out)
+        self.collector.add(plane, frame.header)
+        self.decoders[frame.decoder] += 1
+        self.digests.append(hashlib.md5(out, usedforsecurity=False).hexdigest())
+        self.minimum = min(self.minimum, found.minimum)
+        self.maximum = max(self.maximum, found.maximum)
+        self.padding_pixels += found.padding_pixels
+        self.hu_check.add(out, _rescaled(plane.padding_value, rescale))
+        return True
+
+
+class _ChunkWriter:
+    """Cuts slabs into chunks, each compressed as one Blosc block."""
+
+    def __init__(self, layout: ArrayLayout, writer: StoreWriter) -> None:
+        self._writer = writer
+        self._key = layout.chunk_key()
+        self._chunk = np.empty(layout.chunks, dtype=layout.dtype)
+        self._codec = Blosc(
+            cname=COMPRESSOR,
+            clevel=layout.compression_level,
+            shuffle=BITSHUFFLE,
+            blocksize=layout.chunk_bytes,
+        )
+        self._slab_number = 0
+
+    def write(self, slab: NDArray[Any]) -> None:
+        """Store the chunks of the next slab (chunk depth, rows, columns)."""
+        _, height, width = self._chunk.shape
+        _, rows, columns = slab.shape
+        for y in range(0, rows, height):
+            for x in range(0, columns, width):
+                block = slab[:, y : y + height, x : x + width]
+                if block.shape == self._chunk.shape:
+                    self._chunk[...] = block
+                else:
+                    self._chunk.fill(FILL_VALUE)
+                    self._chunk[:, : block.shape[1], : block.shape[2]] = block
+                key = self._key(self._slab_number, y // height, x // width)
+                self._writer.put(key, self._codec.encode(self._chunk))
+        self._slab_number += 1
+
+
+def _complete(
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    writer: StoreWriter,
+    attempt: _Pass,
+    collector: TagCollector,
+    fingerprint: str,
+) -> WrittenVolume:
+    """Put the documents and gather the results of the pass that went through."""
+    protect = _protection(settings, collector)
+    metadata = collector.finish(plan.series_dir, protect)
+    findings = _findings(plan, settings, attempt, metadata)
+    geometry = _geometry(plan, protect)
+    values = _values(plan, settings, attempt)
+    layout = attempt.layout()
+    attributes: dict[str, Json] = {
+        "version": __version__,
+        "values": dict(values),
+        "flags": [str(finding.flag) for finding in findings],
+        **{name: value for name, value in geometry.items() if name != "tilt_degrees"},
+        "series_hash": plan.series_hash,
+        "source_fingerprint": fingerprint,
+        "encoding": {
+            "zarr_format": layout.zarr_format,
+            "chunks": list(layout.chunks),
+            "dtype": layout.dtype,
+            "compressor": f"blosc-{COMPRESSOR}",
+            "shuffle": "bitshuffle",
+            "compression_level": layout.compression_level,
+        },
+    }
+    stack = plan_geometry(plan)
+    spacing, translation = _nominal_spacing(plan), (0.0, 0.0, 0.0)
+    if stack is not None:
+        spacing, translation = stack.spacing, _translation(stack)
+    group = {"ct2zarr": attributes, **multiscales(layout.zarr_format, spacing, translation)}
+    for key, document in documents(layout, group).items():
+        writer.put(key, document)
+    return WrittenVolume(
+        plan=plan,
+        layout=layout,
+        findings=findings,
+        values=values,
+        geometry=geometry,
+        tags=metadata.tags,
+        varying_tags=metadata.varying,
+        slices=SliceTable(
+            (*metadata.slices.columns, "md5"),
+            tuple(
+                (*row, digest)
+                for row, digest in zip(metadata.slices.rows, attempt.digests, strict=True)
+            ),
+        ),
+        decoders=dict(attempt.decoders),
+        read_seconds=attempt.seconds.read,
+        write_seconds=attempt.seconds.write,
+    )
+
+
+def _protection(settings: ConvertSettings, collector: TagCollector) -> Protect | None:
+    if not settings.metadata.deidentify:
+        return None
+    from .deidentification import Pseudonyms, key_from_environment
+
+    return Pseudonyms(key_from_environment(), collector.patient_id()).protect
+
+
+def _findings(
+    plan: VolumePlan, settings: ConvertSettings, attempt: _Pass, metadata: SeriesMetadata
+) -> tuple[Finding, ...]:
+    """Findings of the plan, and those that only the pixels and all headers show."""
+    found: dict[Flag, dict[str, Json]] = {
+        finding.flag: dict(finding.evidence) for finding in plan.findings
+    }
+    if Flag.PADDING in found:
+        pixels = attempt.padding_pixels
+        total = int(np.prod(attempt.layout().shape))
+        found[Flag.PADDING] |= {"pixels": pixels, "share": round(pixels / total, 6)}
+    if metadata.unparsed:
+        found.setdefault(Flag.UNPARSED_ELEMENTS, {})["tags"] = dict(metadata.unparsed)
+    if _kind(plan, settings) in ("hu", "unscaled"):
+        evidence = attempt.hu_check.evidence()
+        if evidence is not None:
+            found[Flag.SUSPICIOUS_HU] = evidence
+    return tuple(Finding(flag, found[flag]) for flag in Flag if flag in found)
+
+
+def _kind(plan: VolumePlan, settings: ConvertSettings) -> str:
+    """Whether the array has HU, stored values, values of another unit, or no rescale at all."""
+    flags = {finding.flag for finding in plan.findings}
+    if settings.encoding.values == "stored":
+        return "stored"
+    if Flag.NOT_HU in flags:
+        return "rescaled"
+    return "unscaled" if Flag.NO_RESCALE in flags else "hu"
+
+
+def _values(plan: VolumePlan, settings: ConvertSettings, attempt: _Pass) -> dict[str, Json]:
+    """The attribute ``values``: what the numbers mean. What differs between planes is ``None``."""
+    slopes = {1.0 if p.rescale_slope is None else p.rescale_slope for p in plan.planes}
+    intercepts = {0.0 if p.rescale_intercept is None else p.rescale_intercept for p in plan.planes}
+    types = {plane.rescale_type for plane in plan.planes}
+    paddings = {
+        _rescaled(plane.padding_value, rescale_of(plane, settings.encoding.values))
+        for plane in plan.planes
+    }
+    kind = _kind(plan, settings)
+    units = {"hu": "HU", "rescaled": _only(types) or "", "unscaled": "", "stored": ""}[kind]
+    return {
+        "kind": "stored" if kind == "unscaled" else kind,
+        "slope": _only(slopes),
+        "intercept": _only(intercepts),
+        "units": units,
+        "padding_value": _only(paddings),
+        "minimum": attempt.minimum,
+        "maximum": attempt.maximum,
+    }
+
+
+def _only(values: set[Any]) -> Any:
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _rescaled(padding_value: int | None, rescale: Rescale) -> float | None:
+    if padding_value is None:
+        return None
+    value = rescale.slope * padding_value + rescale.intercept
+    return int(value) if value.is_integer() else float(np.float32(value))
+
+
+def _geometry(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
+    """Geometry in JSON; what a volume without geometry does not have is ``None``."""
+    first = plan.planes[0]
+    reference: Json = first.frame_of_reference_uid
+    if protect is not None:
+        reference = protect("FrameOfReferenceUID", reference)
+    stack = plan_geometry(plan)
+    if stack is None:
+        orientation = first.orientation
+        return {
+            "spacing": list(_nominal_spacing(plan)),
+            "orientation": [list(orientation[:3]), list(orientation[3:])] if orientation else None,
+            "index_to_lps": None,
+            "slice_origins_lps": None,
+            "max_position_error_mm": None,
+            "tilt_degrees": None,
+            "frame_of_reference_uid": reference,
+        }
+    return {
+        "spacing": list(stack.spacing),
+        "orientation": [list(stack.orientation[:3]), list(stack.orientation[3:])],
+        "index_to_lps": stack.index_to_lps.tolist(),
+        "slice_origins_lps": stack.slice_origins_lps.tolist(),
+        "max_position_error_mm": stack.max_position_error_mm,
+        "tilt_degrees": stack.tilt_degrees,
+        "frame_of_reference_uid": reference,
+    }
+
+
+def _nominal_spacing(plan: VolumePlan) -> Vector:
+    """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 where the header has none."""
+    first = plan.planes[0]
+    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or 1.0
+    dy, dx = first.pixel_spacing or (1.0, 1.0)
+    return dz, dy, dx
+
+
+def _translation(stack: StackGeometry) -> Vector:
+    """Position of the first voxel along the axes z, y, x of the array, mm.
+
+    For an axial volume these are the LPS coordinates. OME-Zarr 0.4 and 0.5 cannot say that axes are
+    oblique; index_to_lps does.
+    """
+    origin = stack.slice_origins_lps[0]
+    axes = (stack.normal, stack.orientation[3:], stack.orientation[:3])
+    z, y, x = (float(origin @ np.asarray(axis)) for axis in axes)
+    return z, y, x

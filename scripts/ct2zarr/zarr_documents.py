@@ -1,0 +1,156 @@
+"""The metadata documents of a volume's store, as zarr-python writes them, and its chunk keys.
+
+They are written here so that a conversion need not import zarr, which takes longer than a small
+series. A test compares them with what zarr itself writes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from .model import Json, Vector
+
+ARRAY = "volume"
+AXES = ("z", "y", "x")
+FILL_VALUE = 0
+"""Every chunk is written, so a chunk that is missing is a damaged store, never an empty region; the
+fill value only fills chunks beyond the edge of the array."""
+COMPRESSOR = "zstd"
+BITSHUFFLE = 2  # numcodecs.Blosc.BITSHUFFLE
+
+OME_4, OME_5 = "0.4", "0.5"
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLayout:
+    """What a reader must know of the array to decode it.
+
+    Attributes:
+        shape, chunks: (z, y, x). dtype: int16, int32 or float32.
+        compression_level: of zstd in Blosc, with one Blosc block a chunk.
+    """
+
+    zarr_format: Literal[2, 3]
+    shape: tuple[int, int, int]
+    chunks: tuple[int, int, int]
+    dtype: str
+    compression_level: int
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of a value."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk before compression, which is also the Blosc block size."""
+        return prod(self.chunks) * self.item_bytes
+
+    def chunk_key(self) -> Callable[[int, int, int], str]:
+        """Return the function from chunk indices (z, y, x) to the key in the store."""
+        prefix = ARRAY if self.zarr_format == 2 else f"{ARRAY}/c"
+        return lambda z, y, x: f"{prefix}/{z}/{y}/{x}"
+
+
+def documents(layout: ArrayLayout, attributes: Mapping[str, Json]) -> dict[str, bytes]:
+    """Return key → document for a group with ``attributes`` that holds the array ``volume``."""
+    if layout.zarr_format == 2:
+        found: dict[str, Json] = {
+            ".zgroup": {"zarr_format": 2},
+            ".zattrs": dict(attributes),
+            f"{ARRAY}/.zarray": _array_of_format_2(layout),
+            f"{ARRAY}/.zattrs": {"_ARRAY_DIMENSIONS": list(AXES)},
+        }
+    else:
+        found = {
+            "zarr.json": {
+                "attributes": dict(attributes),
+                "zarr_format": 3,
+                "node_type": "group",
+            },
+            f"{ARRAY}/zarr.json": _array_of_format_3(layout),
+        }
+    return {
+        key: json.dumps(content, indent=2, allow_nan=False).encode()
+        for key, content in found.items()
+    }
+
+
+def multiscales(
+    zarr_format: Literal[2, 3], spacing: Vector, translation: Vector
+) -> dict[str, Json]:
+    """Return the OME-Zarr attributes of the group: 0.4 in format 2, 0.5 in format 3.
+
+    Args:
+        spacing: (dz, dy, dx), mm. translation: position of the first voxel along z, y, x, mm.
+    """
+    image: dict[str, Json] = {
+        "name": ARRAY,
+        "axes": [{"name": axis, "type": "space", "unit": "millimeter"} for axis in AXES],
+        "datasets": [
+            {
+                "path": ARRAY,
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": list(spacing)},
+                    {"type": "translation", "translation": list(translation)},
+                ],
+            }
+        ],
+    }
+    if zarr_format == 2:
+        return {"multiscales": [{"version": OME_4, **image}]}
+    return {"ome": {"version": OME_5, "multiscales": [image]}}
+
+
+def _array_of_format_2(layout: ArrayLayout) -> Json:
+    return {
+        "shape": list(layout.shape),
+        "chunks": list(layout.chunks),
+        "dtype": np.dtype(layout.dtype).newbyteorder("<").str,
+        "fill_value": _fill_value(layout),
+        "order": "C",
+        "filters": None,
+        "dimension_separator": "/",
+        "compressor": {
+            "id": "blosc",
+            "cname": COMPRESSOR,
+            "clevel": layout.compression_level,
+            "shuffle": BITSHUFFLE,
+            "blocksize": layout.chunk_bytes,
+        },
+        "zarr_format": 2,
+    }
+
+
+def _array_of_format_3(layout: ArrayLayout) -> Json:
+    blosc: dict[str, Json] = {
+        "typesize": layout.item_bytes,
+        "cname": COMPRESSOR,
+        "clevel": layout.compression_level,
+        "shuffle": "bitshuffle",
+        "blocksize": layout.chunk_bytes,
+    }
+    return {
+        "shape": list(layout.shape),
+        "data_type": layout.dtype,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(layout.chunks)}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": _fill_value(layout),
+        "codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "blosc", "configuration": blosc},
+        ],
+        "attributes": {},
+        "dimension_names": list(AXES),
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
+
+
+def _fill_value(layout: ArrayLayout) -> Json:
+    return float(FILL_VALUE) if layout.dtype.startswith("float") else FILL_VALUE
