@@ -6,11 +6,11 @@ that does not fit the type that was tried starts the volume again with a wider o
 """
 
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from numcodecs import Blosc, blosc
 from numpy.typing import NDArray
 
 from . import __version__
-from .decoding import SOURCE_CHANGED, SourceReader
+from .decoding import GONE, SOURCE_CHANGED, SourceReader
+from .deidentification import Pseudonyms, key_from_environment
 from .errors import FileError, SeriesError
 from .geometry import StackGeometry
 from .grouping import plan_geometry, plan_without
@@ -215,11 +216,9 @@ class _Pass:
         try:
             frame = reader.read(plane)
             if frame.stored.shape != out.shape:
-                raise FileError(
-                    f"{os.path.basename(plane.path)} has another matrix than its volume"
-                )
+                raise FileError(f"{Path(plane.path).name} has another matrix than its volume")
         except FileError as error:
-            if self.settings.on_bad_slice == "fail" or error.reason == SOURCE_CHANGED:
+            if self.settings.on_bad_slice == "fail" or error.reason in (GONE, SOURCE_CHANGED):
                 raise SeriesError(str(error), error.reason) from error
             self.bad[index] = str(error)
             return False
@@ -227,7 +226,7 @@ class _Pass:
         found = write_values(frame.stored, rescale, plane.padding_value, out)
         self.collector.add(plane, frame.header)
         self.decoders[frame.decoder] += 1
-        self.digests.append(hashlib.md5(out, usedforsecurity=False).hexdigest())
+        self.digests.append(hashlib.md5(out.data, usedforsecurity=False).hexdigest())
         self.minimum = min(self.minimum, found.minimum)
         self.maximum = max(self.maximum, found.maximum)
         self.padding_pixels += found.padding_pixels
@@ -329,8 +328,6 @@ def _complete(
 def _protection(settings: ConvertSettings, collector: TagCollector) -> Protect | None:
     if not settings.metadata.deidentify:
         return None
-    from .deidentification import Pseudonyms, key_from_environment
-
     return Pseudonyms(key_from_environment(), collector.patient_id()).protect
 
 
