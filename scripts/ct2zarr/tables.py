@@ -1,0 +1,210 @@
+"""The tables of the manifest: columns and types of the account of files and of the list of volumes.
+
+Rows of files are columnar (pyarrow), so that millions fit into memory. Columns of a file's facts
+are the fields of ``Instance``, in this one place given their types.
+
+A path need not be valid text: names on disk are bytes. Python keeps a stray byte as a lone
+surrogate, which no table can hold, so it is stored as a private character (U+10FF00 plus the
+byte) and restored when read.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import pyarrow as pa
+
+from .errors import SettingsError
+from .model import Instance
+from .vocabulary import Role
+
+_STRAY = re.compile("[\udc80-\udcff]")
+_STORED = re.compile("[\U0010ff80-\U0010ffff]")
+_PRIVATE, _SURROGATES = 0x10FF00, 0xDC00
+
+_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    Role: pa.string(),
+    int | None: pa.int64(),
+    float | None: pa.float64(),
+}
+_VECTORS = {"position": 3, "orientation": 6, "pixel_spacing": 2}
+_TEXTS_FROM_DISK = ("root", "path")
+
+_ROLES = {str(role): role for role in Role}
+INSTANCE_FIELDS = tuple(field.name for field in fields(Instance))
+_FIELD_TYPES = {field.name: field.type for field in fields(Instance)}
+
+
+def _type_of(name: str) -> pa.DataType:
+    if name in _VECTORS:
+        return pa.list_(pa.float64(), _VECTORS[name])
+    return _TYPES[_FIELD_TYPES[name]]
+
+
+INSTANCE_SCHEMA = pa.schema([(name, _type_of(name)) for name in INSTANCE_FIELDS])
+"""One row a frame, columns as in ``Instance``."""
+
+_ACCOUNT = ("path", "bytes", "mtime_ns", "role", "reason")
+_PLACE = (("series_hash", pa.string()), ("slice_index", pa.int32()))
+FILES_SCHEMA = pa.schema(
+    [INSTANCE_SCHEMA.field(name) for name in _ACCOUNT]
+    + list(_PLACE)
+    + [INSTANCE_SCHEMA.field(name) for name in ("frame", "sop_instance_uid")]
+    + [
+        column
+        for column in INSTANCE_SCHEMA
+        if column.name not in (*_ACCOUNT, "frame", "sop_instance_uid")
+    ]
+)
+"""files_shard_XX.parquet and files_excluded.parquet: a row a frame of a file below the roots.
+
+``series_hash`` is empty for a file of no volume; ``slice_index`` (from 0) is null unless the role
+is ``slice``.
+"""
+
+SERIES_COLUMNS: Mapping[str, type] = {
+    "series_hash": str,
+    "dataset": str,
+    "series_dir": str,
+    "file_count": int,
+    "series_uid": str,
+    "study_uid": str,
+    "part": int,
+    "parts": int,
+    "slice_count": int,
+    "localizers_skipped": int,
+    "bytes": int,
+    "flags": str,
+    "split_by": str,
+    "single_orientation": bool,
+    "orthogonal_orientation": bool,
+    "unique_slice_positions": bool,
+    "consistent_in_plane_row": bool,
+    "consistent_in_plane_col": bool,
+    "consistent_pixel_spacing": bool,
+    "consistent_image_dimensions": bool,
+    "uniform_slice_spacing": bool,
+    "regularly_spaced_3d_volume": bool,
+    "obliquity_degrees": float,
+    "spacing_z": float,
+    "spacing_y": float,
+    "spacing_x": float,
+    "slice_thickness": float,
+    "tilt_degrees": float,
+    "rows": int,
+    "columns": int,
+    "kernel": str,
+    "kvp": float,
+    "manufacturer": str,
+    "manufacturer_model": str,
+    "transfer_syntax": str,
+    "findings": str,
+}
+"""series_all.csv and series_shard_XX.csv: a row a volume. An absent value is an empty cell, a
+truth value ``true`` or ``false``, several values of one volume are joined by ``;``; ``findings``
+is JSON, flag to evidence."""
+
+
+def path_to_text(path: str) -> str:
+    """A path as it is stored in a table."""
+    if path.isascii():
+        return path
+    return _STRAY.sub(lambda found: chr(_PRIVATE - _SURROGATES + ord(found[0])), path)
+
+
+def text_to_path(text: str) -> str:
+    """The path that ``path_to_text`` stored."""
+    if text.isascii():
+        return text
+    return _STORED.sub(lambda found: chr(_SURROGATES - _PRIVATE + ord(found[0])), text)
+
+
+def instances_to_table(instances: Sequence[Instance]) -> pa.Table:
+    """Rows of ``INSTANCE_SCHEMA`` in the order given."""
+    columns = []
+    for column in INSTANCE_SCHEMA:
+        name = column.name
+        values: list[Any] = [getattr(instance, name) for instance in instances]
+        if name in _TEXTS_FROM_DISK:
+            values = [path_to_text(value) for value in values]
+        elif name == "role":
+            values = [str(value) for value in values]
+        elif column.type == pa.string():
+            # Text from a header may hold surrogates as well; nobody needs those back.
+            values = [
+                value if value.isascii() else value.encode("utf-8", "replace").decode()
+                for value in values
+            ]
+        columns.append(pa.array(values, column.type))
+    return pa.Table.from_arrays(columns, schema=INSTANCE_SCHEMA)
+
+
+def table_to_instances(table: pa.Table) -> Iterator[Instance]:
+    """The frames of a table with (at least) the columns of ``INSTANCE_SCHEMA``."""
+    for batch in table.select(INSTANCE_FIELDS).to_batches():
+        columns: list[list[Any]] = []
+        for name, column in zip(INSTANCE_FIELDS, batch.columns, strict=True):
+            values = column.to_pylist()
+            if name in _VECTORS:
+                values = [None if value is None else tuple(value) for value in values]
+            elif name in _TEXTS_FROM_DISK:
+                values = [text_to_path(value) for value in values]
+            elif name == "role":
+                values = [_ROLES[value] for value in values]
+            columns.append(values)
+        for row in zip(*columns, strict=True):
+            yield Instance(*row)
+
+
+def empty_instances() -> pa.Table:
+    """A table without rows."""
+    return INSTANCE_SCHEMA.empty_table()
+
+
+def series_csv(rows: Iterable[Mapping[str, str]]) -> str:
+    """CSV text of volumes, cells as text, in the order given."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, tuple(SERIES_COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def cell(value: object) -> str:
+    """A value as it stands in a CSV: shortest text that gives the same float, no ``None``."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def read_csv(text: str, name: str, required: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of a CSV by column; ``name`` is for the message.
+
+    Raises:
+        SettingsError: a required column is missing, or a line has too few or too many cells.
+    """
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    columns = [column.strip() for column in reader.fieldnames or ()]
+    missing = [column for column in required if column not in columns]
+    if missing:
+        raise SettingsError(
+            f"{name} has no column {', '.join(missing)}; its first line must name the columns "
+            "(series_dir alone is enough for a list written by hand)"
+        )
+    reader.fieldnames = columns
+    rows = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise SettingsError(
+                f"{name}, line {reader.line_num}: the number of cells is not that of the columns"
+            )
+        rows.append({column: value.strip() for column, value in row.items()})
+    return rows
