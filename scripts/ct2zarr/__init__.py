@@ -1,5 +1,34 @@
 """Turn CT series in DICOM files into verified Zarr volumes, and read those volumes."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .reader import Volume, open_volume
+    from .sqlite_store import SQLiteStore
+    from .stores import open_store
+
+__all__ = ["FORMAT_VERSION", "SQLiteStore", "Volume", "__version__", "open_store", "open_volume"]
+
 __version__ = "0.1.0"
 FORMAT_VERSION = 1
 """Version of what ct2zarr writes; a change converts everything again."""
+
+_HOME = {
+    "Volume": "reader",
+    "open_volume": "reader",
+    "SQLiteStore": "sqlite_store",
+    "open_store": "stores",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what users ask for when they ask: a shard job must not pay for zarr."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

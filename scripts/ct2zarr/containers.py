@@ -264,6 +264,9 @@ class ZipContainer(_PickledAsPath):
             raise FileError(f"{self.path}: entry {key} does not fit its CRC-32", "store_damaged")
         return data
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
     def keys(self) -> list[str]:
         """Names of all entries that are files, sorted."""
         return sorted(self._entries)

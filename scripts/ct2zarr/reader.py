@@ -1,0 +1,370 @@
+"""Open a converted volume: voxels, geometry, slices and metadata in one object.
+
+    volume = ct2zarr.open_volume("zarr_sqlite/data/0a1b....zarr.sqlite")
+    volume[40:60, 100:200, 100:200]        # a numpy array, lazily read
+    volume.affine_ras_xyz                  # what nibabel wants
+
+Nothing but numpy and numcodecs is imported until ``volume.array`` or ``slice_table`` is asked for.
+"""
+
+import csv
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .chunks import ArrayLayout, layout_of, read_region
+from .containers import Container, open_container
+from .errors import FileError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import zarr
+
+ARRAY_NAME = "volume"
+"""Name of the array in the group at the root of a store."""
+
+ATTRIBUTE = "ct2zarr"
+"""Name of the group attribute that describes the volume."""
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""DICOM counts mm towards Left, Posterior, Superior; NIfTI towards Right, Anterior, Superior."""
+
+_TEXT_COLUMNS = ("file_name", "SOPInstanceUID", "md5")
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def open_volume(path: Path | str, *, threads: int | None = None) -> "Volume":
+    """Open a volume kept in a SQLite file, a zip file or a directory; told apart by content.
+
+    Args:
+        path: the store; its sidecars are looked for in ``../meta`` and beside it when needed.
+        threads: how many threads decompress at once. ``None``: one a processor, up to 8. Give 1
+            in the worker processes of a data loader.
+
+    Raises:
+        FileError: there is nothing, or no volume of ct2zarr, or it was not written to its end.
+    """
+    return Volume(Path(path), threads)
+
+
+class Volume:
+    """A converted volume, read only. Axes are z, y, x: planes, rows, columns.
+
+    Pickling carries the path alone; forked processes and threads may share the object.
+
+    Attributes:
+        path: of the store, absolute.
+        threads: as given to ``open_volume``.
+        attrs: the group attribute ``ct2zarr``, as written.
+        shape: (planes, rows, columns). dtype: of the voxels. chunks: shape of a chunk.
+    """
+
+    path: Path
+    threads: int | None
+    attrs: dict[str, Any]
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path.absolute()
+        self.threads = threads
+        self._container: Container = open_container(self.path)
+        group = self._documents("", "attributes")
+        attrs = group.get(ATTRIBUTE)
+        if not isinstance(attrs, dict):
+            raise FileError(
+                f"{path}: a Zarr store, but no volume written by ct2zarr (its root group has no"
+                f" attribute {ATTRIBUTE})",
+                "not_a_volume",
+            )
+        self.attrs = attrs
+        array = self._documents(ARRAY_NAME, "array")
+        self._layout: ArrayLayout | None = layout_of(ARRAY_NAME, array)
+        self.shape: tuple[int, ...] = tuple(array["shape"])
+        if self._layout is not None:
+            self.dtype: np.dtype[Any] = self._layout.dtype
+            self.chunks: tuple[int, ...] = self._layout.chunks
+        else:
+            self.dtype = self.array.dtype
+            self.chunks = self.array.chunks
+
+    def _documents(self, folder: str, what: str) -> dict[str, Any]:
+        """Metadata of a node, of format 3 or else 2: its array document, or its attributes."""
+        prefix = f"{folder}/" if folder else ""
+        document = self._json(f"{prefix}zarr.json")
+        if document is not None:
+            return dict(document.get("attributes", {})) if what == "attributes" else document
+        document = self._json(f"{prefix}.zattrs" if what == "attributes" else f"{prefix}.zarray")
+        if document is None:
+            raise FileError(
+                f"{self.path}: no metadata of {folder or 'the root group'}; it is no volume of"
+                " ct2zarr, or was not written to its end",
+                "not_a_volume",
+            )
+        return document
+
+    def _json(self, key: str) -> dict[str, Any] | None:
+        value = self._container.get(key)
+        if value is None:
+            return None
+        try:
+            document = json.loads(bytes(value))
+        except ValueError as error:
+            raise FileError(f"{self.path}: {key} is damaged: {error}", "store_damaged") from error
+        if not isinstance(document, dict):
+            raise FileError(f"{self.path}: {key} is no JSON object", "store_damaged")
+        return document
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, int | None]]:
+        return type(self), (self.path, self.threads)
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.shape))
+        return f"<ct2zarr.Volume {self.path.name} {size} {self.dtype} {self.units}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; it is opened again if the volume is used again."""
+        self._container.close()
+
+    # Voxels.
+
+    @cached_property
+    def array(self) -> "zarr.Array[Any]":
+        """The array as zarr gives it, with all that zarr can do with it."""
+        import zarr
+
+        from .stores import open_store
+
+        node = zarr.open_group(open_store(self.path), mode="r")[ARRAY_NAME]
+        if not isinstance(node, zarr.Array):
+            raise FileError(f"{self.path}: {ARRAY_NAME} is no array", "not_a_volume")
+        return node
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """All voxels, (planes, rows, columns), in memory of their own."""
+        return np.asarray(self[...])
+
+    read = numpy
+
+    def __getitem__(self, key: Any) -> Any:
+        """Voxels by integers, slices and ``...`` as numpy has them; the rest as zarr has it."""
+        if self._layout is None:
+            return self.array[key]
+        basic = _basic_index(key, self.shape)
+        if basic is None:
+            return self.array[key]
+        region, within = basic
+        return read_region(self._container, self._layout, region, self.threads)[within]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("a volume lies on disk: it cannot become an array without a copy")
+        return self.numpy().astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes: 3."""
+        return len(self.shape)
+
+    # What the voxels are.
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Codes of what is unusual about the volume; see ``ct2zarr.vocabulary.Flag``."""
+        return tuple(self.attrs.get("flags", ()))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the voxels mean: kind (hu or stored), slope, intercept, units and more."""
+        return dict(self.attrs.get("values", {}))
+
+    @property
+    def units(self) -> str:
+        """Units of the voxels, ``HU`` for Hounsfield units; empty for stored values."""
+        return str(self.values.get("units") or "")
+
+    @property
+    def series_hash(self) -> str:
+        """32 hexadecimal digits that name the volume."""
+        return str(self.attrs.get("series_hash", ""))
+
+    # Where the voxels are, in mm in the patient.
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance of neighbouring voxels along z, y and x, mm."""
+        dz, dy, dx = self.attrs["spacing"]
+        return float(dz), float(dy), float(dx)
+
+    @property
+    def orientation(self) -> FloatArray | None:
+        """(2, 3): unit vectors in LPS along a row (growing x), then along a column (growing y)."""
+        value = self._attribute_array("orientation")
+        return None if value is None else value.reshape(2, 3)
+
+    @property
+    def index_to_lps(self) -> FloatArray | None:
+        """(4, 4) for indices (z, y, x, 1) to LPS mm; ``None`` without geometry."""
+        return self._attribute_array("index_to_lps")
+
+    @property
+    def index_to_ras(self) -> FloatArray | None:
+        """(4, 4) for indices (z, y, x, 1) to RAS mm; ``None`` without geometry."""
+        return _times(LPS_TO_RAS, self.index_to_lps)
+
+    @property
+    def affine_lps_xyz(self) -> FloatArray | None:
+        """(4, 4) for indices (x, y, z, 1) to LPS mm, the order and the space of ITK."""
+        matrix = self.index_to_lps
+        return None if matrix is None else matrix[:, [2, 1, 0, 3]]
+
+    @property
+    def affine_ras_xyz(self) -> FloatArray | None:
+        """(4, 4) for indices (x, y, z, 1) to RAS mm, as nibabel wants it with ``array.T``."""
+        return _times(LPS_TO_RAS, self.affine_lps_xyz)
+
+    @property
+    def slice_origins_lps(self) -> FloatArray | None:
+        """(planes, 3): centre of the first voxel of each plane, as its header says; LPS mm."""
+        return self._attribute_array("slice_origins_lps")
+
+    def to_lps(self, index: npt.ArrayLike) -> FloatArray:
+        """LPS mm of indices (..., 3) in the order z, y, x; fractions lie between voxels.
+
+        Planes are where their headers put them, so this is exact for uneven spacing too.
+        """
+        matrix, origins = self._geometry()
+        index = np.asarray(index, dtype=np.float64)
+        planes = np.arange(-1, len(origins) - 1)
+        origin = np.stack(
+            [np.interp(index[..., 0], planes, origins[:, axis]) for axis in range(3)], axis=-1
+        )
+        # Beyond the first and the last plane the stack goes on at its mean spacing.
+        outside = index[..., 0] - np.clip(index[..., 0], planes[0], planes[-1])
+        origin = origin + outside[..., None] * matrix[:3, 0]
+        return np.asarray(origin + index[..., 1:] @ matrix[:3, 1:3].T)
+
+    def to_index(self, points_lps: npt.ArrayLike) -> FloatArray:
+        """Indices (..., 3) in the order z, y, x of points in LPS mm; the inverse of ``to_lps``."""
+        matrix, origins = self._geometry()
+        points = np.asarray(points_lps, dtype=np.float64)
+        in_plane = matrix[:3, 1:3]
+        # Planes are parallel, so the distance along their normal tells z for any tilt.
+        normal = np.cross(in_plane[:, 1], in_plane[:, 0])
+        normal /= np.linalg.norm(normal)
+        planes = np.arange(-1, len(origins) - 1)
+        offsets = origins @ normal
+        offset = points @ normal
+        z = np.interp(offset, offsets, planes)
+        z = z + (offset - np.clip(offset, offsets[0], offsets[-1])) / (matrix[:3, 0] @ normal)
+        at_plane = self.to_lps(np.stack([z, np.zeros_like(z), np.zeros_like(z)], axis=-1))
+        rows_columns = (points - at_plane) @ np.linalg.pinv(in_plane).T
+        return np.concatenate([z[..., None], rows_columns], axis=-1)
+
+    def _geometry(self) -> tuple[FloatArray, FloatArray]:
+        """``index_to_lps``, and the origins of planes -1 to N: one beyond either end."""
+        matrix, origins = self.index_to_lps, self.slice_origins_lps
+        if matrix is None or origins is None:
+            raise FileError(
+                f"{self.path}: positions are not known for this volume (flag no_geometry)",
+                "no_geometry",
+            )
+        step = matrix[:3, 0]
+        return matrix, np.concatenate([[origins[0] - step], origins, [origins[-1] + step]])
+
+    def _attribute_array(self, name: str) -> FloatArray | None:
+        value = self.attrs.get(name)
+        return None if value is None else np.array(value, dtype=np.float64)
+
+    # Sidecars.
+
+    @cached_property
+    def series(self) -> dict[str, Any]:
+        """Content of ``series.json``: tags of the series, findings, counts, timings, versions."""
+        document: dict[str, Any] = json.loads(self._sidecar("series.json").read_text("utf-8"))
+        return document
+
+    @cached_property
+    def slices(self) -> list[dict[str, str]]:
+        """Rows of ``slices.csv``, one a plane, all values as text."""
+        with self._sidecar("slices.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def slice_table(self) -> "pd.DataFrame":
+        """``slices.csv`` as a DataFrame, one row a plane."""
+        import pandas as pd
+
+        text = dict.fromkeys(_TEXT_COLUMNS, str)
+        return pd.read_csv(self._sidecar("slices.csv"), dtype=text)
+
+    def _sidecar(self, name: str) -> Path:
+        file_name = f"{self.series_hash}.{name}"
+        meta = self.path.parent.parent / "meta"
+        for folder in (meta, self.path.parent):
+            if (folder / file_name).is_file():
+                return folder / file_name
+        raise FileError(
+            f"{self.path}: {file_name} is neither in {meta} nor beside the store;"
+            " copy it along with the store",
+            "sidecar_missing",
+        )
+
+
+def _times(left: FloatArray, right: FloatArray | None) -> FloatArray | None:
+    return None if right is None else left @ right
+
+
+def _basic_index(
+    key: Any, shape: tuple[int, ...]
+) -> tuple[list[tuple[int, int]], tuple[Any, ...]] | None:
+    """The region to read, as (start, stop) an axis, and the index to apply to it.
+
+    ``None`` where ``key`` holds anything but integers, slices and one ``...``. Raises
+    ``IndexError`` as numpy does.
+    """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if sum(part is Ellipsis for part in parts) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if any(isinstance(part, bool | np.bool_) for part in parts) or not all(
+        part is Ellipsis or isinstance(part, slice | int | np.integer) for part in parts
+    ):
+        return None
+    given = [part for part in parts if part is not Ellipsis]
+    if len(given) > len(shape):
+        raise IndexError(f"too many indices: the volume has {len(shape)} axes")
+    place = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    fill = [slice(None)] * (len(shape) - len(given))
+    full = given[:place] + fill + given[place:]
+    region: list[tuple[int, int]] = []
+    within: list[int | slice] = []
+    for axis, (part, size) in enumerate(zip(full, shape, strict=True)):
+        if isinstance(part, slice):
+            wanted = range(*part.indices(size))
+            if not wanted:
+                region.append((0, 0))
+                within.append(slice(None))
+                continue
+            region.append((min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1))
+            within.append(slice(None, None, part.step))
+        else:
+            number = int(part)
+            if not -size <= number < size:
+                raise IndexError(f"index {number} is out of bounds for axis {axis} of size {size}")
+            region.append((number % size, number % size + 1))
+            within.append(0)
+    # With "..." numpy gives an array of no axes where it would give a scalar.
+    return region, (*within, ...) if len(given) < len(parts) else tuple(within)
