@@ -51,7 +51,7 @@ PYDICOM = "pydicom"
 
 CANNOT_DECODE = "cannot_decode"
 TRUNCATED = "truncated"
-GONE = "gone"
+GONE = "source_gone"
 UNREADABLE = "unreadable"
 NO_PIXELS = "no_pixels"
 SOURCE_CHANGED = "source_changed"
@@ -119,7 +119,7 @@ class SourceReader:
         """Decode one frame.
 
         Raises:
-            FileError: the sentence names the file; the reason is ``gone``, ``unreadable``,
+            FileError: the sentence names the file; the reason is ``source_gone``, ``unreadable``,
                 ``source_changed``, ``no_pixels``, ``truncated`` or ``cannot_decode``.
         """
         name = Path(instance.path).name

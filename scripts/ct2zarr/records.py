@@ -43,8 +43,21 @@ class SliceTable:
 
 
 def record_to_json(record: VolumeRecord) -> str:
-    """The text of series.json. NaN and infinity are not JSON and raise ValueError."""
-    return json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
+    """The text of series.json: a line a field, and a line a member of the fields that have some.
+
+    NaN and infinity are not JSON and raise ValueError.
+    """
+    lines = []
+    for name, value in asdict(record).items():
+        text = json.dumps(value, allow_nan=False)
+        if isinstance(value, dict) and value:
+            inner = ",\n  ".join(
+                f"{json.dumps(key)}: {json.dumps(one, allow_nan=False)}"
+                for key, one in value.items()
+            )
+            text = f"{{\n  {inner}\n }}"
+        lines.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def record_from_json(text: str, source: str) -> VolumeRecord:

@@ -1,0 +1,193 @@
+"""Convert one volume: write it, verify it, publish it, record it.
+
+Nothing shows under a final name before the verification has passed. A volume with a flag that the
+user rejects stops before its pixels are read where its headers show the flag, and before it is
+published where only the pixels do.
+"""
+
+import time
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from . import FORMAT_VERSION, __version__
+from .errors import MachineError, SeriesError
+from .fingerprint import fingerprint, finished_record
+from .model import Finding, Json, VolumePlan, VolumeRecord
+from .outcomes import SEPARATOR, count_role
+from .publishing import Building, build, machine_errors, volume_paths
+from .records import record_to_json, slices_to_csv
+from .settings import ConvertSettings
+from .verification import Verification, verify_volume
+from .vocabulary import Role
+from .volume import WrittenVolume, write_volume
+from .writers import open_writer, store_digest, store_size
+
+LIBRARIES = (
+    "numpy",
+    "zarr",
+    "numcodecs",
+    "pydicom",
+    "imagecodecs",
+    "python-gdcm",
+    "pylibjpeg",
+    "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+)
+"""Packages whose versions may change what is read or written; recorded with every volume."""
+
+DECIMALS = 4
+"""Digits behind the point of the recorded seconds: a tenth of a millisecond."""
+
+
+class RejectedError(SeriesError):
+    """The volume has flags that the user rejects; ``flags`` are all that were found on it."""
+
+    def __init__(self, message: str, reason: str = "", flags: tuple[str, ...] = ()) -> None:
+        super().__init__(message, reason)
+        self.flags = flags
+
+
+def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
+    """Make the volume of a plan anew, or take what another job has finished in the meantime.
+
+    Raises:
+        RejectedError: a flag of ``settings.reject_flags``; the reason is the flags.
+        SeriesError: a file cannot be read or decoded, or the verification found a difference.
+        MachineError: the output cannot be written.
+    """
+    started = time.perf_counter()
+    _reject(plan.findings, settings)
+    _refuse_unreadable(plan, settings)
+    store_type = settings.encoding.store_type
+    paths = volume_paths(settings.store_root, plan.series_hash, store_type)
+    wanted = fingerprint(plan, settings)
+    with build(paths) as building:
+        written = _write(plan, settings, building, wanted)
+        verifying = time.perf_counter()
+        verification = verify_volume(
+            building.store, building.slices, written.plan, settings, tuple(written.decoders)
+        )
+        verified = time.perf_counter()
+        seconds: dict[str, Json] = {
+            "read": round(written.read_seconds, DECIMALS),
+            "write": round(written.write_seconds, DECIMALS),
+            "verify": round(verified - verifying, DECIMALS),
+        }
+        record = _record(plan, settings, building, written, verification, wanted, seconds, started)
+        if not settings.overwrite:
+            drop = settings.on_bad_slice == "drop"
+            theirs = finished_record(paths, wanted, store_type, accept_dropped=drop)
+            if theirs is not None:  # a second job on the same shard was faster
+                return theirs
+        building.publish(record_to_json(record))
+    return record
+
+
+def _reject(findings: Iterable[Finding], settings: ConvertSettings) -> None:
+    found = [finding.flag for finding in findings]
+    rejected = [flag for flag in found if flag in settings.reject_flags]
+    if rejected:
+        sentences = "; ".join(flag.sentence for flag in rejected)
+        raise RejectedError(
+            f"reject_flags names {', '.join(rejected)}: {sentences}.",
+            SEPARATOR.join(rejected),
+            tuple(found),
+        )
+
+
+def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
+    """A file that the manifest found unreadable fails its volume, unless it may be dropped."""
+    if settings.on_bad_slice == "drop":
+        return
+    bad = [left for left in plan.leftovers if left.role == Role.UNREADABLE]
+    if bad:
+        others = f" and {len(bad) - 1} others" if len(bad) > 1 else ""
+        raise SeriesError(
+            f"{bad[0].instance.path}{others} cannot be read: {bad[0].reason}; repair the file, or "
+            "set on_bad_slice to drop to convert the other planes.",
+            "unreadable_files",
+        )
+
+
+def _write(
+    plan: VolumePlan, settings: ConvertSettings, building: Building, wanted: str
+) -> WrittenVolume:
+    """Write the store and slices.csv under their temporary names, complete and closed."""
+    writer = open_writer(settings.encoding.store_type, building.store)
+    try:
+        written = write_volume(plan, settings, writer, fingerprint=wanted)
+        _reject(written.findings, settings)
+        writer.finish()
+    except MachineError:
+        raise  # the writer may be of no use any more; ``build`` removes its files
+    except BaseException:
+        writer.abort()
+        raise
+    with machine_errors(building.slices.parent):
+        building.slices.write_text(
+            slices_to_csv(written.slices), encoding="utf-8", errors="backslashreplace", newline=""
+        )
+    return written
+
+
+def _record(
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    building: Building,
+    written: WrittenVolume,
+    verification: Verification,
+    wanted: str,
+    seconds: dict[str, Json],
+    started: float,
+) -> VolumeRecord:
+    files = {plane.path: plane.bytes for plane in written.plan.planes}
+    output_bytes, digest = store_size(building.store), store_digest(building.store)
+    seconds["total"] = round(time.perf_counter() - started, DECIMALS)
+    return VolumeRecord(
+        version=__version__,
+        format_version=FORMAT_VERSION,
+        fingerprint=wanted,
+        series_hash=plan.series_hash,
+        dataset=plan.dataset,
+        series_dir=plan.series_dir,
+        part=plan.part,
+        parts=plan.parts,
+        split_by=plan.split_by,
+        store=building.final.store.name,
+        store_type=str(settings.encoding.store_type),
+        zarr_format=written.layout.zarr_format,
+        shape=written.shape,
+        dtype=written.dtype,
+        chunks=written.layout.chunks,
+        compression_level=settings.encoding.compression_level,
+        flags=tuple(str(finding.flag) for finding in written.findings),
+        findings={str(finding.flag): dict(finding.evidence) for finding in written.findings},
+        values=written.values,
+        geometry=written.geometry,
+        tags=written.tags,
+        localizers_skipped=count_role(written.plan, Role.LOCALIZER),
+        duplicates=count_role(written.plan, Role.DUPLICATE),
+        files_unreadable=count_role(written.plan, Role.UNREADABLE),
+        input_files=len(files),
+        input_bytes=sum(files.values()),
+        output_bytes=output_bytes,
+        store_digest=digest,
+        verification=verification.as_json(),
+        seconds=seconds,
+        decoders=dict(written.decoders),
+        libraries=dict(library_versions()),
+    )
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Package → version of the installed ones of ``LIBRARIES``."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

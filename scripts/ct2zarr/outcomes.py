@@ -1,0 +1,109 @@
+"""From what became of a plan to its row in the summary."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import __version__
+from .model import VolumePlan, VolumeRecord
+from .summary_columns import SummaryRow
+from .vocabulary import Role, Status
+
+SEPARATOR = ";"
+"""Joins several codes in one cell."""
+
+
+def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> SummaryRow:
+    """The row of a finished volume, drawn from its record on the disk."""
+    spacing = record.geometry.get("spacing") or (None, None, None)
+    checked = record.verification.get("slices")
+    return SummaryRow(
+        **_identity(plan),
+        status=Status.OK,
+        flags=SEPARATOR.join(record.flags),
+        slice_count=record.shape[0],
+        rows=record.shape[1],
+        columns=record.shape[2],
+        localizers_skipped=record.localizers_skipped,
+        files_unreadable=record.files_unreadable,
+        duplicates=record.duplicates,
+        input_bytes=record.input_bytes,
+        output_bytes=record.output_bytes,
+        verify_ok=_truth(record.verification.get("ok")),
+        verified_slices=len(checked) if isinstance(checked, list | tuple) else 0,
+        read_seconds=_number(record.seconds.get("read")),
+        write_seconds=_number(record.seconds.get("write")),
+        total_seconds=_number(record.seconds.get("total")),
+        reused=reused,
+        dtype=record.dtype,
+        spacing_z=_number(spacing[0]),  # type: ignore[index]
+        spacing_y=_number(spacing[1]),  # type: ignore[index]
+        spacing_x=_number(spacing[2]),  # type: ignore[index]
+        tilt_degrees=_number(record.geometry.get("tilt_degrees")),
+        max_position_error_mm=_number(record.geometry.get("max_position_error_mm")),
+        decoder=SEPARATOR.join(sorted(record.decoders)),
+        files=record.input_files,
+        values_kind=str(record.values.get("kind", "")),
+        version=record.version,
+    )
+
+
+def row_of_failure(
+    plan: VolumePlan, status: Status, reason: str, error: str, flags: Iterable[str] | None = None
+) -> SummaryRow:
+    """The row of a volume that was not converted; ``flags``: those of the plan unless given."""
+    first = plan.planes[0] if plan.planes else None
+    files = {plane.path: plane.bytes for plane in plan.planes}
+    if flags is None:
+        flags = [finding.flag for finding in plan.findings]
+    return SummaryRow(
+        **_identity(plan),
+        status=status,
+        reason=reason,
+        error=error,
+        flags=SEPARATOR.join(flags),
+        slice_count=len(plan.planes),
+        rows=first.rows if first else 0,
+        columns=first.columns if first else 0,
+        localizers_skipped=count_role(plan, Role.LOCALIZER),
+        files_unreadable=count_role(plan, Role.UNREADABLE),
+        duplicates=count_role(plan, Role.DUPLICATE),
+        input_bytes=sum(files.values()),
+        files=len(files),
+        version=__version__,
+    )
+
+
+def count_role(plan: VolumePlan, role: Role) -> int:
+    """Number of files of the series that have ``role`` and are accounted with this volume."""
+    return len({left.instance.path for left in plan.leftovers if left.role == role})
+
+
+def _identity(plan: VolumePlan) -> dict[str, Any]:
+    """The columns that the plan alone determines, whatever becomes of it."""
+    thickness = {plane.slice_thickness for plane in plan.planes} - {None}
+    kvp = {plane.kvp for plane in plan.planes} - {None}
+    return {
+        "series_hash": plan.series_hash,
+        "dataset": plan.dataset,
+        "series_dir": plan.series_dir,
+        "part": plan.part,
+        "parts": plan.parts,
+        "split_by": plan.split_by,
+        "slice_thickness": thickness.pop() if len(thickness) == 1 else None,
+        "kvp": kvp.pop() if len(kvp) == 1 else None,
+        "kernel": _joined(plane.kernel for plane in plan.planes),
+        "manufacturer": _joined(plane.manufacturer for plane in plan.planes),
+        "transfer_syntax": _joined(plane.transfer_syntax_uid for plane in plan.planes),
+    }
+
+
+def _joined(values: Iterable[str]) -> str:
+    return SEPARATOR.join(sorted(set(values) - {""}))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _truth(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None

@@ -1,0 +1,309 @@
+"""Convert the volumes of one shard and write its summary.
+
+What is finished already is taken from its record; the rest goes to worker processes, longest
+first, each series on its own: whatever befalls one is one ``failed`` row. Only a fault of the
+machine (a full disk, an output folder that is gone) ends the job, without a summary, so that it is
+run again. The summary is written last, the JSON before the CSV, which is what a workflow waits for.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import FORMAT_VERSION, __version__
+from .errors import Ct2zarrError, MachineError, SeriesError, SettingsError
+from .fingerprint import fingerprint, finished_record
+from .joblog import BYTES_PER_MB, Progress, progress
+from .model import Json, VolumePlan
+from .outcomes import SEPARATOR, row_of_failure, row_of_record
+from .publishing import (
+    prepare_store_root,
+    remove_abandoned,
+    volume_paths,
+    withdraw_volume,
+    write_atomically,
+)
+from .settings import ConvertSettings
+from .shard_names import MINIMUM_DIGITS, shard_label
+from .summary_columns import SummaryRow, rows_to_csv
+from .vocabulary import Flag, Status
+
+if TYPE_CHECKING:
+    from .workers import Worker
+
+logger = logging.getLogger(__name__)
+
+HASH_BASE = 16
+"""series_hash is hexadecimal; its number modulo the number of shards is its shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What ``run_shard`` wrote: the rows, sorted by series_hash, and where."""
+
+    shard: str
+    rows: tuple[SummaryRow, ...]
+    csv_path: Path
+    json_path: Path
+
+
+def run_shard(settings: ConvertSettings) -> ShardSummary:
+    """Convert the volumes of ``settings.input_csv`` and write summary_shard_XX.csv and .json.
+
+    Raises:
+        SettingsError: the CSV is missing or is not a manifest.
+        MachineError: the output folder cannot be written; finished volumes stay, no summary.
+    """
+    started = time.monotonic()
+    plans = plans_of_shard(settings)
+    label = label_of(settings)
+    root = settings.store_root
+    csv_path = root / f"summary_shard_{label}{settings.summary_suffix}.csv"
+    json_path = csv_path.with_name(csv_path.name.removesuffix(".csv") + ".json")
+    prepare_store_root(root)
+    removed = remove_abandoned((root, root / "data", root / "meta"))
+    if removed:
+        logger.info("shard %s: removed %d unfinished files of earlier jobs", label, removed)
+    for stale in (csv_path, json_path):
+        stale.unlink(missing_ok=True)
+
+    rows = {row.series_hash: row for row in finished_rows(plans, settings)}
+    todo = [plan for plan in plans if plan.series_hash not in rows]
+    logger.info("shard %s: %d volumes, %d finished before", label, len(plans), len(rows))
+    with progress(f"shard {label}", len(todo)) as bar:
+        for row in converted_rows(todo, settings):
+            rows[row.series_hash] = row
+            _log_row(row, bar)
+        logger.info("%s", bar.summary())
+
+    summary = ShardSummary(
+        label, tuple(sorted(rows.values(), key=lambda row: row.series_hash)), csv_path, json_path
+    )
+    write_summary(summary, settings)
+    counts = Counter(row.status for row in summary.rows)
+    logger.info(
+        "shard %s: done in %.1f s: %s", label, time.monotonic() - started,
+        ", ".join(f"{counts[status]} {status}" for status in Status),
+    )  # fmt: skip
+    return summary
+
+
+# What belongs to the shard --------------------------------------------------------------------
+
+
+def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
+    """The volumes to convert, longest first (by bytes), so that no long one is left for the end.
+
+    Raises SettingsError when the CSV is not usable or names one volume twice.
+    """
+    from .manifest import read_plans
+
+    plans = [plan for plan in read_plans(settings) if _in_shard(plan.series_hash, settings)]
+    seen = Counter(plan.series_hash for plan in plans)
+    twice = [series_hash for series_hash, count in seen.items() if count > 1]
+    if twice:
+        raise SettingsError(
+            f"{settings.input_csv} names series_hash {twice[0]} {seen[twice[0]]} times; each "
+            "volume may stand there once: remove the other lines, or make the manifest again."
+        )
+    sizes = {plan.series_hash: sum(plane.bytes for plane in plan.planes) for plan in plans}
+    return sorted(plans, key=lambda plan: (-sizes[plan.series_hash], plan.series_hash))
+
+
+def _in_shard(series_hash: str, settings: ConvertSettings) -> bool:
+    if settings.shard_id is None or settings.num_shards is None:
+        return True
+    return int(series_hash, HASH_BASE) % settings.num_shards == settings.shard_id
+
+
+def label_of(settings: ConvertSettings) -> str:
+    """The number of the shard as in file names: SHARD_ID, else that of the CSV, else ``00``."""
+    named = re.search(r"_shard_(\d+)\.csv$", settings.input_csv.name)
+    if settings.shard_id is None:
+        return named[1] if named else "0" * MINIMUM_DIGITS
+    if settings.num_shards is not None:
+        return shard_label(settings.shard_id, settings.num_shards)
+    if named and int(named[1]) == settings.shard_id:
+        return named[1]
+    return str(settings.shard_id).zfill(MINIMUM_DIGITS)
+
+
+# Converting -----------------------------------------------------------------------------------
+
+
+def finished_rows(plans: Iterable[VolumePlan], settings: ConvertSettings) -> Iterator[SummaryRow]:
+    """Rows of the volumes that are complete and would come out the same; none to overwrite."""
+    if settings.overwrite:
+        return
+    store_type = settings.encoding.store_type
+    for plan in plans:
+        record = finished_record(
+            volume_paths(settings.store_root, plan.series_hash, store_type),
+            fingerprint(plan, settings),
+            store_type,
+            accept_dropped=settings.on_bad_slice == "drop",
+        )
+        if record is not None and not settings.reject_flags.intersection(record.flags):
+            yield row_of_record(plan, record, reused=True)
+
+
+def converted_rows(plans: Sequence[VolumePlan], settings: ConvertSettings) -> Iterator[SummaryRow]:
+    """Convert in ``num_workers`` processes; rows in the order in which they are done.
+
+    Raises MachineError as soon as one conversion does; the others are stopped then.
+    """
+    if not plans:
+        return
+    from .workers import Worker, fork_server  # nothing to convert: nothing to start
+
+    own = threading.local()
+    workers: list[Worker] = []
+
+    def convert(plan: VolumePlan) -> SummaryRow:
+        if not hasattr(own, "worker"):
+            own.worker = Worker()
+            workers.append(own.worker)
+        return convert_in_worker(own.worker, plan, settings)
+
+    threads = ThreadPoolExecutor(min(settings.num_workers, len(plans)))
+    with fork_server():
+        try:
+            for future in as_completed([threads.submit(convert, plan) for plan in plans]):
+                yield future.result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.stop()
+            threads.shutdown(wait=True)
+            root = settings.store_root
+            remove_abandoned((root / "data", root / "meta"))
+
+
+def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSettings) -> SummaryRow:
+    """The row of one volume, whatever happens to the process that converts it.
+
+    After a failure an older complete volume stays as it was (its source may only be away for the
+    moment), and a store without a record goes. A rejected volume goes in any case.
+    """
+    try:
+        row, trace = worker.run(attempt, plan, settings, timeout=settings.series_timeout_seconds)
+        if trace:
+            logger.error("%s: unexpected error in\n%s", plan.series_hash, trace)
+    except MachineError:
+        raise
+    except SeriesError as error:
+        row = row_of_failure(plan, Status.FAILED, error.reason, f"the series {error}")
+    paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
+    if row.status == Status.REJECTED or (row.status == Status.FAILED and not paths.record.exists()):
+        withdraw_volume(paths)
+    return row
+
+
+def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, str]:
+    """In a worker: convert one volume; its row, and where it failed if nobody foresaw that.
+
+    Raises MachineError and MemoryError; everything else becomes a row.
+    """
+    import traceback
+
+    from .conversion import RejectedError, convert_volume
+
+    try:
+        return row_of_record(plan, convert_volume(plan, settings), reused=False), ""
+    except MachineError:
+        raise
+    except RejectedError as error:
+        row = row_of_failure(plan, Status.REJECTED, error.reason, str(error), error.flags)
+        return row, ""
+    except Ct2zarrError as error:
+        return row_of_failure(plan, Status.FAILED, error.reason, str(error)), ""
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  one series must not end the others
+        # The text of the error is left out: it may quote a header, and so a patient.
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{Path(frames[-1].filename).name} line {frames[-1].lineno}"
+        sentence = (
+            f"unexpected {type(error).__name__} in {place}; this is a fault of ct2zarr, please "
+            "report it with the log of the shard."
+        )
+        row = row_of_failure(plan, Status.FAILED, "unexpected_error", sentence)
+        return row, "".join(traceback.format_list(frames)) + type(error).__name__
+
+
+def _log_row(row: SummaryRow, bar: Progress) -> None:
+    bar.advance(row.input_bytes)
+    size = row.input_bytes / BYTES_PER_MB
+    if row.status != Status.OK:
+        # The sentence may name files, so it stands in the summary, not in the log.
+        logger.warning("%s %s: %s", row.series_hash, row.status, row.reason)
+        return
+    seconds = row.total_seconds or 0.0
+    logger.info(
+        "%s ok: %d slices, %.1f MB in %.2f s, %.1f MB/s, %d verified%s",
+        row.series_hash, row.slice_count, size, seconds, size / max(seconds, 1e-3),
+        row.verified_slices, f", {row.flags}" if row.flags else "",
+    )  # fmt: skip
+
+
+# The summary ----------------------------------------------------------------------------------
+
+
+def write_summary(summary: ShardSummary, settings: ConvertSettings) -> None:
+    """Write the JSON and then the CSV, each at once or not at all. Raises MachineError."""
+    text = rows_to_csv(summary.rows)
+    content = summary_content(summary, settings, hashlib.md5(text.encode()).hexdigest())
+    write_atomically(summary.json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_atomically(summary.csv_path, text)
+
+
+def summary_content(
+    summary: ShardSummary, settings: ConvertSettings, csv_md5: str
+) -> dict[str, Json]:
+    """Content of summary_shard_XX.json: totals, counts, settings, versions, and the CSV's MD5."""
+    rows = summary.rows
+    done = [row for row in rows if row.status == Status.OK]
+    flags = Counter(flag for row in rows for flag in row.flags.split(SEPARATOR) if flag)
+    reasons = Counter(row.reason for row in rows if row.reason)
+    return {
+        "shard": summary.shard,
+        "num_shards": settings.num_shards,
+        "csv_md5": csv_md5,
+        "totals": {
+            "volumes": len(rows),
+            **{status: sum(row.status == status for row in rows) for status in Status},
+            "reused": sum(row.reused for row in rows),
+            "slices": sum(row.slice_count for row in done),
+            "input_bytes": sum(row.input_bytes for row in done),
+            "output_bytes": sum(row.output_bytes for row in done),
+            "seconds": round(sum(row.total_seconds or 0.0 for row in done), 3),
+        },
+        "flags": {flag: flags[flag] for flag in Flag if flags[flag]},
+        "reasons": dict(sorted(reasons.items())),
+        "settings": settings_content(settings),
+        "input": {"name": settings.input_csv.name, "md5": _file_md5(settings.input_csv)},
+        "versions": {"ct2zarr": __version__, "format": FORMAT_VERSION},
+    }
+
+
+def settings_content(settings: ConvertSettings) -> dict[str, Json]:
+    """The settings that say what was made, as JSON; folders are left out."""
+    content: dict[str, Json] = {}
+    for name, value in asdict(settings).items():
+        if isinstance(value, Path):
+            continue
+        content[name] = sorted(value) if isinstance(value, frozenset) else value
+    return content
+
+
+def _file_md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

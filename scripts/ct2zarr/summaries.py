@@ -1,0 +1,320 @@
+"""Join the summaries of all shards into one table and its totals.
+
+A summary that is missing, cut short, or not of the same run as the others is an error that names
+it: a total over a part of the shards would look like a total over all.
+"""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import __version__
+from .errors import SettingsError
+from .outcomes import SEPARATOR
+from .publishing import write_atomically
+from .settings import AggregateSettings
+from .shard_names import shard_label
+from .summary_columns import COLUMNS, INTEGER_COLUMNS, NUMBER_COLUMNS, TRUTH_COLUMNS
+from .vocabulary import Flag, Status
+
+logger = logging.getLogger(__name__)
+
+SHARD_COLUMN = "shard"
+"""The column that summary_all.csv has beyond those of the shards."""
+
+SUMMARY_NAME = re.compile(r"summary_shard_(\d+)(.*)\.csv")
+
+HISTOGRAM_BINS = 20
+PERCENTILES = {"p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
+DECIMALS = 6
+"""Digits behind the point in the distributions: a nanometre, a microsecond."""
+
+AGAIN = "convert that shard again (delete its summary and run the workflow)."
+"""What to do about a damaged summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTable:
+    """One shard's summary: its CSV as text columns typed by ``summary_columns``, and its JSON."""
+
+    path: Path
+    label: str
+    rows: pd.DataFrame
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatedSummary:
+    """What ``aggregate`` wrote."""
+
+    volumes: int
+    csv_path: Path
+    json_path: Path
+
+
+def aggregate(settings: AggregateSettings) -> AggregatedSummary:
+    """Write summary_all.csv and summary_all.json from the summaries of all shards.
+
+    Raises:
+        SettingsError: a summary is missing, damaged, of another run, or names a volume again.
+        MachineError: the folder cannot be written.
+    """
+    root = settings.out_root / f"zarr_{settings.store_type}"
+    paths = settings.summaries or find_summaries(root)
+    shards = [read_shard(path) for path in paths]
+    check_shards(shards, root)
+    table = join(shards)
+    csv_path, json_path = root / "summary_all.csv", root / "summary_all.json"
+    content = json.dumps(summary_content(table, shards), indent=1, allow_nan=False)
+    write_atomically(json_path, content + "\n")
+    write_atomically(csv_path, table_to_csv(table))
+    logger.info("joined %d shards with %d volumes", len(shards), len(table))
+    return AggregatedSummary(len(table), csv_path, json_path)
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def find_summaries(root: Path) -> list[Path]:
+    """The shard summaries that lie in ``zarr_{store}/``, by shard number."""
+    paths = [path for path in root.glob("summary_shard_*.csv") if SUMMARY_NAME.match(path.name)]
+    if not paths:
+        raise SettingsError(
+            f"there is no summary_shard_XX.csv in {root}; convert the shards first, or check "
+            "OUT_ROOT and STORE_TYPE."
+        )
+    return sorted(paths)
+
+
+def read_shard(path: Path) -> ShardTable:
+    """Read one shard's CSV and the JSON beside it. Raises SettingsError that names the file."""
+    named = SUMMARY_NAME.fullmatch(path.name)
+    if named is None:
+        raise SettingsError(f"{path} is not called summary_shard_XX.csv; check the list of inputs.")
+    json_path = path.with_name(path.name.removesuffix(".csv") + ".json")
+    try:
+        content = json.loads(json_path.read_text(encoding="utf-8"))
+        totals = content["totals"]
+        volumes, csv_md5 = int(totals["volumes"]), str(content["csv_md5"])
+    except FileNotFoundError:
+        raise SettingsError(f"{json_path} is missing; {AGAIN}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{json_path} is damaged ({type(error).__name__}: {error}); {AGAIN}"
+        ) from error
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing; {AGAIN}") from None
+    rows = _parse(path)
+    if len(rows) != volumes:
+        raise SettingsError(
+            f"{path} has {len(rows)} rows, but {json_path.name} counts {volumes}; {AGAIN}"
+        )
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != csv_md5:
+        raise SettingsError(
+            f"{path} was changed after it was written: it does not have the MD5 that "
+            f"{json_path.name} gives; {AGAIN}"
+        )
+    return ShardTable(path, named[1], rows, content)
+
+
+def _parse(path: Path) -> pd.DataFrame:
+    """The CSV with typed columns; empty cells of numbers are NaN, of truths ``<NA>``."""
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise SettingsError(f"{path} is not a CSV file ({error}); {AGAIN}") from error
+    missing = [name for name in COLUMNS if name not in rows.columns]
+    if missing:
+        raise SettingsError(f"{path} lacks the column {', '.join(missing)}; {AGAIN}")
+    rows = rows[list(COLUMNS)]
+    for name in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
+        numbers = pd.to_numeric(rows[name].replace("", np.nan), errors="coerce")
+        empty_allowed = name in NUMBER_COLUMNS
+        bad = numbers.isna() & ((rows[name] != "") if empty_allowed else True)
+        if bad.any():
+            line = int(np.flatnonzero(bad)[0]) + 2
+            raise SettingsError(f"line {line} of {path} has no number as {name}; {AGAIN}")
+        rows[name] = numbers.astype(float if empty_allowed else np.int64)
+    for name in TRUTH_COLUMNS:
+        if not rows[name].isin(["true", "false", ""]).all():
+            raise SettingsError(f"{path} has a {name} that is neither true nor false; {AGAIN}")
+        rows[name] = rows[name].map({"true": True, "false": False}).astype("boolean")
+    for name, allowed in (("status", set(Status)),):
+        wrong = set(rows[name]) - allowed
+        if wrong:
+            raise SettingsError(f"{path} has the unknown {name} {sorted(wrong)[0]!r}; {AGAIN}")
+    return rows
+
+
+# Checking -------------------------------------------------------------------------------------
+
+
+def check_shards(shards: Sequence[ShardTable], root: Path) -> None:
+    """The summaries are of one run, of every shard, and name no volume twice."""
+    known = {int(n) for shard in shards if (n := shard.content.get("num_shards")) is not None}
+    if len(known) > 1:
+        by_number = {shard.content.get("num_shards"): shard.path for shard in shards}
+        raise SettingsError(
+            "the summaries are of runs with other numbers of shards: "
+            + ", ".join(f"{path} is one of {n}" for n, path in by_number.items() if n)
+            + "; delete those of the older run."
+        )
+    highest = max(int(shard.label) for shard in shards)
+    num_shards = max(known, default=highest + 1)
+    present = {int(shard.label) for shard in shards}
+    if highest >= num_shards:
+        raise SettingsError(
+            f"there is a summary of shard {highest} in {root}, but there are {num_shards} shards; "
+            "delete the summaries of older runs."
+        )
+    missing = sorted(set(range(num_shards)) - present)
+    if missing:
+        names = [f"summary_shard_{shard_label(number, num_shards)}.csv" for number in missing]
+        raise SettingsError(
+            f"{len(missing)} of {num_shards} shards have no summary in {root}: "
+            f"{', '.join(names[:10])}{' and others' if len(names) > 10 else ''}; "
+            "convert them first."
+        )
+    hashes = pd.concat([shard.rows["series_hash"] for shard in shards], ignore_index=True)
+    if hashes.duplicated().any():
+        twice = hashes[hashes.duplicated()].iloc[0]
+        where = [str(s.path) for s in shards if (s.rows["series_hash"] == twice).any()]
+        raise SettingsError(
+            f"series_hash {twice} stands in {' and in '.join(where)}; delete the summaries that "
+            "are not of this run."
+        )
+
+
+# Joining --------------------------------------------------------------------------------------
+
+
+def join(shards: Sequence[ShardTable]) -> pd.DataFrame:
+    """All rows with their shard, sorted by series_hash."""
+    tables = [shard.rows.assign(**{SHARD_COLUMN: shard.label}) for shard in shards]
+    # Empty tables have no dtypes worth joining.
+    filled = [table for table in tables if len(table)] or tables[:1]
+    joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
+    return joined.sort_values("series_hash", ignore_index=True)
+
+
+def table_to_csv(table: pd.DataFrame) -> str:
+    """The text of summary_all.csv: cells as the shards write them."""
+    out = table.copy()
+    for name in TRUTH_COLUMNS:
+        out[name] = out[name].map({True: "true", False: "false"}).fillna("")
+    return str(out.to_csv(index=False, lineterminator="\n"))
+
+
+def summary_content(table: pd.DataFrame, shards: Sequence[ShardTable]) -> dict[str, Any]:
+    """Content of summary_all.json: totals, counts, distributions, versions and shards."""
+    done = table[table["status"] == Status.OK]
+    flags = _flag_counts(table["flags"])
+    return {
+        "version": __version__,
+        "totals": {
+            "volumes": len(table),
+            **{status: int((table["status"] == status).sum()) for status in Status},
+            "flagged": int((table["flags"] != "").sum()),
+            "reused": int(table["reused"].fillna(False).sum()),
+            "verified": int((table["verify_ok"].fillna(False)).sum()),
+            "slices": int(done["slice_count"].sum()),
+            "localizers_skipped": int(table["localizers_skipped"].sum()),
+            "files_unreadable": int(table["files_unreadable"].sum()),
+            "input_bytes": int(done["input_bytes"].sum()),
+            "output_bytes": int(done["output_bytes"].sum()),
+            "seconds": round(float(done["total_seconds"].sum()), 3),
+        },
+        "status": _counts(table["status"], list(Status)),
+        "reason": _counts(table["reason"][table["reason"] != ""]),
+        "flag": flags,
+        "dataset": _counts(table["dataset"]),
+        "distributions": distributions(done),
+        "versions": _counts(table["version"]),
+        "settings": _agreed([shard.content.get("settings") for shard in shards]),
+        "inputs": {shard.label: shard.content.get("input") for shard in shards},
+        "shards": {
+            shard.label: shard.content["totals"]
+            for shard in sorted(shards, key=lambda shard: int(shard.label))
+        },
+    }
+
+
+def distributions(done: pd.DataFrame) -> dict[str, Any]:
+    """Statistics of the converted volumes; lengths in mm, sizes in bytes, times in s."""
+    measured = {
+        name: done[name]
+        for name in (
+            "slice_count", "rows", "columns", "spacing_z", "spacing_y", "spacing_x",
+            "slice_thickness", "tilt_degrees", "input_bytes", "output_bytes", "read_seconds",
+            "write_seconds", "total_seconds",
+        )
+    }  # fmt: skip
+    elements = done["slice_count"] * done["rows"] * done["columns"]
+    sizes = {name: np.dtype(name).itemsize for name in done["dtype"].unique() if name}
+    array_bytes = elements * done["dtype"].map(sizes).astype(float)
+    measured["compression_ratio"] = array_bytes / done["output_bytes"].where(
+        done["output_bytes"] > 0
+    )
+    return {name: distribution(values) for name, values in measured.items()}
+
+
+def distribution(values: Iterable[float]) -> dict[str, Any]:
+    """Count, extremes, percentiles, mean and a histogram; absent values are not counted."""
+    numbers = np.asarray(list(values), dtype=np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return {"count": 0}
+    counts, edges = np.histogram(numbers, bins=HISTOGRAM_BINS)
+    return {
+        "count": len(numbers),
+        "min": round(float(numbers.min()), DECIMALS),
+        **{
+            name: round(float(value), DECIMALS)
+            for name, value in zip(
+                PERCENTILES, np.percentile(numbers, list(PERCENTILES.values())), strict=True
+            )
+        },
+        "max": round(float(numbers.max()), DECIMALS),
+        "mean": round(float(numbers.mean()), DECIMALS),
+        "histogram": {
+            "edges": [round(float(edge), DECIMALS) for edge in edges],
+            "counts": [int(count) for count in counts],
+        },
+    }
+
+
+def _flag_counts(cells: "pd.Series[str]") -> dict[str, int]:
+    flags = cells[cells != ""].str.split(SEPARATOR).explode()
+    return _counts(flags, [flag for flag in Flag if (flags == flag).any()])
+
+
+def _counts(values: "pd.Series[str]", order: Sequence[str] = ()) -> dict[str, int]:
+    """Value → how often; in ``order``, then by name."""
+    found = {str(value): int(count) for value, count in values.value_counts().items()}
+    names = [*map(str, order), *sorted(set(found) - set(map(str, order)))]
+    return {name: found.get(name, 0) for name in names}
+
+
+def _agreed(settings: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
+    """The settings in which all shards agree; where they differ, the list of what was used."""
+    names = sorted({name for one in settings if one for name in one})
+    agreed: dict[str, Any] = {}
+    for name in names:
+        seen: list[Any] = []
+        for one in settings:
+            value = (one or {}).get(name)
+            if value not in seen:
+                seen.append(value)
+        if name != "shard_id":
+            agreed[name] = seen[0] if len(seen) == 1 else {"differs": seen}
+    return agreed

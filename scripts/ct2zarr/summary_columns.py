@@ -1,0 +1,110 @@
+"""The columns of the summaries: one typed row a volume, and its CSV text.
+
+Shards write these rows, the aggregate joins them, the report shows them. A column is a field of
+``SummaryRow``; its meaning is stated there once. An absent value is an empty cell.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import get_args, get_type_hints
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """What became of one volume.
+
+    Attributes:
+        status: ``ok``, ``failed`` or ``rejected``. reason: a code; empty when ok.
+        error: the sentence that goes with the reason; may name files.
+        flags: codes in the order of ``vocabulary.Flag``, joined by ``;``.
+        slice_count: planes. rows, columns: of a plane.
+        localizers_skipped, duplicates, files_unreadable: files of the series that are no plane.
+        input_bytes: of the source files. output_bytes: of the store; 0 when there is none.
+        verify_ok: the verification found no difference; empty when there was none.
+        verified_slices: number of planes that were compared with their source.
+        read_seconds: reading and decoding. write_seconds: encoding and storing.
+            total_seconds: all, with the verification. Wall clock of the conversion that made it.
+        reused: the volume was there already, complete and from the same source and settings.
+        part, parts, split_by: see ``model.VolumePlan``.
+        spacing_z, spacing_y, spacing_x: mm. slice_thickness: mm, as in the header.
+        tilt_degrees: gantry tilt, from positions. max_position_error_mm: of the planes against
+            index_to_lps.
+        transfer_syntax: UID, several joined by ``;``. decoder: likewise.
+        files: number of source files. values_kind: ``hu`` or ``stored``, as in the attributes.
+        version: ct2zarr that wrote it.
+    """
+
+    series_hash: str
+    dataset: str
+    series_dir: str
+    status: str
+    reason: str = ""
+    error: str = ""
+    flags: str = ""
+    slice_count: int = 0
+    rows: int = 0
+    columns: int = 0
+    localizers_skipped: int = 0
+    files_unreadable: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    verify_ok: bool | None = None
+    verified_slices: int = 0
+    read_seconds: float | None = None
+    write_seconds: float | None = None
+    total_seconds: float | None = None
+    reused: bool = False
+    part: int = 1
+    parts: int = 1
+    split_by: str = ""
+    dtype: str = ""
+    spacing_z: float | None = None
+    spacing_y: float | None = None
+    spacing_x: float | None = None
+    slice_thickness: float | None = None
+    tilt_degrees: float | None = None
+    max_position_error_mm: float | None = None
+    kernel: str = ""
+    kvp: float | None = None
+    manufacturer: str = ""
+    transfer_syntax: str = ""
+    decoder: str = ""
+    duplicates: int = 0
+    files: int = 0
+    values_kind: str = ""
+    version: str = ""
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
+"""Names of the columns, in the order of the file."""
+
+
+def _columns_of(kind: type) -> tuple[str, ...]:
+    hints = get_type_hints(SummaryRow)
+    return tuple(name for name in COLUMNS if kind in (hints[name], *get_args(hints[name])))
+
+
+TEXT_COLUMNS = _columns_of(str)
+INTEGER_COLUMNS = _columns_of(int)
+NUMBER_COLUMNS = _columns_of(float)
+TRUTH_COLUMNS = _columns_of(bool)
+
+
+def rows_to_csv(rows: Iterable[SummaryRow]) -> str:
+    """The text of a summary CSV: a header line, then a line a row; ``true`` and ``false``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(getattr(row, name)) for name in COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: str | int | float | bool | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(value.split()) if isinstance(value, str) else str(value)

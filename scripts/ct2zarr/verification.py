@@ -1,0 +1,370 @@
+"""Check a finished store against its source, by another way than the one that made it.
+
+The store is opened as a user would open it, and its planes are decoded by zarr. The source files
+are read again, by another decoder than the conversion used where there is one, and their values
+are computed here, in float64. What is compared: the bytes of each chosen plane with the source and
+with the MD5 in slices.csv; its SOPInstanceUID and position in the file with slices.csv and with the
+attributes; and for all planes, chosen or not, that positions, index_to_lps and slices.csv agree and
+that planes ascend along the normal. A comparison of memory with the store could not find a wrong
+order; this does.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from .decoding import SourceReader, StoredFrame
+from .errors import FileError, SeriesError, VerificationError
+from .model import Instance, Json, VolumePlan
+from .records import SliceTable, read_slices
+from .settings import ConvertSettings
+from .stores import open_store
+
+REASON = "verification_failed"
+
+POSITION_TOLERANCE_MM = 1e-3
+"""How far a position may differ between header, slices.csv and attributes, mm. They are the same
+numbers: DS has at most 16 characters (PS3.5 6.2), so a micrometre is far above any rounding, and
+far below what matters."""
+
+SOP_INSTANCE_UID = 0x00080018
+IMAGE_POSITION = 0x00200032
+RESCALE_INTERCEPT = 0x00281052
+RESCALE_SLOPE = 0x00281053
+SHARED_GROUPS = 0x52009229
+PER_FRAME_GROUPS = 0x52009230
+WANTED = (SOP_INSTANCE_UID, IMAGE_POSITION, RESCALE_INTERCEPT, RESCALE_SLOPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was compared. ``decoders``: name → number of source planes read by it."""
+
+    slices: tuple[int, ...]
+    decoders: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Json]:
+        """As it stands in series.json. A verification that finds a difference raises instead."""
+        ok = True if self.slices else None
+        return {"ok": ok, "slices": list(self.slices), "decoders": dict(self.decoders)}
+
+
+def verify_volume(
+    store_path: Path,
+    slices_path: Path,
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    decoders_used: Collection[str],
+) -> Verification:
+    """Compare a finished store and its slices.csv with the source.
+
+    Args:
+        store_path, slices_path: the finished, closed files, under whatever name.
+        plan: the planes as they were converted (without those left out).
+        decoders_used: names of the decoders of the conversion; others are used where there are.
+
+    Raises:
+        VerificationError: a difference; the sentence says in which plane and what.
+    """
+    try:
+        table = read_slices(slices_path)
+        volume, attributes = _open(store_path)
+        _check_shape(volume, plan, table)
+        _check_identity(plan, table, attributes, settings)
+        _check_geometry(plan, table, attributes)
+        chosen = choose_planes(len(plan.planes), settings.verify_slices)
+        decoders = _check_planes(volume, plan, table, settings, chosen, decoders_used)
+    except VerificationError:
+        raise
+    except (FileError, SeriesError) as error:
+        raise VerificationError(f"verification failed: {error}", REASON) from error
+    return Verification(chosen, decoders)
+
+
+def choose_planes(count: int, wanted: int | Literal["all"]) -> tuple[int, ...]:
+    """Indices of the planes to compare: the first, the last and evenly spread ones between.
+
+    They are far apart on purpose: a fault that shifts, swaps or cuts planes does not spare one end,
+    while neighbours in one chunk mostly fail together.
+    """
+    if wanted == "all" or wanted >= count:
+        return tuple(range(count))
+    if wanted <= 1:
+        return tuple(range(wanted))
+    return tuple((index * (count - 1)) // (wanted - 1) for index in range(wanted))
+
+
+def _fail(what: str) -> VerificationError:
+    return VerificationError(f"verification failed: {what}", REASON)
+
+
+# The store ------------------------------------------------------------------------------------
+
+
+def _open(store_path: Path) -> tuple[zarr.Array[Any], Mapping[str, Any]]:
+    try:
+        group = zarr.open_group(store=open_store(store_path), mode="r")
+        volume = group["volume"]
+        attributes = group.attrs["ct2zarr"]
+    except FileError:
+        raise
+    except Exception as error:
+        raise _fail(f"the store cannot be opened ({type(error).__name__})") from error
+    if not isinstance(volume, zarr.Array) or not isinstance(attributes, dict):
+        raise _fail("the store has no array volume with ct2zarr attributes")
+    return volume, attributes
+
+
+def _read_planes(volume: zarr.Array[Any], start: int, stop: int) -> NDArray[Any]:
+    try:
+        return np.asarray(volume[start:stop])
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _fail(
+            f"planes {start} to {stop - 1} cannot be read from the store ({type(error).__name__})"
+        ) from error
+
+
+def _check_shape(volume: zarr.Array[Any], plan: VolumePlan, table: SliceTable) -> None:
+    first = plan.planes[0]
+    expected = (len(plan.planes), first.rows, first.columns)
+    if tuple(volume.shape) != expected:
+        raise _fail(f"the array has shape {tuple(volume.shape)} where {expected} is due")
+    if len(table.rows) != len(plan.planes):
+        raise _fail(f"slices.csv has {len(table.rows)} rows for {len(plan.planes)} planes")
+
+
+def _check_identity(
+    plan: VolumePlan, table: SliceTable, attributes: Mapping[str, Any], settings: ConvertSettings
+) -> None:
+    if attributes.get("series_hash") != plan.series_hash:
+        raise _fail(f"the store says that it is volume {attributes.get('series_hash')}")
+    if settings.metadata.deidentify:
+        return  # slices.csv has pseudonyms in place of the UIDs
+    for index, (found, plane) in enumerate(
+        zip(table.column("SOPInstanceUID"), plan.planes, strict=True)
+    ):
+        if found != plane.sop_instance_uid:
+            raise _fail(f"plane {index} has another SOPInstanceUID in slices.csv than its file")
+
+
+# Geometry -------------------------------------------------------------------------------------
+
+
+def _check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str, Any]) -> None:
+    """Positions in slices.csv, slice_origins_lps and index_to_lps agree, and planes ascend."""
+    if attributes.get("slice_origins_lps") is None:
+        if attributes.get("index_to_lps") is not None:
+            raise _fail("the store has index_to_lps without slice_origins_lps")
+        return  # a volume without geometry
+    origins = _numbers(attributes, "slice_origins_lps", (len(plan.planes), 3))
+    index_to_lps = _numbers(attributes, "index_to_lps", (4, 4))
+    allowed = float(attributes.get("max_position_error_mm") or 0.0) + POSITION_TOLERANCE_MM
+    steps = np.arange(len(origins))[:, None]
+    placed = steps * index_to_lps[:3, 0] + index_to_lps[:3, 3]
+    _check_near(placed, origins, allowed, "index_to_lps puts", "slice_origins_lps")
+    row, column = _numbers(attributes, "orientation", (2, 3))
+    ascending = np.diff(origins @ np.cross(row, column))
+    if len(ascending) and ascending.min() <= 0:
+        raise _fail(f"plane {int(ascending.argmin()) + 1} does not lie above the one before it")
+    written = [_triple(text) for text in table.column("ImagePositionPatient")]
+    known = [index for index, position in enumerate(written) if position is not None]
+    positions = np.array([written[index] for index in known], dtype=np.float64).reshape(-1, 3)
+    _check_near(positions, origins[known], POSITION_TOLERANCE_MM, "slices.csv puts", "the store")
+
+
+def _numbers(
+    attributes: Mapping[str, Any], name: str, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(attributes[name], dtype=np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _fail(f"the store has no usable {name}") from error
+    if values.size != np.prod(shape) or not np.isfinite(values).all():
+        raise _fail(f"{name} of the store is not {' x '.join(map(str, shape))} numbers")
+    return values.reshape(shape)
+
+
+def _check_near(
+    found: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    tolerance_mm: float,
+    what: str,
+    where: str,
+) -> None:
+    if not len(found):
+        return
+    distance = np.linalg.norm(found - expected, axis=1)
+    worst = int(distance.argmax())
+    if not distance[worst] <= tolerance_mm:
+        raise _fail(f"{what} plane {worst} {distance[worst]:.3f} mm away from where {where} has it")
+
+
+def _triple(text: str) -> tuple[float, ...] | None:
+    """The numbers of ``x\\y\\z`` as slices.csv writes them; None when the cell is empty."""
+    parts = text.strip("[]() ").replace(",", "\\").split("\\")
+    try:
+        numbers = tuple(float(part) for part in parts)
+    except ValueError:
+        return None
+    return numbers if len(numbers) == 3 else None
+
+
+# Planes ---------------------------------------------------------------------------------------
+
+
+def _check_planes(
+    volume: zarr.Array[Any],
+    plan: VolumePlan,
+    table: SliceTable,
+    settings: ConvertSettings,
+    chosen: Sequence[int],
+    decoders_used: Collection[str],
+) -> dict[str, int]:
+    """Compare the chosen planes; each chunk is decoded once. Returns decoder → planes."""
+    md5s = table.column("md5")
+    used: Counter[str] = Counter()
+    depth = (volume.shards or volume.chunks)[0]
+    with SourceReader(wanted=WANTED, avoid=decoders_used) as reader:
+        headers = _FrameHeaders()
+        for _, members in groupby(chosen, key=lambda index: index // depth):
+            slab = list(members)
+            planes = _read_planes(volume, slab[0], slab[-1] + 1)
+            for index in slab:
+                plane = np.ascontiguousarray(planes[index - slab[0]])
+                if _md5(plane) != md5s[index]:
+                    raise _fail(f"plane {index} of the store has another MD5 than slices.csv says")
+                instance = plan.planes[index]
+                frame = reader.read(instance)
+                header = headers.of(frame, instance)
+                _check_values(plane, frame, header, index, settings)
+                _check_source_header(header, index, instance, table, settings)
+                used[frame.decoder] += 1
+    return dict(sorted(used.items()))
+
+
+def _md5(plane: NDArray[Any]) -> str:
+    little = plane.astype(plane.dtype.newbyteorder("<"), copy=False)
+    return hashlib.md5(little.data, usedforsecurity=False).hexdigest()
+
+
+def _check_values(
+    plane: NDArray[Any],
+    frame: StoredFrame,
+    header: "_FrameHeader",
+    index: int,
+    settings: ConvertSettings,
+) -> None:
+    expected: NDArray[Any] = frame.stored
+    if settings.encoding.values == "hu" and (header.slope, header.intercept) != (1.0, 0.0):
+        expected = frame.stored.astype(np.float64) * header.slope + header.intercept
+        if np.issubdtype(plane.dtype, np.floating):
+            expected = expected.astype(plane.dtype)
+    different = plane != expected
+    if not different.any():
+        return
+    row, column = (int(place) for place in np.argwhere(different)[0])
+    raise _fail(
+        f"plane {index} differs from its source in {int(different.sum())} of {plane.size} voxels, "
+        f"first in row {row}, column {column}: {plane[row, column]} where "
+        f"{expected[row, column]} is due"
+    )
+
+
+def _check_source_header(
+    header: "_FrameHeader",
+    index: int,
+    instance: Instance,
+    table: SliceTable,
+    settings: ConvertSettings,
+) -> None:
+    """The file says of itself what slices.csv says of the plane."""
+    if not settings.metadata.deidentify:
+        written = table.column("SOPInstanceUID")[index]
+        if header.sop_instance_uid and header.sop_instance_uid != written:
+            raise _fail(f"plane {index} comes from a file with another SOPInstanceUID")
+    position = _triple(table.column("ImagePositionPatient")[index])
+    if position is None or header.position is None or instance.position is None:
+        return
+    distance = float(np.linalg.norm(np.subtract(position, header.position)))
+    if not distance <= POSITION_TOLERANCE_MM:
+        raise _fail(f"plane {index} lies {distance:.3f} mm away from where its file has it")
+
+
+# Headers of the source ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _FrameHeader:
+    """What the source says of one frame; read here anew, not taken from the manifest."""
+
+    sop_instance_uid: str
+    position: tuple[float, ...] | None
+    slope: float
+    intercept: float
+
+
+class _FrameHeaders:
+    """Reads frame headers; the top level of a multi-frame file is parsed once."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._dataset = Dataset()
+
+    def of(self, frame: StoredFrame, instance: Instance) -> _FrameHeader:
+        """The header of one frame: its own item, else the shared one, else the file itself."""
+        if self._path != instance.path:
+            self._path, self._dataset = instance.path, frame.dataset
+        groups = frame.header.groups
+        own = groups.get(PER_FRAME_GROUPS, [])[instance.frame - 1 : instance.frame]
+        shared = groups.get(SHARED_GROUPS, [])[:1]
+        places = [*_items_of(own), *_items_of(shared), self._dataset]
+        slope = _first_number(places, "RescaleSlope")
+        intercept = _first_number(places, "RescaleIntercept")
+        return _FrameHeader(
+            sop_instance_uid=str(self._dataset.get("SOPInstanceUID", "")).strip(" \0"),
+            position=_first_position(places),
+            slope=1.0 if slope is None else slope,
+            intercept=0.0 if intercept is None else intercept,
+        )
+
+
+def _items_of(groups: Sequence[Dataset]) -> list[Dataset]:
+    """Items of the macros that hold position and rescale (PS3.3 C.7.6.16.2)."""
+    items: list[Dataset] = []
+    for group in groups:
+        for keyword in ("PlanePositionSequence", "PixelValueTransformationSequence"):
+            items += list(group.get(keyword) or [])[:1]
+    return items
+
+
+def _first_number(places: Sequence[Dataset], keyword: str) -> float | None:
+    for place in places:
+        try:
+            value = place.get(keyword)
+            if value is not None and value != "":
+                return float(value)
+        except (ValueError, TypeError, OverflowError, NotImplementedError):
+            continue  # an element that cannot be parsed counts as absent
+    return None
+
+
+def _first_position(places: Sequence[Dataset]) -> tuple[float, ...] | None:
+    for place in places:
+        try:
+            value = place.get("ImagePositionPatient")
+            if value is not None and len(value) == 3:
+                return tuple(float(number) for number in value)
+        except (ValueError, TypeError, OverflowError, NotImplementedError):
+            continue
+    return None

@@ -1,0 +1,194 @@
+"""Worker processes that may crash, hang or be killed without harm to the job.
+
+Each worker is a pool of its own with one process: a process that dies takes nothing with it that
+another needs (a pool of several shares locks and pipes, which a kill at the wrong moment leaves
+blocked). Processes come from a fork server that has the packages loaded already, so that the
+replacement of a dead one costs milliseconds, and that holds no threads or locks of the job.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from .errors import SeriesError
+
+Result = TypeVar("Result")
+
+PRELOADED = ("ct2zarr.conversion", "pebble")
+"""Modules that the fork server imports once for all workers."""
+
+TRIES = 2
+"""How often a task is started when its worker was ended from outside; a fault of the task itself,
+such as a segmentation fault or a time-out, is not tried again."""
+
+OUTSIDE_EXITS = (-signal.SIGKILL, -signal.SIGTERM, signal.SIGTERM)
+"""Exit codes of a worker that was ended from outside: by the kernel for want of memory, by a
+person, or by a batch system. pebble answers SIGTERM with the number as exit code."""
+
+TIMEOUT_SHARE = 0.9
+"""A time-out that comes before this share of the limit has passed on the monotonic clock is due to
+a jump of the system's clock, by which pebble measures."""
+
+
+class Worker:
+    """One worker process, started when first needed and replaced when it has died."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPool | None = None
+        self._future: ProcessFuture[Any] | None = None
+        self._stopped = False
+
+    def run(self, function: Callable[..., Result], *args: Any, timeout: float) -> Result:
+        """Run ``function`` in the process and return its result, or raise what it raised.
+
+        Raises:
+            SeriesError: the process died (``worker_died``), took longer than ``timeout`` seconds
+                (``timeout``), or had no memory left (``out_of_memory``).
+            CancelledError: the worker was stopped.
+        """
+        for attempt in range(1, TRIES + 1):
+            if self._stopped:
+                break
+            started = time.monotonic()
+            try:
+                return self._schedule(function, args, timeout)
+            except TimeoutError:
+                self._discard()
+                if attempt == TRIES or time.monotonic() - started >= TIMEOUT_SHARE * timeout:
+                    raise SeriesError(
+                        f"took longer than {timeout:g} s and was stopped; raise "
+                        "series_timeout if the series is merely large.",
+                        "timeout",
+                    ) from None
+            except ProcessExpired as error:
+                self._discard()
+                if self._stopped:
+                    break
+                if attempt == TRIES or error.exitcode not in OUTSIDE_EXITS:
+                    raise SeriesError(_death_sentence(error.exitcode), "worker_died") from None
+            except (BrokenProcessPool, RuntimeError, OSError) as error:
+                # The process died before it had taken the task, so it was not the task's doing.
+                self._discard()
+                if not _is_pool_error(error):
+                    raise
+                if attempt == TRIES and not self._stopped:
+                    raise SeriesError(
+                        "its worker process could not be started or died at once; look for a "
+                        "lack of memory or processes on the machine.",
+                        "worker_died",
+                    ) from error
+            except MemoryError:
+                self._discard()  # what is left of the heap is not worth keeping
+                raise SeriesError(
+                    "memory ran out; run with fewer workers or on a machine with more memory.",
+                    "out_of_memory",
+                ) from None
+        raise CancelledError
+
+    def _schedule(
+        self, function: Callable[..., Result], args: tuple[Any, ...], timeout: float
+    ) -> Result:
+        if self._pool is None or not self._pool.active:
+            self._discard()
+            self._pool = ProcessPool(
+                max_workers=1,
+                initializer=prepare_process,
+                context=multiprocessing.get_context("forkserver"),
+            )
+        self._future = self._pool.schedule(function, args=args, timeout=timeout)
+        if self._stopped:
+            self._future.cancel()  # type: ignore[no-untyped-call]
+        result: Result = self._future.result()
+        return result
+
+    def _discard(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+    def stop(self) -> None:
+        """End the process at once, whatever it does; ``run`` in another thread then raises."""
+        self._stopped = True
+        future, pool = self._future, self._pool
+        if future is not None:  # a pool that is stopped leaves its futures open
+            future.cancel()  # type: ignore[no-untyped-call]
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+
+def _is_pool_error(error: BaseException) -> bool:
+    """Whether an error comes from the pool, not from the function that ran in it."""
+    return isinstance(error, BrokenProcessPool) or error.__cause__ is None
+
+
+def _death_sentence(exit_code: int) -> str:
+    if exit_code in OUTSIDE_EXITS:
+        return (
+            f"its worker process was killed {TRIES} times (exit code {exit_code}), most often "
+            "because memory ran out; run with fewer workers or more memory."
+        )
+    if exit_code < 0:
+        name = signal.strsignal(-exit_code) or "unknown signal"
+        return (
+            f"its worker process crashed (signal {-exit_code}: {name}), most often in the decoder "
+            "of a damaged file."
+        )
+    return f"its worker process ended with exit code {exit_code}."
+
+
+def prepare_process() -> None:
+    """In a new worker: be quiet, and die with the job."""
+    import logging
+    import warnings
+
+    # What pydicom warns of may quote values of patients; findings are reported as flags instead.
+    warnings.simplefilter("ignore")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    job = multiprocessing.parent_process()
+    if job is not None:
+        threading.Thread(target=_end_with, args=(job.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def fork_server(preloaded: Sequence[str] = PRELOADED) -> Iterator[None]:
+    """The fork server of this process, with the packages loaded, for the time of a job.
+
+    Workers need nothing of the script that was started, so it is hidden from them: a script that
+    Snakemake runs would unpickle Snakemake's objects again in every worker.
+    """
+    multiprocessing.forkserver.set_forkserver_preload(list(preloaded))
+    main = sys.modules["__main__"]
+    hidden = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    old_path = os.environ.get("PYTHONPATH")
+    # Python 3.11 does not hand sys.path to the fork server (CPython issue 117378).
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    for name in hidden:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
+        if old_path is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = old_path
