@@ -1,0 +1,220 @@
+"""What the headers of a volume's planes show that a user has to know: flags with evidence."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .geometry import IN_PLANE_TOLERANCE_MM, StackGeometry
+from .model import Finding, Instance, Json, Leftover
+from .stack import missing_geometry
+from .vocabulary import Flag, Role
+
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+LEGACY_CONVERTED_ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.2"
+SECONDARY_CAPTURE_CLASSES = "1.2.840.10008.5.1.4.1.1.7"
+
+HU_NAMES = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
+"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it."""
+
+HU_CONTRASTS = frozenset(
+    {"", "NONE", "ADDITION", "FILTERED", "MAXIMUM", "MEAN", "MEDIAN", "MINIMUM", "RESAMPLED"}
+)
+"""Values of ImageType's fourth value (PS3.3 C.8.16.1.4) whose pixels still are Hounsfield units."""
+
+_FLAG_ORDER = {flag: number for number, flag in enumerate(Flag)}
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order of ``Flag``."""
+    return tuple(sorted(findings, key=lambda finding: _FLAG_ORDER[finding.flag]))
+
+
+def geometry_findings(planes: Sequence[Instance], geometry: StackGeometry | None) -> list[Finding]:
+    """Flags of order and place: missing, uneven, tilt, shift, no geometry, single."""
+    findings = []
+    if len(planes) == 1:
+        nominal = geometry.spacing[0] if geometry else None
+        findings.append(Finding(Flag.SINGLE_SLICE, {"nominal_spacing_mm": nominal}))
+    if geometry is None:
+        missing: list[Json] = []
+        missing.extend(sorted({name for plane in planes for name in missing_geometry(plane)}))
+        findings.append(Finding(Flag.NO_GEOMETRY, {"planes": len(planes), "missing": missing}))
+        return findings
+    if geometry.missing is not None:
+        holes = geometry.missing
+        evidence: dict[str, Json] = {
+            "count": holes.count,
+            "after": list(holes.after),
+            "offsets_mm": list(holes.offsets_mm),
+            "spacing_mm": holes.spacing_mm,
+        }
+        findings.append(Finding(Flag.MISSING_SLICES, evidence))
+    elif not geometry.uniform:
+        gaps = geometry.gaps_mm
+        evidence = {
+            "min_mm": float(gaps.min()),
+            "max_mm": float(gaps.max()),
+            "median_mm": float(np.median(gaps)),
+        }
+        findings.append(Finding(Flag.UNEVEN_SPACING, evidence))
+    if geometry.in_plane_shift_mm > IN_PLANE_TOLERANCE_MM:
+        shift = geometry.in_plane_shift_mm
+        findings.append(Finding(Flag.IN_PLANE_SHIFT, {"max_mm": shift}))
+    elif geometry.drift_mm > IN_PLANE_TOLERANCE_MM:
+        declared = {plane.gantry_tilt for plane in planes}
+        header = declared.pop() if len(declared) == 1 else None
+        evidence = {"degrees": geometry.tilt_degrees, "header_degrees": header}
+        findings.append(Finding(Flag.GANTRY_TILT, evidence))
+    return findings
+
+
+def leftover_findings(leftovers: Sequence[Leftover]) -> list[Finding]:
+    """Flags that count frames which belong to the volume but are no plane of it."""
+    findings = []
+    for flag, role in (
+        (Flag.DUPLICATE_SLICES, Role.DUPLICATE),
+        (Flag.UNREADABLE_FILES, Role.UNREADABLE),
+        (Flag.LOCALIZERS_REMOVED, Role.LOCALIZER),
+    ):
+        count = sum(leftover.role is role for leftover in leftovers)
+        if count:
+            findings.append(Finding(flag, {"count": count}))
+    return findings
+
+
+def pixel_findings(planes: Sequence[Instance]) -> list[Finding]:
+    """Flags of values and encoding, from one pass over the planes to their distinct headers."""
+    counts = Counter(
+        (
+            plane.rescale_slope,
+            plane.rescale_intercept,
+            plane.rescale_type,
+            plane.image_type,
+            plane.padding_value,
+            plane.bits_allocated,
+            plane.bits_stored,
+            plane.high_bit,
+            plane.pixel_representation,
+            plane.lossy,
+            plane.burned_in,
+            plane.sop_class_uid,
+            plane.bad_elements,
+        )
+        for plane in planes
+    )
+    kinds = [_Kind(*values, planes=count) for values, count in counts.items()]
+    found = [*_rescale_findings(kinds), *_format_findings(kinds), *_source_findings(kinds)]
+    bad = {plane.path: plane.bad_elements for plane in planes if plane.bad_elements}
+    if bad:
+        evidence: dict[str, Json] = {"count": sum(bad.values()), "files": len(bad)}
+        found.append(Finding(Flag.UNPARSED_ELEMENTS, evidence))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the pixels of some planes have in common; fields as in ``Instance``."""
+
+    rescale_slope: float | None
+    rescale_intercept: float | None
+    rescale_type: str
+    image_type: str
+    padding_value: int | None
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+    lossy: bool
+    burned_in: bool
+    sop_class_uid: str
+    bad_elements: int
+    planes: int
+
+    @property
+    def bare(self) -> bool:
+        """Neither slope nor intercept is in the header."""
+        return self.rescale_slope is None and self.rescale_intercept is None
+
+
+def _rescale_findings(kinds: Sequence[_Kind]) -> list[Finding]:
+    findings = []
+    pairs = {
+        (
+            1.0 if kind.rescale_slope is None else kind.rescale_slope,
+            0.0 if kind.rescale_intercept is None else kind.rescale_intercept,
+        )
+        for kind in kinds
+    }
+    if len(pairs) > 1:
+        values: list[Json] = [[slope, intercept] for slope, intercept in sorted(pairs)]
+        findings.append(Finding(Flag.MIXED_RESCALE, {"values": values}))
+    units = {kind.rescale_type.upper() for kind in kinds} - HU_NAMES
+    maps = [kind for kind in kinds if is_derived_map(kind)]
+    if units or maps:
+        named: list[Json] = []
+        named.extend(sorted(units))
+        types: list[Json] = []
+        types.extend(sorted({kind.image_type for kind in maps}))
+        findings.append(Finding(Flag.NOT_HU, {"rescale_type": named, "image_type": types}))
+    bare = sum(kind.planes for kind in kinds if kind.bare and not is_derived_map(kind))
+    if bare:
+        findings.append(Finding(Flag.NO_RESCALE, {"planes": bare}))
+    return findings
+
+
+def _format_findings(kinds: Sequence[_Kind]) -> list[Finding]:
+    findings = []
+    formats = {
+        (kind.bits_allocated, kind.bits_stored, kind.high_bit, kind.pixel_representation)
+        for kind in kinds
+    }
+    if len(formats) > 1:
+        values: list[Json] = [
+            {
+                "bits_allocated": allocated,
+                "bits_stored": stored,
+                "high_bit": high,
+                "pixel_representation": signed,
+            }
+            for allocated, stored, high, signed in sorted(formats)
+        ]
+        findings.append(Finding(Flag.MIXED_PIXEL_FORMAT, {"formats": values}))
+    paddings = sorted({kind.padding_value for kind in kinds if kind.padding_value is not None})
+    if paddings:
+        every: list[Json] = []
+        every.extend(paddings)
+        count = sum(kind.planes for kind in kinds if kind.padding_value is not None)
+        evidence: dict[str, Json] = {"value": paddings[0], "planes": count}
+        if len(paddings) > 1:
+            evidence["values"] = every
+        findings.append(Finding(Flag.PADDING, evidence))
+    return findings
+
+
+def _source_findings(kinds: Sequence[_Kind]) -> list[Finding]:
+    counts = {
+        Flag.LOSSY_COMPRESSION: sum(kind.planes for kind in kinds if kind.lossy),
+        Flag.SECONDARY_CAPTURE: sum(
+            kind.planes
+            for kind in kinds
+            if kind.sop_class_uid.startswith(SECONDARY_CAPTURE_CLASSES)
+        ),
+        Flag.BURNED_IN_ANNOTATION: sum(kind.planes for kind in kinds if kind.burned_in),
+    }
+    return [Finding(flag, {"planes": planes}) for flag, planes in counts.items() if planes]
+
+
+def is_derived_map(plane: "Instance | _Kind") -> bool:
+    """Whether a frame of an Enhanced CT holds something else than attenuation.
+
+    Perfusion and other parameter maps name themselves in the fourth value of ImageType or
+    FrameType and carry no rescale to Hounsfield units.
+    """
+    if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
+        return False
+    values = plane.image_type.split("\\")
+    contrast = values[3].strip() if len(values) > 3 else ""
+    bare = plane.rescale_slope is None and plane.rescale_intercept is None
+    return bare and contrast not in HU_CONTRASTS

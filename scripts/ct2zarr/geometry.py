@@ -1,0 +1,365 @@
+"""Where the planes of a stack lie: order, spacing, tilt, holes and the affine; arrays only.
+
+Coordinates are DICOM patient coordinates (LPS, mm; PS3.3 C.7.6.2.1.1). ``orientation`` holds the
+direction cosines of the rows, then of the columns; the slice normal is row x column, and planes
+are in ascending order along it. Nothing here knows of DICOM objects.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+NORMAL_TOLERANCE = 0.01
+"""Fraction of the spacing that a plane may lie off its grid along the normal (as highdicom)."""
+
+IN_PLANE_TOLERANCE_MM = 0.1
+"""How far a plane's origin may lie from where it is due within the plane (as the IDC index)."""
+
+COSINE_TOLERANCE = 1e-4
+"""Difference of direction cosines that is rounding: 0.05 mm at the far edge of a 500 mm field."""
+
+NORMAL_LENGTH_TOLERANCE = 0.1
+"""How far the length of row x column may be from 1 before the orientation means nothing."""
+
+SMALLEST_STEP_MM = 1e-3
+"""Positions nearer than this are one position: DICOM writes micrometres at best in CT."""
+
+CHANGE_OF_SPACING_RUN = 3
+"""So many equal wide gaps in a row are another spacing, fewer are missing planes."""
+
+LISTED_MISSING = 1000
+"""At most so many offsets of missing planes are listed; their count is always complete."""
+
+_DECIMALS = (1, 2, 3)
+_FLOAT_NOISE_MM = 1e-7
+
+_ROUNDING_SHARE = 0.25
+"""Decimals coarser than this share of the spacing explain nothing: any stack would fit them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPlanes:
+    """Holes in the grid that the other planes make.
+
+    Attributes:
+        spacing_mm: spacing of that grid.
+        count: number of planes that are missing.
+        after: for each hole, the index of the plane before it.
+        offsets_mm: where the missing planes are due along the normal, at most ``LISTED_MISSING``.
+    """
+
+    spacing_mm: float
+    count: int
+    after: tuple[int, ...]
+    offsets_mm: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """How planes follow each other along the normal.
+
+    ``irregular_gaps``: gaps that are not the usual one: 0 if uniform, the wide ones if planes are
+    missing, those off the median if the spacing is uneven. A uniform stack may lack planes too:
+    the same number in every gap.
+    """
+
+    kind: Literal["uniform", "missing", "uneven"]
+    irregular_gaps: int
+    missing: MissingPlanes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackGeometry:
+    """Geometry of a stack of N planes.
+
+    Attributes:
+        spacing: (dz, dy, dx), mm; dz is the span along the normal over N-1.
+        orientation: row cosines, column cosines. normal: unit vector row x column.
+        index_to_lps: (4, 4), maps (z, y, x, 1) to LPS mm, shear included.
+        slice_origins_lps: (N, 3), centre of the first pixel of each plane, mm.
+        offsets_mm: (N,), positions along the normal.
+        max_position_error_mm: largest distance of a plane's origin from ``index_to_lps``.
+        tilt_degrees: angle between stacking direction and normal; positive if origins move along
+            the column direction (of the rows, where there is no move along the columns).
+        drift_mm: in-plane distance between the first and the last origin.
+        in_plane_shift_mm: largest in-plane distance of an origin from the line of the stack.
+        uniform: the planes lie on the grid that span/(N-1) makes.
+        missing: the holes, where the planes lie on a grid with holes.
+        gaps_mm: (N-1,), distances between neighbours along the normal.
+    """
+
+    spacing: tuple[float, float, float]
+    orientation: tuple[float, ...]
+    normal: tuple[float, float, float]
+    index_to_lps: Floats
+    slice_origins_lps: Floats
+    offsets_mm: Floats
+    max_position_error_mm: float
+    tilt_degrees: float
+    drift_mm: float
+    in_plane_shift_mm: float
+    uniform: bool
+    missing: MissingPlanes | None
+    gaps_mm: Floats
+
+
+def cross(orientation: Sequence[float]) -> tuple[float, float, float]:
+    """Row x column as it comes from the header, not normalised."""
+    a, b, c, d, e, f = orientation
+    return b * f - c * e, c * d - a * f, a * e - b * d
+
+
+def slice_normal(orientation: Sequence[float]) -> tuple[float, float, float]:
+    """Unit normal of the planes.
+
+    Raises:
+        ValueError: the direction cosines are not two crossed unit vectors.
+    """
+    x, y, z = cross(orientation)
+    length = math.sqrt(x * x + y * y + z * z)
+    if not abs(length - 1) <= NORMAL_LENGTH_TOLERANCE:  # also true for nan
+        raise ValueError(f"orientation {tuple(orientation)} does not span a plane")
+    return x / length, y / length, z / length
+
+
+def project(positions: Floats, direction: Sequence[float] | Floats) -> Floats:
+    """(N, 3) positions along a direction, mm; written out so that no BLAS path changes a bit."""
+    x, y, z = direction
+    projected: Floats = positions[:, 0] * x + positions[:, 1] * y + positions[:, 2] * z
+    return projected
+
+
+def is_uniform(offsets: Floats) -> bool:
+    """Whether ascending offsets lie on the grid of span/(N-1), each within the tolerance.
+
+    Each plane is measured against its place on the grid, so jitter does not count twice as it
+    would in the gaps, and a drift that adds up is seen.
+    """
+    n = len(offsets)
+    if n < 3:
+        return True
+    step = (offsets[-1] - offsets[0]) / (n - 1)
+    deviation = np.abs(offsets - (offsets[0] + step * np.arange(n))).max()
+    return bool(deviation <= NORMAL_TOLERANCE * step + _FLOAT_NOISE_MM)
+
+
+def written_unit(positions: Floats, normal: Sequence[float]) -> float:
+    """Width, mm along the normal, in which a true offset may lie given the decimals written.
+
+    Headers often carry positions with one or two decimals: 0.625 mm steps then read 0.6, 0.6,
+    0.7, far outside 1 %. Floats do not tell how many decimals were written, but values that all
+    agree with their rounding to k decimals do. Whole numbers count as one decimal, never coarser.
+    """
+    for decimals in _DECIMALS:
+        if np.abs(positions - np.round(positions, decimals)).max() < _FLOAT_NOISE_MM:
+            return float(10.0**-decimals * sum(abs(component) for component in normal))
+    return 0.0
+
+
+def spacing_of(
+    offsets: Floats, hints: Sequence[float] = (), unit: float = 0.0, numbers: Integers | None = None
+) -> Spacing:
+    """Say whether ascending, distinct offsets are uniform, uniform with holes, or uneven.
+
+    A base spacing is tried from the smallest gaps, then from the hints; if every gap is a whole
+    multiple of it the planes between are missing. Three or more equal wide gaps in a row are a
+    change of spacing instead, and so are wide gaps that outnumber the base gaps, unless a hint
+    confirms the base.
+
+    A stack from which every second plane is gone is uniform again. It counts as missing only
+    where InstanceNumber skips the same number at every gap.
+
+    Args:
+        offsets: (N,) mm along the normal, ascending.
+        hints: spacings that the headers declare, mm, the more credible first.
+        unit: see ``written_unit``.
+        numbers: (N,) InstanceNumber of the planes, where all have one.
+    """
+    n = len(offsets)
+    if n < 2:
+        return Spacing("uniform", 0)
+    gaps = np.diff(offsets)
+    if is_uniform(offsets) or _rounding_explains(offsets, np.arange(n), unit):
+        steps = _thinned_steps(float(offsets[-1] - offsets[0]) / (n - 1), hints, numbers)
+        if steps > 1:
+            multiples = np.full(n - 1, steps, dtype=np.int64)
+            return Spacing("uniform", 0, _missing_planes(offsets, multiples))
+        return Spacing("uniform", 0)
+    smallest = float(gaps.min())
+    if smallest > 0:
+        near = gaps[gaps <= smallest * (1 + 4 * NORMAL_TOLERANCE) + unit]
+        bases = (float(near.mean()), *hints)
+        for base in bases:
+            found = _on_grid_with_holes(offsets, gaps, base, hints, unit)
+            if found is not None:
+                return Spacing("missing", int((found > 1).sum()), _missing_planes(offsets, found))
+    usual = float(np.median(gaps))
+    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + _FLOAT_NOISE_MM
+    return Spacing("uneven", max(int(off.sum()), 1))
+
+
+def stack_geometry(
+    positions: Floats | Sequence[Sequence[float]],
+    orientation: Sequence[float],
+    pixel_spacing: Sequence[float],
+    hints: Sequence[float] = (),
+    numbers: Integers | None = None,
+) -> StackGeometry:
+    """Geometry of planes that are already in ascending order along the normal.
+
+    Args:
+        positions: (N, 3) ImagePositionPatient, mm.
+        orientation: (6,) direction cosines. pixel_spacing: (between rows, between columns), mm.
+        hints: spacings that the headers declare; the first is the nominal dz of a single plane.
+        numbers: (N,) InstanceNumber, where all planes have one.
+
+    Raises:
+        ValueError: no planes, or an orientation that does not span a plane.
+    """
+    origins = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    n = len(origins)
+    if n == 0:
+        raise ValueError("a stack has at least one plane")
+    row, column = np.array(orientation[:3]), np.array(orientation[3:])
+    normal = slice_normal(orientation)
+    offsets = project(origins, normal)
+    span = float(offsets[-1] - offsets[0])
+    nominal = hints[0] if hints else 1.0
+    dz = span / (n - 1) if n > 1 and span > 0 else nominal
+    step = (origins[-1] - origins[0]) / (n - 1) if n > 1 else np.array(normal) * dz
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = column * pixel_spacing[0]
+    affine[:3, 2] = row * pixel_spacing[1]
+    affine[:3, 3] = origins[0]
+    error = np.sqrt((((origins[0] + np.arange(n)[:, None] * step) - origins) ** 2).sum(axis=1))
+    drift, tilt, shift = _shear(origins, row, column, offsets)
+    unit = 0.0 if is_uniform(offsets) else written_unit(origins, normal)
+    found = spacing_of(offsets, hints, unit, numbers)
+    return StackGeometry(
+        spacing=(dz, float(pixel_spacing[0]), float(pixel_spacing[1])),
+        orientation=tuple(float(cosine) for cosine in orientation),
+        normal=normal,
+        index_to_lps=affine,
+        slice_origins_lps=origins,
+        offsets_mm=offsets,
+        max_position_error_mm=float(error.max()),
+        tilt_degrees=tilt,
+        drift_mm=drift,
+        in_plane_shift_mm=shift,
+        uniform=found.kind == "uniform",
+        missing=found.missing,
+        gaps_mm=np.diff(offsets),
+    )
+
+
+def _shear(
+    origins: Floats, row: Floats, column: Floats, offsets: Floats
+) -> tuple[float, float, float]:
+    """Total in-plane drift (mm), signed tilt (degrees), largest distance from the line (mm)."""
+    along_row = project(origins - origins[0], row)
+    along_column = project(origins - origins[0], column)
+    span = float(offsets[-1] - offsets[0])
+    share = (offsets - offsets[0]) / span if span > 0 else np.zeros(len(offsets))
+    du, dv = float(along_row[-1]), float(along_column[-1])
+    off_line = np.hypot(along_row - share * du, along_column - share * dv)
+    drift = math.hypot(du, dv)
+    if drift == 0:
+        return 0.0, 0.0, float(off_line.max())
+    leading = dv if abs(dv) >= 1e-3 * drift else du
+    tilt = math.copysign(math.degrees(math.atan2(drift, span)), leading)
+    return drift, tilt, float(off_line.max())
+
+
+def _thinned_steps(step: float, hints: Sequence[float], numbers: Integers | None) -> int:
+    """How many planes of the original stack lie from one plane to the next; 1 if all are there.
+
+    InstanceNumber must skip equally at each gap. From three gaps on that is enough evidence; with
+    fewer a declared spacing has to agree.
+    """
+    if numbers is None or len(numbers) < 2:
+        return 1
+    skips = np.diff(numbers)
+    skip = abs(int(skips[0]))
+    if skip < 2 or not (skips == skips[0]).all():
+        return 1
+    agrees = any(abs(step - skip * hint) <= NORMAL_TOLERANCE * step for hint in hints)
+    return skip if agrees or len(skips) >= CHANGE_OF_SPACING_RUN else 1
+
+
+def _on_grid_with_holes(
+    offsets: Floats, gaps: Floats, base: float, hints: Sequence[float], unit: float
+) -> Integers | None:
+    """Gaps as whole multiples of the base, or None if they are not, or mean another spacing."""
+    multiples = np.rint(gaps / base).astype(np.int64)
+    if multiples.min() < 1 or multiples.max() == 1:
+        return None
+    steps = np.concatenate(([0], np.cumsum(multiples)))
+    fitted = float(offsets[-1] - offsets[0]) / int(steps[-1])
+    if abs(fitted - base) > 2 * NORMAL_TOLERANCE * base + unit:
+        return None
+    deviation = np.abs(offsets - (offsets[0] + fitted * steps)).max()
+    on_grid = deviation <= NORMAL_TOLERANCE * fitted + _FLOAT_NOISE_MM
+    if not (on_grid or _rounding_explains(offsets, steps, unit)):
+        return None
+    run = 1
+    for before, after in pairwise(multiples.tolist()):
+        run = run + 1 if before == after > 1 else 1
+        if run >= CHANGE_OF_SPACING_RUN:
+            return None
+    confirmed = any(abs(fitted - hint) <= NORMAL_TOLERANCE * hint + unit for hint in hints)
+    narrow = int((multiples == 1).sum())
+    if not confirmed and narrow < len(multiples) - narrow:
+        return None
+    return multiples
+
+
+def _missing_planes(offsets: Floats, multiples: Integers) -> MissingPlanes:
+    """Describe the holes of a grid whose neighbours are ``multiples`` steps apart."""
+    holes = np.flatnonzero(multiples > 1)
+    listed: list[float] = []
+    for hole in holes:
+        steps = int(multiples[hole])
+        width = (offsets[hole + 1] - offsets[hole]) / steps
+        for step in range(1, min(steps, LISTED_MISSING - len(listed) + 1)):
+            listed.append(round(float(offsets[hole] + step * width), 4))
+    return MissingPlanes(
+        spacing_mm=float(offsets[-1] - offsets[0]) / int(multiples.sum()),
+        count=int((multiples - 1).sum()),
+        after=tuple(int(hole) for hole in holes),
+        offsets_mm=tuple(listed),
+    )
+
+
+def _rounding_explains(offsets: Floats, steps: Integers, unit: float) -> bool:
+    """Whether some exact grid, rounded to the decimals written, gives these offsets.
+
+    A grid (origin a, spacing d) fits if all of offsets - d*steps lie within one unit of each
+    other: that width is convex in d, so a ternary search finds the narrowest. A width of exactly
+    one unit comes from halves rounded both ways; but if d itself can be written with those
+    decimals, rounding moves all planes alike, and a plane that is a unit off is off.
+    """
+    span = float(offsets[-1] - offsets[0])
+    if unit == 0 or unit > _ROUNDING_SHARE * span / int(steps[-1]):
+        return False
+    middle, reach = span / int(steps[-1]), 2 * unit / int(steps[-1])
+    low, high = middle - reach, middle + reach
+    for _ in range(60):
+        third = (high - low) / 3
+        left, right = low + third, high - third
+        if np.ptp(offsets - left * steps) < np.ptp(offsets - right * steps):
+            high = right
+        else:
+            low = left
+    step = (low + high) / 2
+    width = float(np.ptp(offsets - step * steps)) / unit
+    writable = abs(step / unit - round(step / unit)) < 1e-3
+    return width < 1 - 1e-4 or (width < 1 + 1e-4 and not writable)

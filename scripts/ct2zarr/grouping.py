@@ -1,0 +1,354 @@
+"""Frames of a series to plans of volumes: the heart of the manifest.
+
+The way of a series: copies out (``repeats``), apart what can share no grid (``partition``), apart
+what tags explain (``hypotheses``), then frames that still share a position (``repeats``), and for
+each volume its order and its flags (``geometry``, ``findings``). The result depends on headers
+alone, and on pixels only where positions repeat; never on the order of the input.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .errors import Ct2zarrError, SeriesError
+from .findings import geometry_findings, in_order, leftover_findings, pixel_findings
+from .geometry import StackGeometry, stack_geometry
+from .hypotheses import KEYS, Label, divide
+from .identity import (
+    acquisition_order,
+    common_folder,
+    frame_order,
+    series_hash,
+    series_key,
+)
+from .model import Finding, Instance, Leftover, VolumePlan
+from .partition import Partition, partition
+from .repeats import (
+    INSTANCE_NUMBER_KEY,
+    Digests,
+    PixelDigest,
+    Removed,
+    remove_copies,
+    remove_same_pixels,
+    resolve_conflicts,
+)
+from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
+from .vocabulary import Flag, Role
+
+__all__ = [
+    "plan_geometry",
+    "plan_series",
+    "plan_volumes",
+    "plan_without",
+    "series_hash",
+    "series_key",
+]
+
+_SERIES_ROLES = frozenset({Role.SLICE, Role.LOCALIZER, Role.UNREADABLE, Role.EXCLUDED})
+"""Roles that are accounted with the volumes of their series, where it has any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The planes of one volume, in order, and what sets it apart within its partition.
+
+    ``conflict``: frames that shared a position with other pixels, where no tag tells them apart.
+    """
+
+    frames: tuple[Instance, ...]
+    keywords: tuple[str, ...]
+    conflict: Finding | None = None
+
+
+def plan_volumes(
+    instances: Iterable[Instance], pixel_digest: PixelDigest
+) -> tuple[list[VolumePlan], list[Leftover]]:
+    """Plan the volumes of many series.
+
+    Args:
+        instances: frames of any number of series, in any order; every role is welcome.
+        pixel_digest: equal digests for equal images; raises ``FileError`` for an unreadable one.
+
+    Returns:
+        Plans, by dataset and series; and the frames that belong to no volume, by path.
+
+    Raises:
+        Ct2zarrError: two volumes have the same hash.
+    """
+    series: dict[tuple[str, str], list[Instance]] = defaultdict(list)
+    loose: list[Leftover] = []
+    for instance in instances:
+        if instance.role in _SERIES_ROLES:
+            series[instance.dataset, series_key(instance)].append(instance)
+        else:
+            loose.append(Leftover(instance, instance.role, instance.reason))
+    plans: list[VolumePlan] = []
+    for key in sorted(series):
+        planned, left = plan_one_series(series[key], pixel_digest)
+        plans.extend(planned)
+        loose.extend(left)
+    _refuse_collisions(plans)
+    loose.sort(key=lambda leftover: (leftover.instance.path, leftover.instance.frame))
+    return plans, loose
+
+
+def plan_series(instances: Sequence[Instance], pixel_digest: PixelDigest) -> list[VolumePlan]:
+    """Plan the volumes of one series from all its frames, in any order.
+
+    Frames whose role is not ``slice`` become leftovers of the first volume, unreadable ones of
+    the volume that they fit best.
+
+    Parts are numbered so that frames added later rarely renumber the others: groups that can
+    share no grid by their number of frames, the largest first; within a group by the values of
+    the keywords that tell its parts apart, then from the lowest position up.
+    """
+    return plan_one_series(instances, pixel_digest)[0]
+
+
+def plan_one_series(
+    instances: Sequence[Instance], pixel_digest: PixelDigest
+) -> tuple[list[VolumePlan], list[Leftover]]:
+    """As ``plan_series``, with the leftovers of a series from which no volume can be made."""
+    slices, others = _slices_and_others(instances)
+    digests = Digests(pixel_digest)
+    frames, removed = remove_copies(slices, digests)
+    numbered: list[tuple[Partition, tuple[str, ...], _Part]] = []
+    if frames:
+        for group in partition(frames):
+            parts, taken = _parts_of(group, digests)
+            removed.extend(taken)
+            used = tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords))
+            numbered.extend((group, used, part) for part in parts)
+    if not numbered:
+        return [], others + [gone.leftover for gone in removed]
+    leftovers = _leftovers_of_parts([part for _, _, part in numbered], removed, others)
+    plans = [
+        _plan(part, number, len(numbered), "+".join(group.keywords + used), left)
+        for number, ((group, used, part), left) in enumerate(
+            zip(numbered, leftovers, strict=True), start=1
+        )
+    ]
+    return plans, []
+
+
+def plan_geometry(plan: VolumePlan) -> StackGeometry | None:
+    """Geometry of a plan's planes; None where position or orientation is missing."""
+    return _geometry(plan.planes, _numbers_count_planes(plan.parts, plan.leftovers))
+
+
+def plan_without(plan: VolumePlan, bad: Mapping[int, str]) -> VolumePlan:
+    """The plan without planes that could not be decoded; its flags are found again.
+
+    Args:
+        bad: index of the plane -> why it could not be decoded.
+
+    Raises:
+        SeriesError: no plane is left.
+    """
+    planes = tuple(plane for index, plane in enumerate(plan.planes) if index not in bad)
+    if not planes:
+        raise SeriesError(
+            f"No plane of the volume {plan.series_hash} in {plan.series_dir} could be decoded; "
+            f"the first reason is: {bad[min(bad)]}",
+            reason="no_planes",
+        )
+    left = [
+        Leftover(plan.planes[index], Role.UNREADABLE, reason)
+        for index, reason in sorted(bad.items())
+    ]
+    leftovers = plan.leftovers + tuple(left)
+    lasting = [
+        finding
+        for finding in plan.findings
+        if finding.flag in (Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES)
+    ]
+    found = _findings(planes, leftovers, lasting, plan.parts)
+    return replace(plan, planes=planes, leftovers=leftovers, findings=found)
+
+
+def _slices_and_others(instances: Sequence[Instance]) -> tuple[list[Instance], list[Leftover]]:
+    """Frames that may become planes, in their total order, and the leftovers by role."""
+    slices: list[Instance] = []
+    others: list[Leftover] = []
+    for instance in sorted(instances, key=frame_order):
+        if instance.role is not Role.SLICE:
+            others.append(Leftover(instance, instance.role, instance.reason))
+        elif instance.samples_per_pixel != 1:
+            reason = (
+                f"colour: {instance.samples_per_pixel} samples a pixel cannot be a plane of numbers"
+            )
+            others.append(Leftover(instance, Role.EXCLUDED, reason))
+        else:
+            slices.append(instance)
+    return slices, others
+
+
+def _parts_of(group: Partition, digests: Digests) -> tuple[list[_Part], list[Removed]]:
+    """Divide a partition into parts without repeated positions, in the order of their numbers."""
+    if not group.located:
+        return [_Part(tuple(sorted(group.frames, key=acquisition_order)), ())], []
+    frames = group.frames
+    removed: list[Removed] = []
+    while True:
+        divided = divide(make_stack(frames))
+        crowded = [stack for _, stack in divided if stack.repeats]
+        taken = [gone for stack in crowded for gone in remove_same_pixels(stack, digests)]
+        if not taken:
+            break
+        removed.extend(taken)
+        gone_frames = {gone.leftover.instance for gone in taken}
+        frames = tuple(frame for frame in frames if frame not in gone_frames)
+        if not frames:
+            return [], removed
+    parts: list[_Part] = []
+    for keywords, stack in divided:
+        if not stack.repeats:
+            parts.append(_Part(stack.frames, keywords))
+            continue
+        found, strays = _parts_in_conflict(stack, keywords)
+        parts.extend(found)
+        removed.extend(strays)
+    return _in_order_of_values(parts), removed
+
+
+def _parts_in_conflict(
+    stack: Stack, keywords: tuple[str, ...]
+) -> tuple[list[_Part], tuple[Removed, ...]]:
+    resolved = resolve_conflicts(stack)
+    evidence = {"frames": resolved.repeated, "positions": resolved.positions}
+    conflict = Finding(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
+    if len(resolved.layers) > 1:
+        keywords = (*keywords, INSTANCE_NUMBER_KEY)
+    return [_Part(layer.frames, keywords, conflict) for layer in resolved.layers], resolved.removed
+
+
+def _in_order_of_values(parts: list[_Part]) -> list[_Part]:
+    """By the values of the keywords in use, then by InstanceNumber for layers, then by position."""
+    if len(parts) < 2:
+        return parts
+    used = sorted({k for part in parts for k in part.keywords if k in KEYS}, key=list(KEYS).index)
+    layered = any(INSTANCE_NUMBER_KEY in part.keywords for part in parts)
+
+    def order(entry: tuple[int, _Part]) -> tuple[object, ...]:
+        number, part = entry
+        values: list[Label] = [min(KEYS[name](frame) for frame in part.frames) for name in used]
+        first = min(acquisition_order(frame) for frame in part.frames) if layered else ()
+        return *values, first, number
+
+    numbered = list(enumerate(sorted(parts, key=_lowest_position)))
+    return [part for _, part in sorted(numbered, key=order)]
+
+
+def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
+    stack = make_stack(part.frames[:1])
+    return float(stack.offsets[0]), frame_order(part.frames[0])
+
+
+def _leftovers_of_parts(
+    parts: Sequence[_Part], removed: Sequence[Removed], others: Sequence[Leftover]
+) -> list[tuple[Leftover, ...]]:
+    """Give each leftover to a part: copies to what they copy, unreadable ones to the best fit."""
+    lefts: list[list[Leftover]] = [[] for _ in parts]
+    if removed:
+        part_of = {frame: number for number, part in enumerate(parts) for frame in part.frames}
+        for gone in removed:
+            home = part_of.get(gone.beside)
+            if home is None:
+                home = _best_fit(gone.leftover.instance, parts)
+            lefts[home].append(gone.leftover)
+    for other in others:
+        unreadable = other.role is Role.UNREADABLE and len(parts) > 1
+        lefts[_best_fit(other.instance, parts) if unreadable else 0].append(other)
+    return [tuple(sorted(left, key=lambda entry: frame_order(entry.instance))) for left in lefts]
+
+
+def _best_fit(frame: Instance, parts: Sequence[_Part]) -> int:
+    """The part whose planes share most with a frame; the first of equals."""
+
+    def shared(number: int) -> tuple[int, int]:
+        planes = parts[number].frames
+        layout = sum(
+            (
+                frame.rows == planes[0].rows and frame.columns == planes[0].columns,
+                frame.orientation == planes[0].orientation,
+                frame.pixel_spacing == planes[0].pixel_spacing,
+            )
+        )
+        tags = sum(
+            read(frame) in {read(plane) for plane in planes}
+            for name, read in KEYS.items()
+            if name != "SOPInstanceUID"
+        )
+        return layout, tags
+
+    return max(range(len(parts)), key=lambda number: (shared(number), -number))
+
+
+def _plan(
+    part: _Part, number: int, parts: int, split_by: str, leftovers: tuple[Leftover, ...]
+) -> VolumePlan:
+    planes = part.frames
+    first = planes[0]
+    lasting = [] if part.conflict is None else [part.conflict]
+    if parts > 1:
+        lasting.append(Finding(Flag.SPLIT_SERIES, {"by": split_by, "part": number, "parts": parts}))
+    return VolumePlan(
+        series_hash=series_hash(first.dataset, series_key(first), number),
+        dataset=first.dataset,
+        series_dir=common_folder(planes),
+        series_uid=first.series_uid,
+        study_uid=min(plane.study_uid for plane in planes),
+        part=number,
+        parts=parts,
+        split_by=split_by if parts > 1 else "",
+        planes=planes,
+        leftovers=leftovers,
+        findings=_findings(planes, leftovers, lasting, parts),
+    )
+
+
+def _findings(
+    planes: tuple[Instance, ...],
+    leftovers: tuple[Leftover, ...],
+    lasting: Sequence[Finding],
+    parts: int,
+) -> tuple[Finding, ...]:
+    geometry = _geometry(planes, _numbers_count_planes(parts, leftovers))
+    found = geometry_findings(planes, geometry) + pixel_findings(planes)
+    if leftovers:
+        found += leftover_findings(leftovers)
+    return in_order([*lasting, *found])
+
+
+def _numbers_count_planes(parts: int, leftovers: Sequence[Leftover]) -> bool:
+    """Whether a skip in InstanceNumber can mean a missing plane: nothing else took the number."""
+    taken = any(left.role in (Role.DUPLICATE, Role.EXCLUDED) for left in leftovers)
+    return parts == 1 and not taken
+
+
+def _geometry(planes: tuple[Instance, ...], numbers_count: bool) -> StackGeometry | None:
+    first = planes[0]
+    if first.orientation is None or first.pixel_spacing is None or not has_geometry(first):
+        return None
+    positions = [plane.position for plane in planes if plane.position is not None]
+    if len(positions) < len(planes):
+        return None
+    return stack_geometry(
+        positions,
+        first.orientation,
+        first.pixel_spacing,
+        spacing_hints(planes),
+        instance_numbers(planes) if numbers_count else None,
+    )
+
+
+def _refuse_collisions(plans: Sequence[VolumePlan]) -> None:
+    seen: dict[str, VolumePlan] = {}
+    for plan in plans:
+        other = seen.setdefault(plan.series_hash, plan)
+        if other is not plan:
+            raise Ct2zarrError(
+                f"Two volumes have the hash {plan.series_hash}: {other.series_dir} and "
+                f"{plan.series_dir}; put one of them under another dataset name",
+                reason="hash_collision",
+            )

@@ -1,0 +1,268 @@
+"""Which tags, if any, tell apart frames that cannot be one volume.
+
+A tag is a reason to divide a stack only if that removes a violation of its geometry: repeated
+positions, or groups of planes that overlap each other and so spoil each other's grid. Every
+combination of up to three tags is a hypothesis; it is scored by what it leaves.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from .geometry import (
+    CHANGE_OF_SPACING_RUN,
+    IN_PLANE_TOLERANCE_MM,
+    NORMAL_TOLERANCE,
+    Integers,
+    is_uniform,
+    spacing_of,
+)
+from .model import Instance
+from .stack import Stack
+
+Label = tuple[bool, int | float | str]
+"""A value of a tag, comparable with the other values of that tag; absent values come last."""
+
+LARGEST_COMBINATION = 3
+"""No series is divided by more tags at once than this."""
+
+HOLE_AT_JOINT = 3
+"""Acquisitions that continue each other may lack planes where they meet: up to two."""
+
+_PARTS_TRIED = 64
+"""A group is joined to one of the first so many parts; bounds the work for unique values."""
+
+
+def _number(value: float | None) -> Label:
+    return value is None, 0 if value is None else value
+
+
+def _text(value: str) -> Label:
+    return value == "", value
+
+
+KEYS: dict[str, Callable[[Instance], Label]] = {
+    "AcquisitionNumber": lambda frame: _number(frame.acquisition_number),
+    "TemporalPositionIdentifier": lambda frame: _number(frame.temporal_position),
+    "TriggerTime": lambda frame: _number(frame.trigger_time),
+    "ConvolutionKernel": lambda frame: _text(frame.kernel),
+    "ImageType": lambda frame: _text(frame.image_type),
+    "StackID": lambda frame: _text(frame.stack_id),
+    "EchoNumbers": lambda frame: _number(frame.echo_number),
+    "SOPClassUID": lambda frame: _text(frame.sop_class_uid),
+    "SOPInstanceUID": lambda frame: _text(frame.sop_instance_uid if frame.frames > 1 else ""),
+}
+"""The tags in order of preference; SOPInstanceUID stands for the multi-frame file."""
+
+IN_PLANE_KEY = "ImagePositionPatient"
+"""Stands for planes at one offset whose origins differ within the plane; tried last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A way to divide a stack: indices of the frames of each part, ascending along the normal.
+
+    ``repeats``: frames at a position that another frame of their part has.
+    ``irregular``: gaps that are not the usual one of their part.
+    """
+
+    keywords: tuple[str, ...]
+    parts: tuple[Integers, ...]
+    repeats: int
+    irregular: int
+
+
+def divide(stack: Stack) -> list[tuple[tuple[str, ...], Stack]]:
+    """Divide a stack by tags as far as that removes violations, and only so far.
+
+    Returns:
+        The parts, each with the keywords that set it apart. A part may still have repeated
+        positions: then no tag tells its frames apart.
+    """
+    split = best_split(stack)
+    if len(split.parts) < 2:
+        return [((), stack)]
+    divided = []
+    for part in split.parts:
+        for keywords, inner in divide(stack.take(part)):
+            divided.append((split.keywords + keywords, inner))
+    return divided
+
+
+def best_split(stack: Stack) -> Split:
+    """The simplest hypothesis that leaves the fewest violations; one part if none helps."""
+    whole = Split((), (np.arange(len(stack.frames)),), stack.repeats, 0)
+    if stack.repeats:
+        return _against_repeats(stack, whole)
+    if stack.spacing().irregular_gaps > 1:
+        return _against_overlap(stack, whole)
+    return whole
+
+
+def _against_repeats(stack: Stack, whole: Split) -> Split:
+    """Fewest repeats; among those fewest tags, then fewest parts and irregular gaps together.
+
+    A part and an irregular gap weigh the same, so that a hole is no reason to cut a stack there.
+    """
+    best = whole
+    fewest_parts = stack.most_at_one_offset
+    for hypotheses in _levels(stack):
+        candidate = None
+        for split in hypotheses:
+            if candidate is None or _rank(split) < _rank(candidate):
+                candidate = split
+            if _rank(candidate) == (0, fewest_parts, fewest_parts):
+                break
+        if candidate is not None and candidate.repeats < best.repeats:
+            best = candidate
+        if best.repeats == 0:
+            break
+    return best
+
+
+def _rank(split: Split) -> tuple[int, int, int]:
+    return split.repeats, len(split.parts) + split.irregular, len(split.parts)
+
+
+def _against_overlap(stack: Stack, whole: Split) -> Split:
+    """Parts that overlap each other, if they are far more regular apart than together.
+
+    Parts that continue each other are left together even if their spacing differs. A part more
+    must pay for itself: irregular gaps and further parts together have to halve.
+    """
+    before = stack.spacing().irregular_gaps
+    for hypotheses in _levels(stack):
+        helpful = [
+            split
+            for split in hypotheses
+            if 2 * (split.irregular + len(split.parts) - 1) <= before and _overlap(split.parts)
+        ]
+        if helpful:
+            return min(helpful, key=lambda split: split.irregular + len(split.parts))
+    return whole
+
+
+def _overlap(parts: Sequence[Integers]) -> bool:
+    """Whether the extents of any two parts overlap along the normal."""
+    reached = -1
+    for part in sorted(parts, key=lambda part: int(part[0])):
+        if part[0] < reached:
+            return True
+        reached = max(reached, int(part[-1]))
+    return False
+
+
+def _levels(stack: Stack) -> Iterator[Iterator[Split]]:
+    """Hypotheses with one tag, then two, then three; in each the preferred tags first."""
+    labels = _varying_labels(stack)
+    for size in range(1, min(LARGEST_COMBINATION, len(labels)) + 1):
+        yield _hypotheses(stack, labels, size)
+
+
+def _hypotheses(stack: Stack, labels: dict[str, list[Label]], size: int) -> Iterator[Split]:
+    """Combinations of ``size`` tags, without those in which a tag adds nothing to the others."""
+    for names in combinations(labels, size):
+        combined = _combined(labels, names)
+        groups = len(set(combined))
+        fewer = combinations(names, size - 1) if size > 1 else ()
+        if all(len(set(_combined(labels, some))) < groups for some in fewer):
+            yield _hypothesis(stack, names, combined)
+
+
+def _combined(labels: dict[str, list[Label]], names: tuple[str, ...]) -> list[tuple[Label, ...]]:
+    return list(zip(*(labels[name] for name in names), strict=True))
+
+
+def _varying_labels(stack: Stack) -> dict[str, list[Label]]:
+    varying = {}
+    for keyword, read in KEYS.items():
+        labels = [read(frame) for frame in stack.frames]
+        if len(set(labels)) > 1:
+            varying[keyword] = labels
+    in_plane = _in_plane_labels(stack)
+    if in_plane:
+        varying[IN_PLANE_KEY] = in_plane
+    return varying
+
+
+def _in_plane_labels(stack: Stack) -> list[Label]:
+    """A number for each distinct origin within the plane, if there are few; else nothing.
+
+    In a tilted stack each plane has its own: that tells nothing.
+    """
+    origins: list[tuple[float, float]] = []
+    labels: list[Label] = []
+    for u, v in stack.in_plane:
+        for number, (a, b) in enumerate(origins):
+            if abs(a - u) <= IN_PLANE_TOLERANCE_MM and abs(b - v) <= IN_PLANE_TOLERANCE_MM:
+                labels.append((False, number))
+                break
+        else:
+            if 2 * (len(origins) + 1) > len(stack.frames):
+                return []
+            labels.append((False, len(origins)))
+            origins.append((u, v))
+    return labels if len(origins) > 1 else []
+
+
+def _hypothesis(stack: Stack, names: tuple[str, ...], labels: list[tuple[Label, ...]]) -> Split:
+    groups: dict[tuple[Label, ...], list[int]] = {}
+    for index, label in enumerate(labels):
+        groups.setdefault(label, []).append(index)
+    parts = _join_continuing(stack, [np.array(groups[label]) for label in sorted(groups)])
+    repeats = sum(int((np.diff(stack.offsets[part]) <= stack.tolerance).sum()) for part in parts)
+    irregular = 0
+    if not repeats:
+        irregular = sum(stack.spacing(part).irregular_gaps for part in parts)
+    return Split(names, tuple(parts), repeats, irregular)
+
+
+def _join_continuing(stack: Stack, groups: list[Integers]) -> list[Integers]:
+    """Join groups that continue each other, in the order of their labels, until none does.
+
+    A time point may come from several acquisitions, and an acquisition number may count single
+    planes: parts are then runs of groups, not groups.
+    """
+    while True:
+        parts: list[Integers] = []
+        for group in groups:
+            for number, part in enumerate(parts[:_PARTS_TRIED]):
+                if _continue_each_other(stack, part, group):
+                    parts[number] = np.sort(np.concatenate((part, group)))
+                    break
+            else:
+                parts.append(group)
+        if len(parts) == len(groups):
+            return parts
+        groups = parts
+
+
+def _continue_each_other(stack: Stack, one: Integers, other: Integers) -> bool:
+    """Whether two groups are one stack: one grid together, or one begins where the other ends."""
+    if stack.offsets[one[0]] > stack.offsets[other[0]]:
+        one, other = other, one
+    if abs(stack.offsets[other[0]] - stack.offsets[one[0]]) <= stack.tolerance:
+        return False
+    offsets = stack.offsets[np.sort(np.concatenate((one, other)))]
+    gaps = np.diff(offsets)
+    if gaps.min() <= stack.tolerance:
+        return False
+    few = min(len(one), len(other)) < CHANGE_OF_SPACING_RUN
+    if is_uniform(offsets):
+        return not few or float(gaps.max()) <= 1.5 * stack.step
+    joint = float(stack.offsets[other[0]] - stack.offsets[one[-1]])
+    if joint <= 0:
+        return False
+    usual = [_usual_gap(stack, group) for group in (one, other)]
+    if joint <= (1 + NORMAL_TOLERANCE) * max(usual):
+        return True
+    close = joint <= (HOLE_AT_JOINT + NORMAL_TOLERANCE) * max(usual)
+    return close and not few and spacing_of(offsets, stack.hints, stack.unit).kind == "missing"
+
+
+def _usual_gap(stack: Stack, group: Integers) -> float:
+    if len(group) < 2:
+        return stack.step
+    return float(np.median(np.diff(stack.offsets[group])))

@@ -1,0 +1,206 @@
+"""Frames of one orientation with their places along the normal: what grouping reasons about."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .geometry import (
+    IN_PLANE_TOLERANCE_MM,
+    NORMAL_LENGTH_TOLERANCE,
+    NORMAL_TOLERANCE,
+    SMALLEST_STEP_MM,
+    Floats,
+    Integers,
+    Spacing,
+    cross,
+    is_uniform,
+    project,
+    slice_normal,
+    spacing_of,
+    written_unit,
+)
+from .model import Instance
+
+_LARGEST_REPEAT_MM = 0.1
+"""Planes farther apart than this along the normal are never one position."""
+
+
+def has_geometry(instance: Instance) -> bool:
+    """Whether position, orientation and pixel spacing are there and make sense."""
+    return not missing_geometry(instance)
+
+
+def missing_geometry(instance: Instance) -> list[str]:
+    """Keywords of the geometry's elements that are absent or make no sense."""
+    missing = []
+    if instance.position is None or not math.isfinite(sum(instance.position)):
+        missing.append("ImagePositionPatient")
+    if not spans_a_plane(instance.orientation):
+        missing.append("ImageOrientationPatient")
+    if not is_spacing(instance.pixel_spacing):
+        missing.append("PixelSpacing")
+    return missing
+
+
+def spans_a_plane(orientation: Sequence[float] | None) -> bool:
+    """Whether direction cosines are two crossed unit vectors, within a wide margin."""
+    if orientation is None:
+        return False
+    length = math.hypot(*cross(orientation))
+    return abs(length - 1) <= NORMAL_LENGTH_TOLERANCE
+
+
+def is_spacing(pixel_spacing: Sequence[float] | None) -> bool:
+    """Whether both distances between pixels are positive numbers."""
+    return pixel_spacing is not None and min(pixel_spacing) > 0 and sum(pixel_spacing) < math.inf
+
+
+def spacing_hints(frames: Sequence[Instance]) -> tuple[float, ...]:
+    """|SpacingBetweenSlices|, then SliceThickness, where all frames agree on a positive value.
+
+    The sign of SpacingBetweenSlices is dropped: some vendors write the direction of the table.
+    """
+    hints = []
+    between = {frame.spacing_between_slices for frame in frames}
+    if len(between) == 1 and (value := between.pop()):
+        hints.append(abs(value))
+    thickness = {frame.slice_thickness for frame in frames}
+    if len(thickness) == 1 and (value := thickness.pop()) and value > 0:
+        hints.append(value)
+    return tuple(hint for hint in hints if math.isfinite(hint))
+
+
+def instance_numbers(frames: Sequence[Instance]) -> Integers | None:
+    """(N,) InstanceNumber, or None if a frame has none or they come from multi-frame files."""
+    numbers = [frame.instance_number for frame in frames if frame.frames == 1]
+    if len(numbers) < len(frames) or None in numbers:
+        return None
+    return np.array(numbers, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames in ascending order along the normal; ties in the order of ``identity.frame_order``.
+
+    Attributes:
+        frames: N frames with geometry and one orientation.
+        positions: (N, 3) mm, LPS. offsets: (N,) mm along the normal, ascending.
+        in_plane: (N, 2) mm along the rows and the columns.
+        normal: unit vector. hints: spacings that the headers declare.
+    """
+
+    frames: tuple[Instance, ...]
+    positions: Floats
+    offsets: Floats
+    in_plane: Floats
+    normal: tuple[float, float, float]
+    hints: tuple[float, ...]
+
+    @cached_property
+    def unit(self) -> float:
+        """Width, mm, that the decimals written leave open; see ``geometry.written_unit``."""
+        return written_unit(self.positions, self.normal)
+
+    @cached_property
+    def step(self) -> float:
+        """The usual distance between positions, mm; 0 if all frames are at one position."""
+        gaps = np.diff(self.offsets)
+        if not len(gaps) or gaps.max() <= SMALLEST_STEP_MM:
+            return 0.0
+        falling = np.sort(gaps)[::-1]
+        half = np.searchsorted(np.cumsum(falling), falling.sum() / 2)
+        apart = gaps[gaps > min(NORMAL_TOLERANCE * falling[half], _LARGEST_REPEAT_MM)]
+        return float(np.median(apart))
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Frames at most so far apart along the normal, mm, are at one position.
+
+        1 % of the usual step, or of the slice thickness where that is more: frames that repeat one
+        position with a jitter of the table have no step of their own.
+        """
+        thickness = NORMAL_TOLERANCE * self.hints[-1] if self.hints else 0.0
+        wanted = max(NORMAL_TOLERANCE * self.step, thickness, SMALLEST_STEP_MM)
+        return min(wanted, _LARGEST_REPEAT_MM)
+
+    @cached_property
+    def repeats(self) -> int:
+        """Number of frames at a position that another one has already."""
+        return int((np.diff(self.offsets) <= self.tolerance).sum())
+
+    @cached_property
+    def most_at_one_offset(self) -> int:
+        """The largest number of frames at one offset: so many volumes they make at least."""
+        ends = np.flatnonzero(np.diff(self.offsets, append=np.inf) > self.tolerance)
+        return int(np.diff(ends, prepend=-1).max())
+
+    def take(self, chosen: Sequence[int] | Integers) -> "Stack":
+        """The frames with these indices, ascending."""
+        index = np.asarray(chosen, dtype=np.int64)
+        return Stack(
+            frames=tuple(self.frames[i] for i in index),
+            positions=self.positions[index],
+            offsets=self.offsets[index],
+            in_plane=self.in_plane[index],
+            normal=self.normal,
+            hints=self.hints,
+        )
+
+    def spacing(self, chosen: Integers | None = None) -> Spacing:
+        """How the frames, or some of them (ascending indices), follow each other."""
+        offsets = self.offsets if chosen is None else self.offsets[chosen]
+        if is_uniform(offsets):
+            return Spacing("uniform", 0)
+        return spacing_of(offsets, self.hints, self.unit)
+
+    def positions_of_frames(self) -> list[list[int]]:
+        """Indices of the frames at each position, ascending along the normal.
+
+        Frames at one offset whose origins differ within the plane are at different positions.
+        """
+        clusters: list[list[int]] = []
+        start = -math.inf
+        at_offset: list[list[int]] = []
+        for i, offset in enumerate(self.offsets):
+            if offset - start > self.tolerance:
+                clusters.extend(at_offset)
+                start, at_offset = float(offset), []
+            for members in at_offset:
+                away = self.in_plane[members[0]] - self.in_plane[i]
+                if np.hypot(away[0], away[1]) <= IN_PLANE_TOLERANCE_MM:
+                    members.append(i)
+                    break
+            else:
+                at_offset.append([i])
+        clusters.extend(at_offset)
+        return clusters
+
+
+def make_stack(frames: Sequence[Instance]) -> Stack:
+    """Put frames of one orientation in order along the normal of the first.
+
+    Args:
+        frames: in the order of ``identity.frame_order``; all have geometry.
+    """
+    orientation = frames[0].orientation
+    if orientation is None:
+        raise ValueError(f"{frames[0].path} has no orientation")
+    normal = slice_normal(orientation)
+    positions = np.array([frame.position for frame in frames], dtype=np.float64)
+    offsets = project(positions, normal)
+    order = np.argsort(offsets, kind="stable")
+    positions = positions[order]
+    in_plane = np.stack(
+        (project(positions, orientation[:3]), project(positions, orientation[3:])), axis=1
+    )
+    return Stack(
+        frames=tuple(frames[i] for i in order),
+        positions=positions,
+        offsets=offsets[order],
+        in_plane=in_plane,
+        normal=normal,
+        hints=spacing_hints(frames),
+    )
