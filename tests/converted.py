@@ -10,14 +10,19 @@ from ct2zarr.grouping import plan_volumes
 from ct2zarr.headers import read_instances
 from ct2zarr.model import VolumePlan, VolumeRecord
 from ct2zarr.publishing import VolumePaths, prepare_store_root, volume_paths
-from ct2zarr.settings import ConvertSettings, EncodingSettings
+from ct2zarr.roles import assign_role
+from ct2zarr.settings import ConvertSettings, EncodingSettings, SelectionSettings
 from ct2zarr.vocabulary import StoreType
 
 
 def plans_in(root: Path) -> list[VolumePlan]:
     """The volumes of all files below ``root``."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    instances = [one for path in files for one in read_instances("v1", str(root), str(path))]
+    instances = [
+        assign_role(one, SelectionSettings())
+        for path in files
+        for one in read_instances("v1", str(root), str(path))
+    ]
     return plan_volumes(instances, pixel_digest)[0]
 
 
