@@ -15,6 +15,14 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+
+
+if config["deidentify"]:
+
+    envvars:
+        "CT2ZARR_DEIDENTIFY_KEY",
+
+
 include: "rules/manifest.smk"
 include: "rules/convert.smk"
 include: "rules/aggregate.smk"

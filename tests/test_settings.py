@@ -245,9 +245,11 @@ def test_shard_id_beyond_num_shards_is_refused():
         )
 
 
-def test_shard_csv_is_not_divided_again_when_num_shards_differs_from_the_manifests():
-    settings = convert_from_environ(CONVERT | {"SHARD_ID": "3", "NUM_SHARDS": "64"})
+def test_shard_csv_needs_no_num_shards():
+    settings = convert_from_environ(CONVERT | {"SHARD_ID": "3"})
     assert (settings.shard_id, settings.num_shards) == (3, None)
+    settings = convert_from_environ(CONVERT | {"SHARD_ID": "3", "NUM_SHARDS": "64"})
+    assert (settings.shard_id, settings.num_shards) == (3, 64)
 
 
 def test_shard_id_that_contradicts_the_csv_is_refused():

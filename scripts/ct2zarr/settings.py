@@ -211,7 +211,7 @@ def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
                 f"SHARD_ID is {settings.shard_id}, but INPUT_CSV is {input_csv.name}; leave "
                 "SHARD_ID out, or give series_all.csv"
             )
-        return replace(settings, num_shards=None)
+        return settings
     num_shards = settings.num_shards or DEFAULT_SHARDS
     if settings.shard_id >= num_shards:
         raise SettingsError(

@@ -33,7 +33,7 @@ from .publishing import (
     write_atomically,
 )
 from .settings import ConvertSettings
-from .shard_names import MINIMUM_DIGITS, shard_label
+from .shard_names import MINIMUM_DIGITS, SHARD_CSV, shard_label
 from .summary_columns import SummaryRow, rows_to_csv
 from .vocabulary import Flag, Status
 
@@ -107,7 +107,14 @@ def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
     """
     from .manifest import read_plans
 
-    plans = [plan for plan in read_plans(settings) if _in_shard(plan.series_hash, settings)]
+    read = read_plans(settings)
+    plans = [plan for plan in read if _in_shard(plan.series_hash, settings)]
+    if len(plans) < len(read) and SHARD_CSV.fullmatch(settings.input_csv.name):
+        raise SettingsError(
+            f"{settings.input_csv} holds volumes that are not of shard {settings.shard_id} out of "
+            f"{settings.num_shards}: it was made with another number of shards; make NUM_SHARDS "
+            "that of the manifest, or leave it out."
+        )
     seen = Counter(plan.series_hash for plan in plans)
     twice = [series_hash for series_hash, count in seen.items() if count > 1]
     if twice:
@@ -211,7 +218,7 @@ def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSetti
 def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, str]:
     """In a worker: convert one volume; its row, and where it failed if nobody foresaw that.
 
-    Raises MachineError and MemoryError; everything else becomes a row.
+    Raises MachineError, SettingsError and MemoryError; everything else becomes a row.
     """
     import traceback
 
@@ -219,7 +226,7 @@ def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, st
 
     try:
         return row_of_record(plan, convert_volume(plan, settings), reused=False), ""
-    except MachineError:
+    except (MachineError, SettingsError):
         raise
     except RejectedError as error:
         row = row_of_failure(plan, Status.REJECTED, error.reason, str(error), error.flags)

@@ -1,0 +1,72 @@
+"""A user's mistake is one sentence before any job runs, and no traceback."""
+
+import pytest
+from project import Project
+
+from phantom import make_series
+
+
+def sentence_of(project: Project, *arguments: str) -> str:
+    """What a run that must fail at once says."""
+    output = project.snakemake(*arguments, code=None)
+    assert "Traceback" not in output
+    assert "rule " not in output, "a job has run"
+    (line,) = (line for line in output.splitlines() if line.startswith("error: "))
+    return line
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"num_shard": 4}, "unknown key 'num_shard'; did you mean 'num_shards'?"),
+        ({"num_shards": "four"}, "num_shards is 'four'; it must be a whole number, at least 1"),
+        ({"store_type": "hdf5"}, "store_type is 'hdf5'; it must be one of sqlite, dir, zip"),
+        ({"reject_flags": ["ugly"]}, "reject_flags is ['ugly']; it must be a list with any of"),
+        ({"datasets": {}}, "datasets is empty; name at least one folder"),
+        ({"datasets": {"v1": "gone"}}, "the folder of dataset 'v1' does not exist: gone"),
+    ],
+)
+def test_mistake_in_the_config_is_said_in_a_sentence(fresh, change, sentence):
+    fresh.config |= change
+    assert f"error: config: {sentence}" in sentence_of(fresh)
+    assert sentence in sentence_of(fresh, "-n")
+
+
+def test_output_folder_that_cannot_be_written_is_named(fresh):
+    fresh.folder.mkdir()
+    (fresh.folder / "file").write_text("not a folder")
+    fresh.config["out_root"] = "file/converted"
+    assert "cannot write below file/converted" in sentence_of(fresh)
+    fresh.config["out_root"] = "converted"
+    assert fresh.pending()["convert_shard"] == 3, "the failed run left a lock"
+
+
+def test_dataset_without_files_ends_with_a_sentence_or_an_empty_result(fresh, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    fresh.config["datasets"] = {"v1": str(empty)}
+    output = fresh.snakemake(code=None)
+    assert "Traceback" not in output
+    assert str(empty) in output
+
+
+def test_config_on_the_command_line_is_understood(fresh, dataset):
+    fresh.config = {}
+    words = [f"datasets={{v1:{dataset}}}", "num_shards=5", "chunks=[8,8,8]"]
+    assert fresh.pending("--config", *words)["convert_shard"] == 5
+
+
+def test_manifest_that_names_files_that_have_gone_gives_failed_rows(tmp_path):
+    root = tmp_path / "ct"
+    gone = make_series(root / "gone", name="gone", n=4)
+    make_series(root / "kept", name="kept", n=4)
+    project = Project(tmp_path / "project", {"datasets": {"v1": str(root)}, "num_shards": 1})
+    project.snakemake("--until", "manifest")
+    for path in gone.paths:
+        path.unlink()
+    project.snakemake()
+    rows = {row["series_dir"].rpartition("/")[2]: row for row in project.rows()}
+    assert rows["kept"]["status"] == "ok"
+    assert rows["gone"]["status"] == "failed"
+    assert rows["gone"]["reason"]
+    assert rows["gone"]["error"]
