@@ -344,7 +344,9 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
         if at + 12 > len(data):
             if position + 8 > source.size:
                 raise _cut_short(position)
-            data, base, at = source.read(position, _FIRST_READ) + bytes(12), position, 0
+            data, base, at = source.read(position, _FIRST_READ), position, 0
+            if position + len(data) >= source.size:
+                data += bytes(12)  # so that a last delimiter of 8 bytes can be unpacked
         group, element, length = struct.unpack_from("<HHI", data, at)
         tag = group << 16 | element
         position += 8
