@@ -1,6 +1,7 @@
 """The config, its schema, its page and the code agree; a mistake is one sentence."""
 
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_shipped_config_fits_the_schema(name):
     assert set(config) == set(OPTIONS)
 
 
+def test_conda_environment_has_the_dependencies_of_the_package():
+    root = CONFIG.parent
+    environment = yaml.safe_load((root / "envs" / "ct2zarr.yaml").read_text())
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert environment["dependencies"][-1]["pip"] == project["dependencies"]
+
+
+def test_lock_pins_every_dependency():
+    root = CONFIG.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        pinned = set(re.findall(r"^([\w.-]+)==", (root / name).read_text(), flags=re.MULTILINE))
+        assert {re.split("[<>=]", one)[0] for one in wanted} <= pinned
+
+
 # Sentences -------------------------------------------------------------------------------------
 
 
@@ -154,7 +171,10 @@ def test_wrong_value_is_named_with_what_is_allowed(key, value):
 
 
 def test_text_from_the_command_line_is_read_as_what_it_means():
-    config = check(chunks=["32", "64", "64"], datasets={"v1:/data/ct": ""})
+    config = check(
+        chunks=["32", "64", "64"], datasets={"v1:/data/ct": ""}, overwrite="true", deidentify=0
+    )
+    assert (config["overwrite"], config["deidentify"]) == (True, False)
     assert config["chunks"] == [32, 64, 64]
     assert config["datasets"] == {"v1": "/data/ct"}
 

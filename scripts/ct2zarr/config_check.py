@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from .errors import SettingsError
-from .options import OPTIONS, wrong_value
+from .options import A_SWITCH, OPTIONS, wrong_value
 
 
 def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,12 +48,15 @@ def require_datasets(config: Mapping[str, Any]) -> None:
 
 
 def _from_text(key: str, value: Any) -> Any:
-    """Expand ``~``; undo what ``--config`` does: numbers as text, ``{v1:/data}`` as one word."""
+    """Expand ``~``, and read what ``--config`` leaves as text: ``true``, numbers in a list."""
+    if OPTIONS.get(key) == A_SWITCH and str(value).lower() in ("true", "false", "1", "0"):
+        return A_SWITCH.read(value)
     if key == "chunks" and isinstance(value, list):
         return [int(item) if str(item).strip().isdecimal() else item for item in value]
     if key in ("manifest_dir", "out_root") and isinstance(value, str) and value:
         return str(Path(value).expanduser())
     if key == "datasets" and isinstance(value, Mapping):
+        # {v1:/data}, without a space, arrives as the name "v1:/data" of nothing.
         words = (str(name).partition(":") for name, folder in value.items() if folder == "")
         split = {name: folder for name, _, folder in words}
         return {name: folder for name, folder in value.items() if folder != ""} | split

@@ -147,29 +147,29 @@ def _datasets(value: Any) -> dict[str, Path]:
     return {str(name): _path(folder) for name, folder in value.items()}
 
 
-_A_PATH = Option(_path, "a path")
-_A_SWITCH = Option(_switch, "true or false (1 or 0)")
+A_PATH = Option(_path, "a path")
+A_SWITCH = Option(_switch, "true or false (1 or 0)")
 _KEYWORDS = Option(_keywords, "a list of DICOM keywords, such as [Exposure, XRayTubeCurrent]")
 
 OPTIONS: Mapping[str, Option] = {
     "datasets": Option(_datasets, "at least one name with its folder, such as {v1: /data/ct}"),
-    "manifest_dir": _A_PATH,
-    "out_root": _A_PATH,
+    "manifest_dir": A_PATH,
+    "out_root": A_PATH,
     "store_type": Option(_store_type, _one_of(tuple(StoreType))),
     "num_shards": _whole(1),
     "max_depth": _whole(0),
     "num_workers": _whole(1),
     "verify_slices": Option(_slices, "a whole number, at least 0, or all"),
-    "overwrite": _A_SWITCH,
+    "overwrite": A_SWITCH,
     "num_samples": _whole(0),
     "values": _choice("hu", "stored"),
     "zarr_format": Option(_zarr_format, "one of auto, 2, 3"),
     "chunks": Option(_chunks, "three whole numbers of at least 1 (z, y, x), such as [64, 64, 64]"),
     "compression_level": _whole(0, 9),
-    "deidentify": _A_SWITCH,
+    "deidentify": A_SWITCH,
     "reject_flags": Option(_flags, "a list with any of " + ", ".join(Flag)),
     "on_bad_slice": _choice("fail", "drop"),
-    "include_secondary_capture": _A_SWITCH,
+    "include_secondary_capture": A_SWITCH,
     "exclude_image_types": Option(_image_types, "a list of ImageType values, such as [MIP]"),
     "extra_series_tags": _KEYWORDS,
     "extra_slice_tags": _KEYWORDS,
@@ -178,13 +178,13 @@ OPTIONS: Mapping[str, Option] = {
 """Every option of a config, in the order in which the documentation lists them."""
 
 JOB_OPTIONS: Mapping[str, Option] = {
-    "out_dir": _A_PATH,
+    "out_dir": A_PATH,
     "dataset_version": Option(str, "all, or versions such as v1 or v1,v2"),
-    "input_csv": _A_PATH,
+    "input_csv": A_PATH,
     "shard_id": _whole(0),
     "summary_suffix": Option(_suffix, 'text without "/"'),
-    "converted_root": _A_PATH,
-    "output_html": _A_PATH,
+    "converted_root": A_PATH,
+    "output_html": A_PATH,
 }
 """What only the environment variables name; in a workflow the rules know it."""
 
