@@ -9,6 +9,7 @@ that are shared, and both before the top level (PS3.3 C.7.6.16).
 import math
 import os
 import struct
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -290,7 +291,13 @@ def _local_text(content: bytes, vr: str, character_set: bytes) -> str:
         return content.decode("ascii")
     names = _split(character_set.decode("ascii", "replace"))
     delimiters = set(PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS) | {ord("\\"), ord("=")}
-    return decode_bytes(content, convert_encodings(names), delimiters)
+    with warnings.catch_warnings():
+        # A warning of pydicom may hold the value, and so a patient's name.
+        warnings.simplefilter("ignore")
+        text = decode_bytes(content, convert_encodings(names), delimiters)
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise ValueError("not in the character set that the file declares")
+    return text
 
 
 class _GroupCache:
