@@ -111,6 +111,10 @@ truth value ``true`` or ``false``, several values of one volume are joined by ``
 is JSON, flag to evidence."""
 
 
+_LONGEST_CELL = 1 << 28
+"""Characters; the findings of a volume with many holes pass the csv module's 131072."""
+
+
 def path_to_text(path: str) -> str:
     """A path as it is stored in a table."""
     if path.isascii():
@@ -191,6 +195,7 @@ def read_csv(text: str, name: str, required: Iterable[str]) -> list[dict[str, st
     Raises:
         SettingsError: a required column is missing, or a line has too few or too many cells.
     """
+    csv.field_size_limit(_LONGEST_CELL)
     reader = csv.DictReader(io.StringIO(text, newline=""))
     columns = [column.strip() for column in reader.fieldnames or ()]
     missing = [column for column in required if column not in columns]

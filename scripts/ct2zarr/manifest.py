@@ -1,0 +1,409 @@
+"""Scan the dataset roots and write the manifest: volumes, shards, and the account of every file.
+
+What is written depends on the files and the settings alone. A file of the manifest is rewritten
+only when its content changes, so that a workflow sees which shards have new work; if nothing at
+all has changed since the last run, grouping is skipped too.
+"""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import __version__
+from .errors import Ct2zarrError, SettingsError
+from .grouping import plan_volumes
+from .manifest_reading import read_plans
+from .manifest_rows import SEPARATOR, row_order, series_row
+from .model import Instance, Json
+from .pixel_digests import isolated_digests
+from .publishing import machine_errors, remove_abandoned
+from .repeats import PixelDigest
+from .roles import assign_role
+from .scan_cache import FACTS_VERSION
+from .scanning import Scan, scan
+from .settings import ManifestSettings
+from .shard_names import shard_labels
+from .table_files import parquet_bytes, write_bytes_if_changed
+from .tables import FILES_SCHEMA, read_csv, series_csv, table_to_instances
+from .vocabulary import Flag, Role
+from .walking import check_roots
+
+__all__ = ["make_manifest", "read_plans"]
+
+logger = logging.getLogger(__name__)
+
+SERIES_ALL = "series_all.csv"
+SUMMARY = "manifest_summary.json"
+EXCLUDED = "files_excluded.parquet"
+CACHE = "scan_cache"
+STATE = "state.json"
+
+GROUPED_ROWS = 20_000
+"""Frames that are grouped at a time, so that millions need not be Python objects at once."""
+
+
+def make_manifest(settings: ManifestSettings) -> None:
+    """Write series_all.csv, shards/, files_excluded.parquet and manifest_summary.json.
+
+    Raises:
+        SettingsError: a root is missing, is a file, holds no file, or lies in another one.
+        MachineError: ``manifest_dir`` cannot be written.
+        Ct2zarrError: two volumes have one hash, or the account does not add up.
+    """
+    folder = settings.manifest_dir
+    check_roots(settings.datasets)
+    with machine_errors(folder):
+        for made in (folder, folder / CACHE, folder / "shards"):
+            made.mkdir(parents=True, exist_ok=True)
+        remove_abandoned((folder, folder / CACHE, folder / "shards"))
+        # Before hours of reading, not after: may the folder be written at all?
+        for made in (folder, folder / "shards"):
+            with tempfile.TemporaryFile(dir=made):
+                pass
+    found = scan(
+        settings.datasets,
+        max_depth=settings.max_depth,
+        workers=settings.workers,
+        cache=folder / CACHE,
+        log=logger.info,
+    )
+    _warn(found, settings)
+    _refuse_empty_roots(found, settings)
+    key = _key(found, settings)
+    if _is_whole(folder, key):
+        rows = _rows_of_shards(folder, settings.num_shards)
+        write_bytes_if_changed(folder / SERIES_ALL, series_csv(rows).encode())
+        logger.info("nothing has changed since the last manifest; its shards are kept")
+        _tell(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+        return
+    account = _account(found, settings)
+    _write(folder, found, account, settings, key)
+
+
+def _refuse_empty_roots(found: Scan, settings: ManifestSettings) -> None:
+    present = set(pc.unique(found.table["dataset"]).to_pylist())
+    for dataset, root in settings.datasets.items():
+        if dataset not in present:
+            raise SettingsError(
+                f"dataset {dataset}: there is no file below {root}; check that the folder is the "
+                "right one and that its disk is mounted"
+            )
+
+
+def _warn(found: Scan, settings: ManifestSettings) -> None:
+    """Say loudly what may be a mistake of the settings or of the machine."""
+    if found.deeper:
+        logger.warning(
+            "%d FILES ARE NOT READ: they lie deeper than max_depth %d; max_depth %d would reach "
+            "all of them",
+            found.deeper, settings.max_depth, found.deepest,
+        )  # fmt: skip
+    if found.unreadable_folders:
+        logger.warning(
+            "%d FOLDERS CANNOT BE LISTED, what is in them is unknown; %s names them",
+            len(found.unreadable_folders), SUMMARY,
+        )  # fmt: skip
+
+
+# From files to volumes -----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Account:
+    """What became of each row of the scan, and the rows of the volumes.
+
+    Attributes:
+        roles, reasons, hashes: by row. index: slice index by row, -1 for no slice.
+        series: rows of series_all.csv. keys: number of series with a CT image.
+    """
+
+    roles: list[str]
+    reasons: list[str]
+    hashes: list[str]
+    index: np.ndarray
+    series: list[dict[str, str]] = field(default_factory=list)
+    keys: int = 0
+
+
+def _account(found: Scan, settings: ManifestSettings) -> _Account:
+    """Give every frame its role and every volume its row.
+
+    Raises Ct2zarrError if two volumes have one hash or a frame was lost on the way.
+    """
+    total = found.table.num_rows
+    account = _Account([""] * total, [""] * total, [""] * total, np.full(total, -1, np.int32))
+    hashes: dict[str, str] = {}
+    with isolated_digests() as pixel_digest:
+        for rows, instances in _by_series(found.table, settings):
+            _group(account, hashes, rows, instances, pixel_digest)
+    account.series.sort(key=row_order)
+    return account
+
+
+def _group(
+    account: _Account,
+    hashes: dict[str, str],
+    rows: list[int],
+    instances: list[Instance],
+    pixel_digest: PixelDigest,
+) -> None:
+    """Enter some whole series into the account; ``hashes`` are those of all volumes so far."""
+    row_of = {(i.path, i.frame): row for i, row in zip(instances, rows, strict=True)}
+    plans, loose = plan_volumes(instances, pixel_digest)
+    for plan in plans:
+        if plan.series_hash in hashes:
+            raise Ct2zarrError(
+                f"Two volumes have the hash {plan.series_hash}: {hashes[plan.series_hash]} and "
+                f"{plan.series_dir}; put one of them under another dataset name",
+                reason="hash_collision",
+            )
+        hashes[plan.series_hash] = plan.series_dir
+        account.series.append(series_row(plan))
+        for place, plane in enumerate(plan.planes):
+            row = row_of.pop((plane.path, plane.frame))
+            account.roles[row], account.hashes[row] = Role.SLICE, plan.series_hash
+            account.index[row] = place
+        for left in plan.leftovers:
+            row = row_of.pop((left.instance.path, left.instance.frame))
+            account.roles[row], account.reasons[row] = left.role, left.reason
+            account.hashes[row] = plan.series_hash
+    for left in loose:
+        row = row_of.pop((left.instance.path, left.instance.frame))
+        account.roles[row], account.reasons[row] = left.role, left.reason
+    account.keys += len({(plan.dataset, plan.series_hash) for plan in plans if plan.part == 1})
+    if row_of:
+        raise Ct2zarrError(
+            f"{len(row_of)} frames were lost while grouping, the first of them in "
+            f"{next(iter(row_of))[0]}; this is a fault of ct2zarr, please report it"
+        )
+
+
+def _by_series(
+    table: pa.Table, settings: ManifestSettings
+) -> Iterator[tuple[list[int], list[Instance]]]:
+    """Whole series, some at a time: their rows in the table, and their frames with roles."""
+    folder = pc.replace_substring_regex(table["path"], r"/[^/]*$", "")
+    series = pc.if_else(pc.equal(table["series_uid"], ""), folder, table["series_uid"])
+    named = pc.binary_join_element_wise(table["dataset"], series, "\n")
+    codes = named.combine_chunks().dictionary_encode().indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    begin = 0
+    for start in [*starts[1:].tolist(), len(order)]:
+        if start - begin < GROUPED_ROWS and start < len(order):
+            continue
+        rows = order[begin:start]
+        begin = start
+        frames = table_to_instances(table.take(pa.array(rows)))
+        yield rows.tolist(), [assign_role(frame, settings.selection) for frame in frames]
+
+
+# From volumes to files -----------------------------------------------------------------------
+
+
+def _write(
+    folder: Path, found: Scan, account: _Account, settings: ManifestSettings, key: str
+) -> None:
+    """Write all files of the manifest, the index series_all.csv last."""
+    labels = shard_labels(settings.num_shards)
+    rows_of: list[list[int]] = [[] for _ in labels]
+    excluded: list[int] = []
+    for row, name in enumerate(account.hashes):
+        (rows_of[int(name, 16) % len(labels)] if name else excluded).append(row)
+    series_of: list[list[dict[str, str]]] = [[] for _ in labels]
+    for cells in account.series:
+        series_of[int(cells["series_hash"], 16) % len(labels)].append(cells)
+    paths = found.table["path"].to_pylist()
+    summary = _summary(found, account, settings)
+    changed = 0
+    names = []
+    (folder / CACHE / STATE).unlink(missing_ok=True)
+    for number, label in enumerate(labels):
+        rows_of[number].sort(
+            key=lambda row: (
+                account.hashes[row],
+                account.index[row] < 0,
+                int(account.index[row]),
+                paths[row],
+                row,
+            )
+        )
+        name = f"shards/files_shard_{label}.parquet"
+        new = write_bytes_if_changed(folder / name, _files(found.table, account, rows_of[number]))
+        names.append(name)
+        name = f"shards/series_shard_{label}.csv"
+        new |= write_bytes_if_changed(folder / name, series_csv(series_of[number]).encode())
+        names.append(name)
+        changed += new
+    excluded.sort(key=lambda row: (paths[row], row))
+    write_bytes_if_changed(folder / EXCLUDED, _files(found.table, account, excluded))
+    text = json.dumps(summary, indent=2) + "\n"
+    write_bytes_if_changed(folder / SUMMARY, text.encode())
+    _remove_stale(folder / "shards", set(names))
+    names += [EXCLUDED, SUMMARY]
+    write_bytes_if_changed(folder / SERIES_ALL, series_csv(account.series).encode())
+    _keep_state(folder, key, names)
+    logger.info("%d of %d shards have changed", changed, len(labels))
+    _tell(summary)
+
+
+def _files(table: pa.Table, account: _Account, rows: list[int]) -> bytes:
+    """The account of some files as parquet."""
+    taken = table.take(pa.array(rows, pa.int64()))
+    index = account.index[rows] if rows else np.empty(0, np.int32)
+    columns = {
+        "role": pa.array([account.roles[row] for row in rows], pa.string()),
+        "reason": pa.array([account.reasons[row] for row in rows], pa.string()),
+        "series_hash": pa.array([account.hashes[row] for row in rows], pa.string()),
+        "slice_index": pa.array(index, pa.int32(), mask=index < 0),
+    }
+    arrays = [columns[n] if n in columns else taken[n] for n in FILES_SCHEMA.names]
+    return parquet_bytes(pa.Table.from_arrays(arrays, schema=FILES_SCHEMA), {})
+
+
+def _remove_stale(folder: Path, names: set[str]) -> None:
+    """Remove shards of a former run that had more of them."""
+    for pattern in ("series_shard_*.csv", "files_shard_*.parquet"):
+        for path in folder.glob(pattern):
+            if f"shards/{path.name}" not in names:
+                path.unlink()
+
+
+def _summary(found: Scan, account: _Account, settings: ManifestSettings) -> dict[str, Json]:
+    """Counts that add up, and the settings that led to them; no times, so that it is stable.
+
+    Raises Ct2zarrError when the roles do not add up to the files found.
+    """
+    files = list(_file_roles(found.table, account))
+    roles = Counter(role for _, role in files)
+    if sum(roles.values()) != found.files_found or "" in roles:
+        raise Ct2zarrError(
+            f"the account does not add up: {found.files_found} files were found, "
+            f"{sum(roles.values())} have a role; this is a fault of ct2zarr, please report it"
+        )
+    flags = Counter(flag for row in account.series for flag in row["flags"].split(SEPARATOR))
+    by_dataset: dict[str, Json] = {}
+    for dataset, root in sorted(settings.datasets.items()):
+        own = Counter(role for name, role in files if name == dataset)
+        series = [row for row in account.series if row["dataset"] == dataset]
+        by_dataset[dataset] = {
+            "root": _readable(str(root.absolute())),
+            "files_found": sum(own.values()),
+            "roles": {str(role): own[role] for role in Role},
+            "series": sum(row["part"] == "1" for row in series),
+            "volumes": len(series),
+        }
+    folders: list[Json] = [
+        {"folder": _readable(path), "reason": reason} for path, reason in found.unreadable_folders
+    ]
+    return {
+        "version": __version__,
+        "files_found": found.files_found,
+        "roles": {str(role): roles[role] for role in Role},
+        "series": account.keys,
+        "volumes": len(account.series),
+        "slices": sum(int(row["slice_count"]) for row in account.series),
+        "bytes": sum(int(row["bytes"]) for row in account.series),
+        "flags": {str(flag): flags[flag] for flag in Flag if flags[flag]},
+        "datasets": by_dataset,
+        "deeper_than_max_depth": {
+            "files": found.deeper,
+            "max_depth": settings.max_depth,
+            "max_depth_needed": found.deepest,
+        },
+        "unreadable_folders": folders,
+        "not_regular_files": found.others,
+        "num_shards": settings.num_shards,
+        "settings": _settings(settings),
+    }
+
+
+def _readable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _settings(settings: ManifestSettings) -> dict[str, Json]:
+    selection = asdict(settings.selection)
+    selection["exclude_image_types"] = list(settings.selection.exclude_image_types)
+    return {"max_depth": settings.max_depth, "num_shards": settings.num_shards, **selection}
+
+
+def _file_roles(table: pa.Table, account: _Account) -> Iterator[tuple[str, str]]:
+    """Dataset and role of each file; a file of several frames is a slice if any of them is."""
+    starts = np.flatnonzero(table["frame"].to_numpy() == 1)
+    stops = np.append(starts[1:], table.num_rows)
+    datasets = table["dataset"].take(pa.array(starts)).to_pylist()
+    for dataset, start, stop in zip(datasets, starts.tolist(), stops.tolist(), strict=True):
+        roles = account.roles[start:stop]
+        yield dataset, Role.SLICE if Role.SLICE in roles else roles[0]
+
+
+def _tell(summary: dict[str, Json]) -> None:
+    """The account in a few lines of the log."""
+    roles = summary["roles"]
+    assert isinstance(roles, dict)
+    counts = ", ".join(f"{count} {role}" for role, count in roles.items() if count)
+    logger.info("%s files found: %s", summary["files_found"], counts)
+    logger.info("%s series with CT images, %s volumes", summary["series"], summary["volumes"])
+    if not summary["volumes"]:
+        logger.warning(
+            "NO CT VOLUME WAS FOUND below the roots; %s and %s say what the files are",
+            SUMMARY, EXCLUDED,
+        )  # fmt: skip
+
+
+# What has changed ----------------------------------------------------------------------------
+
+
+def _key(found: Scan, settings: ManifestSettings) -> str:
+    """A hash of all that the manifest depends on."""
+    digest = hashlib.blake2b(digest_size=16)
+    own = {**_settings(settings), "version": __version__, "facts": FACTS_VERSION.decode()}
+    own["roots"] = {name: _readable(str(root)) for name, root in settings.datasets.items()}
+    own["folders"] = [_readable(path) for path, _ in found.unreadable_folders]
+    own["others"] = found.others
+    digest.update(json.dumps(own, sort_keys=True).encode())
+    for name in ("dataset", "path", "reason"):
+        digest.update("\0".join(found.table[name].to_pylist()).encode())
+    for name in ("frame", "bytes", "mtime_ns"):
+        digest.update(found.table[name].to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _is_whole(folder: Path, key: str) -> bool:
+    """Whether the manifest of this key lies there with every file as it was written."""
+    try:
+        state = json.loads((folder / CACHE / STATE).read_text(encoding="utf-8"))
+        return bool(state["key"] == key) and all(
+            _stamp(folder / name) == stamp for name, stamp in state["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _keep_state(folder: Path, key: str, names: Iterable[str]) -> None:
+    state = {"key": key, "files": {name: _stamp(folder / name) for name in names}}
+    write_bytes_if_changed(folder / CACHE / STATE, json.dumps(state).encode())
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _rows_of_shards(folder: Path, num_shards: int) -> list[dict[str, str]]:
+    """The rows of series_all.csv from the shards' CSVs."""
+    rows: list[dict[str, str]] = []
+    for label in shard_labels(num_shards):
+        path = folder / "shards" / f"series_shard_{label}.csv"
+        rows.extend(read_csv(path.read_text(encoding="utf-8"), str(path), ("series_hash",)))
+    return sorted(rows, key=row_order)

@@ -1,0 +1,260 @@
+"""A CSV of series to the plans of its volumes: the manifest's own, or one written by hand.
+
+The manifest's CSVs name volumes whose files stand in the parquet files beside them; nothing is
+scanned again. A CSV by hand names folders, which are scanned now.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .errors import SettingsError
+from .identity import series_hash
+from .manifest_rows import plan_of_row
+from .model import Instance, Leftover, VolumePlan
+from .settings import ConvertSettings, SelectionSettings
+from .shard_names import SHARD_CSV, shard_label
+from .tables import (
+    FILES_SCHEMA,
+    SERIES_COLUMNS,
+    read_csv,
+    table_to_instances,
+    text_to_path,
+)
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_DATASET = "default"
+"""Dataset of a row written by hand that names none."""
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+_OF_THE_MANIFEST = ("series_hash", "part", "parts", "slice_count", "findings")
+"""Columns that only the manifest writes; a CSV without any of them was written by hand."""
+_SHARD_FILES = re.compile(r"files_shard_(\d+)\.parquet")
+_AGAIN = "make the manifest again"
+
+
+def read_plans(settings: ConvertSettings) -> list[VolumePlan]:
+    """The volumes of ``settings.input_csv``, those of one shard where SHARD_ID says so.
+
+    Raises:
+        SettingsError: the CSV or the parquet files beside it are missing, damaged, or do not
+            belong together; a folder that was written by hand is missing.
+    """
+    path = settings.input_csv
+    rows = _rows(path)
+    columns = rows[0].keys() if rows else SERIES_COLUMNS.keys()
+    by_hand = not any(column in columns for column in _OF_THE_MANIFEST[1:])
+    if by_hand:
+        plans = plans_of_folder_rows(rows, path.name, settings.selection, settings.max_depth)
+        return [plan for plan in plans if _in_shard(plan.series_hash, settings)]
+    missing = [column for column in SERIES_COLUMNS if column not in columns]
+    needed = [name for name in missing if name in (*_OF_THE_MANIFEST, *_NEEDED)]
+    if needed:
+        raise SettingsError(f"{path} has no column {', '.join(needed)}; {_AGAIN}")
+    for row in rows:
+        if not _HASH.fullmatch(row["series_hash"]):
+            raise SettingsError(
+                f"{path}: {row['series_hash']!r} is no series_hash (32 hexadecimal digits); "
+                f"{_AGAIN}"
+            )
+    return _plans_of_manifest([r for r in rows if _in_shard(r["series_hash"], settings)], path)
+
+
+_NEEDED = ("dataset", "series_dir", "series_uid", "study_uid", "split_by")
+
+
+def _in_shard(series: str, settings: ConvertSettings) -> bool:
+    if settings.shard_id is None or settings.num_shards is None:
+        return True
+    return int(series, 16) % settings.num_shards == settings.shard_id
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SettingsError(
+            f"INPUT_CSV {path} does not exist; make the manifest first, or name another file"
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"INPUT_CSV {path} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"INPUT_CSV {path} cannot be read: {error.strerror}") from None
+    return read_csv(text, str(path), ("series_dir",))
+
+
+# The manifest's own --------------------------------------------------------------------------
+
+
+def _plans_of_manifest(rows: Sequence[Mapping[str, str]], path: Path) -> list[VolumePlan]:
+    wanted: dict[Path, list[Mapping[str, str]]] = {}
+    for row in rows:
+        wanted.setdefault(_files_of(row["series_hash"], path), []).append(row)
+    plans = {}
+    for files, shard_rows in sorted(wanted.items()):
+        frames = _frames(files, {row["series_hash"] for row in shard_rows})
+        for row in shard_rows:
+            name = row["series_hash"]
+            if name not in frames:
+                raise SettingsError(
+                    f"{path} names volume {name}, of which {files} has no file; the two belong to "
+                    f"different runs: {_AGAIN}"
+                )
+            folder = text_to_path(row["series_dir"])
+            plans[name] = plan_of_row(row, folder, frames[name], str(path))
+    return [plans[row["series_hash"]] for row in rows]
+
+
+def _files_of(series: str, path: Path) -> Path:
+    """The parquet file that lists the files of a volume."""
+    if shard := SHARD_CSV.fullmatch(path.name):
+        return path.with_name(f"files_shard_{shard[1]}.parquet")
+    folder = path.parent / "shards"
+    shards = len(list(folder.glob("files_shard_*.parquet")))
+    if not shards:
+        raise SettingsError(
+            f"no files_shard_XX.parquet in {folder}, where those of {path} should be; keep the "
+            f"CSV in the folder of its manifest, or {_AGAIN}"
+        )
+    return folder / f"files_shard_{shard_label(int(series, 16) % shards, shards)}.parquet"
+
+
+def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Instance, int | None]]]:
+    """The frames of some volumes, each with its slice index."""
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} is missing; it lists the files of the volumes: {_AGAIN}"
+        ) from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SettingsError(f"{path} cannot be read ({type(error).__name__}); {_AGAIN}") from None
+    missing = [name for name in FILES_SCHEMA.names if name not in table.schema.names]
+    if missing:
+        raise SettingsError(f"{path} has no column {', '.join(missing)}; {_AGAIN}")
+    table = table.filter(pc.is_in(table["series_hash"], pa.array(sorted(wanted), pa.string())))
+    frames: dict[str, list[tuple[Instance, int | None]]] = {}
+    places = zip(table["series_hash"].to_pylist(), table["slice_index"].to_pylist(), strict=True)
+    for (name, index), instance in zip(places, table_to_instances(table), strict=True):
+        frames.setdefault(name, []).append((instance, index))
+    return frames
+
+
+# Written by hand -----------------------------------------------------------------------------
+
+
+def plans_of_folder_rows(
+    rows: Sequence[Mapping[str, str]], name: str, selection: SelectionSettings, max_depth: int
+) -> list[VolumePlan]:
+    """The volumes below the folders of a CSV written by hand.
+
+    A row's ``series_dir`` is scanned with all that lies below it, ``max_depth`` deep; ``dataset``
+    is ``default`` where it is not given, and ``series_uid`` takes only that series. Rows without
+    ``series_hash`` are grouped together, so that a series may lie in several of them. A given
+    ``series_hash`` names the volume of its row; where the row yields several, they are named by a
+    hash of it and their part. A folder that does not exist or holds no CT image gives a plan
+    without planes, which becomes a failed row.
+
+    Raises:
+        SettingsError: a folder is not absolute or not given, or a ``series_hash`` is not 32
+            hexadecimal digits.
+    """
+    plans: list[VolumePlan] = []
+    together: dict[str, dict[tuple[str, int], Instance]] = {}
+    folders: list[tuple[str, str, list[Instance]]] = []
+    for line, row in enumerate(rows, start=2):
+        folder, dataset = row["series_dir"], row.get("dataset") or DEFAULT_DATASET
+        given = row.get("series_hash", "").lower()
+        if not folder:
+            raise SettingsError(f"{name}, line {line}: series_dir is empty")
+        if given and not _HASH.fullmatch(given):
+            raise SettingsError(
+                f"{name}, line {line}: series_hash {given!r} is not 32 hexadecimal digits; leave "
+                "it empty to have one made"
+            )
+        folder = os.path.abspath(folder)  # noqa: PTH100 - a name on disk, not resolved
+        found = _instances_below(folder, dataset, row.get("series_uid", ""), selection, max_depth)
+        if given:
+            planned, left = _plan(found)
+            renamed = _named(planned, dataset, given)
+            plans.extend(renamed or [_nothing(folder, dataset, given, left)])
+            continue
+        for instance in found:
+            together.setdefault(dataset, {})[instance.path, instance.frame] = instance
+        folders.append((folder, dataset, found))
+    loose: list[Leftover] = []
+    for dataset in sorted(together):
+        planned, left = _plan(list(together[dataset].values()))
+        plans.extend(planned)
+        loose.extend(left)
+    used = {frame.path for plan in plans for frame in plan.planes}
+    for folder, dataset, found in folders:
+        if not any(instance.path in used for instance in found):
+            here = [left for left in loose if left.instance.path.startswith(folder + "/")]
+            digits = series_hash(dataset, f"folder:{folder}", 0)
+            plans.append(_nothing(folder, dataset, digits, here))
+    return plans
+
+
+def _instances_below(
+    folder: str, dataset: str, series_uid: str, selection: SelectionSettings, max_depth: int
+) -> list[Instance]:
+    from .roles import assign_role
+    from .scanning import scan
+
+    if not os.path.isdir(folder):  # noqa: PTH112 - a name on disk may be no text
+        logger.warning("a series_dir of the list does not exist")
+        return []
+    found = scan({dataset: Path(folder)}, max_depth=max_depth, workers=1)
+    if found.deeper:
+        logger.warning(
+            "%d files lie deeper below a series_dir than max_depth %d; %d would reach them",
+            found.deeper, max_depth, found.deepest,
+        )  # fmt: skip
+    # The root of all is "/", so that series without a UID in different folders stay apart.
+    instances = [
+        replace(assign_role(instance, selection), root="/")
+        for instance in table_to_instances(found.table)
+    ]
+    return [i for i in instances if not series_uid or i.series_uid == series_uid]
+
+
+def _plan(instances: Sequence[Instance]) -> tuple[list[VolumePlan], list[Leftover]]:
+    from .decoding import pixel_digest
+    from .grouping import plan_volumes
+
+    return plan_volumes(instances, pixel_digest)
+
+
+def _named(plans: Sequence[VolumePlan], dataset: str, given: str) -> list[VolumePlan]:
+    if len(plans) == 1:
+        return [replace(plans[0], series_hash=given)]
+    return [
+        replace(plan, series_hash=series_hash(dataset, given, number))
+        for number, plan in enumerate(plans, start=1)
+    ]
+
+
+def _nothing(folder: str, dataset: str, digits: str, leftovers: Sequence[Leftover]) -> VolumePlan:
+    """A plan without planes: the row of a folder in which no CT image is."""
+    return VolumePlan(
+        series_hash=digits,
+        dataset=dataset,
+        series_dir=folder,
+        series_uid="",
+        study_uid="",
+        part=1,
+        parts=1,
+        split_by="",
+        planes=(),
+        leftovers=tuple(leftovers),
+        findings=(),
+    )

@@ -1,0 +1,153 @@
+"""One volume to its row in the manifest, and back: the pair that must agree."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from .errors import SettingsError
+from .identity import frame_order
+from .model import Finding, Instance, Leftover, VolumePlan
+from .tables import SERIES_COLUMNS, cell, path_to_text
+from .vocabulary import Flag, Role
+
+SEPARATOR = ";"
+"""Between the flags, and between several values of one volume."""
+
+
+_FLAGS = {str(flag): flag for flag in Flag}
+
+
+def series_row(plan: VolumePlan) -> dict[str, str]:
+    """The cells of one volume, by column of ``tables.SERIES_COLUMNS``.
+
+    A number that differs between planes (thickness, KVP) is left empty.
+    """
+    from .geometry_columns import geometry_columns
+    from .grouping import plan_geometry
+
+    geometry = plan_geometry(plan)
+    planes = plan.planes
+    first = planes[0]
+    files = {plane.path: plane.bytes for plane in planes}
+    localizers = {left.instance.path for left in plan.leftovers if left.role is Role.LOCALIZER}
+    spacing: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
+    if geometry is not None:
+        spacing = geometry.spacing
+    values: dict[str, object] = {
+        "series_hash": plan.series_hash,
+        "dataset": plan.dataset,
+        "series_dir": path_to_text(plan.series_dir),
+        "file_count": len(files),
+        "series_uid": plan.series_uid,
+        "study_uid": plan.study_uid,
+        "part": plan.part,
+        "parts": plan.parts,
+        "slice_count": len(planes),
+        "localizers_skipped": len(localizers),
+        "bytes": sum(files.values()),
+        "flags": SEPARATOR.join(finding.flag for finding in plan.findings),
+        "split_by": plan.split_by,
+        **asdict(geometry_columns(plan)),
+        "spacing_z": spacing[0],
+        "spacing_y": spacing[1],
+        "spacing_x": spacing[2],
+        "slice_thickness": _one(plane.slice_thickness for plane in planes),
+        "tilt_degrees": None if geometry is None else geometry.tilt_degrees,
+        "rows": first.rows,
+        "columns": first.columns,
+        "kernel": _joined(plane.kernel for plane in planes),
+        "kvp": _one(plane.kvp for plane in planes),
+        "manufacturer": _joined(plane.manufacturer for plane in planes),
+        "manufacturer_model": _joined(plane.manufacturer_model for plane in planes),
+        "transfer_syntax": _joined(plane.transfer_syntax_uid for plane in planes),
+        "findings": findings_to_text(plan.findings),
+    }
+    return {column: cell(values[column]) for column in SERIES_COLUMNS}
+
+
+def row_order(row: Mapping[str, str]) -> tuple[str, str, str, int, str]:
+    """Rows are sorted by dataset, folder, series and part."""
+    return (
+        row["dataset"],
+        row["series_dir"],
+        row["series_uid"],
+        int(row["part"]),
+        row["series_hash"],
+    )
+
+
+def plan_of_row(
+    row: Mapping[str, str],
+    series_dir: str,
+    frames: Iterable[tuple[Instance, int | None]],
+    name: str,
+) -> VolumePlan:
+    """The plan that ``series_row`` and the account of files describe.
+
+    Args:
+        frames: frames of the volume, each with its slice index, or None for a leftover.
+        name: the CSV, for messages.
+
+    Raises:
+        SettingsError: the row and the frames do not make a whole volume.
+    """
+
+    planes: dict[int, Instance] = {}
+    others: list[Instance] = []
+    for frame, index in frames:
+        if index is None:
+            others.append(frame)
+        else:
+            planes[index] = frame
+    try:
+        count, part, parts = int(row["slice_count"]), int(row["part"]), int(row["parts"])
+        findings = findings_from_text(row["findings"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"{name}: the row of volume {row['series_hash']} is damaged; make the manifest again"
+        ) from error
+    if sorted(planes) != list(range(count)):
+        raise SettingsError(
+            f"{name} says that volume {row['series_hash']} has {count} slices, and the list of "
+            f"files beside it names {len(planes)}; the two belong to different runs: make the "
+            "manifest again"
+        )
+    others.sort(key=frame_order)
+    return VolumePlan(
+        series_hash=row["series_hash"],
+        dataset=row["dataset"],
+        series_dir=series_dir,
+        series_uid=row["series_uid"],
+        study_uid=row["study_uid"],
+        part=part,
+        parts=parts,
+        split_by=row["split_by"],
+        planes=tuple(planes[index] for index in range(count)),
+        leftovers=tuple(Leftover(other, other.role, other.reason) for other in others),
+        findings=findings,
+    )
+
+
+def findings_to_text(findings: Iterable[Finding]) -> str:
+    """JSON: pairs of flag and evidence, in order."""
+    pairs = [[str(finding.flag), dict(finding.evidence)] for finding in findings]
+    return json.dumps(pairs, separators=(",", ":"), ensure_ascii=True)
+
+
+def findings_from_text(text: str) -> tuple[Finding, ...]:
+    """What ``findings_to_text`` wrote.
+
+    Raises:
+        ValueError, TypeError, KeyError: it did not write this.
+    """
+    return tuple(Finding(_FLAGS[flag], dict(evidence)) for flag, evidence in json.loads(text))
+
+
+def _joined(values: Iterable[str]) -> str:
+    return SEPARATOR.join(sorted({value for value in values if value}))
+
+
+def _one(values: Iterable[float | None]) -> float | None:
+    """The value that all planes share; none where they differ."""
+    distinct = set(values) - {None}
+    return distinct.pop() if len(distinct) == 1 else None

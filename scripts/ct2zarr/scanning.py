@@ -1,0 +1,310 @@
+"""Every file below the dataset roots to the table of its frames, each header read only once.
+
+The order of the rows is that of the walk, whatever the number of processes. Headers are read in
+processes of their own: a file that hangs or crashes the reader becomes ``unreadable``, and the
+rest goes on. What a former scan has read is taken from the cache.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .errors import SeriesError
+from .headers import read_instances
+from .joblog import progress
+from .model import Instance
+from .scan_cache import GAVE_UP, ScanCache
+from .tables import (
+    INSTANCE_SCHEMA,
+    instances_to_table,
+    path_to_text,
+    table_to_instances,
+)
+from .vocabulary import Role
+from .walking import BROKEN_LINK, FoundFile, walk
+from .workers import Worker, fork_server
+
+__all__ = ["Scan", "instances_to_table", "scan", "table_to_instances"]
+
+logger = logging.getLogger(__name__)
+
+CHUNK_FILES = 64
+"""Files a task: enough that handing it over costs nothing, few enough to share work evenly."""
+
+IN_PROCESS_FILES = 64
+"""So few new files are read without starting processes."""
+
+CHUNK_SECONDS = 120.0
+FILE_SECONDS = 30.0
+"""Limits for a task and for one file; a header takes under a millisecond, or some tenths of a
+second from a network folder that is cold."""
+
+KEEP_SECONDS = 300.0
+"""A long scan keeps what it has read this often, so that a killed one need not start over."""
+
+TAKE_ROWS = 1 << 20
+"""Rows reordered at once, so that a text column of one piece stays below 2 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found below the roots.
+
+    Attributes:
+        table: one row a frame, ``tables.INSTANCE_SCHEMA``; the role is final for files that are
+            not read (too deep, broken links) and else that of ``headers.read_instances``.
+        files_found: number of files. headers_read: of those, how many had to be opened.
+        deeper: files that lie deeper than ``max_depth``. deepest: value that would reach them all.
+        unreadable_folders: folders that could not be listed, with the system's reason.
+        others: sockets, devices and pipes, which are no files.
+    """
+
+    table: pa.Table
+    files_found: int
+    headers_read: int
+    deeper: int
+    deepest: int
+    unreadable_folders: tuple[tuple[str, str], ...]
+    others: int
+
+
+def scan(
+    datasets: Mapping[str, Path],
+    *,
+    max_depth: int,
+    workers: int,
+    cache: Path | None = None,
+    log: Callable[[str], None] = logger.info,
+) -> Scan:
+    """Look at every file below the roots.
+
+    Args:
+        datasets: name to root. max_depth: folders that may lie between a root and the folder of a
+            file; deeper files are counted, not read. workers: processes that read headers.
+        cache: folder of the cache, or None.
+
+    Raises:
+        SettingsError: a root is missing, is a file, or lies in another one.
+        MachineError: the cache cannot be written.
+    """
+    old = ScanCache(cache)
+    tables: list[pa.Table] = []
+    kept: list[pa.Table] = []
+    counts = {"found": 0, "read": 0, "deeper": 0, "deepest": max_depth, "others": 0}
+    folders: list[tuple[str, str]] = []
+    unchanged = True
+    told = time.monotonic()
+
+    def on_folder(files: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > 60:
+            told = time.monotonic()
+            log(f"looking for files: {files} so far")
+
+    for walked in walk(datasets, on_folder):
+        files = [f for f in walked.files if f.between <= max_depth and not f.broken]
+        odd = [f for f in walked.files if f.between > max_depth or f.broken]
+        found, read = _facts(files, walked.root, workers, old)
+        found = _below(found, walked.dataset, walked.root)
+        kept.append(found)
+        unchanged = unchanged and not read
+        if odd:
+            others = [_not_read(f, walked.dataset, walked.root, max_depth) for f in odd]
+            found = _merge(walked.files, found, instances_to_table(others))
+        tables.append(found)
+        deeper = [f.between for f in odd if f.between > max_depth]
+        counts["found"] += len(walked.files)
+        counts["read"] += read
+        counts["deeper"] += len(deeper)
+        counts["deepest"] = max([counts["deepest"], *deeper])
+        counts["others"] += walked.others
+        folders.extend(walked.unreadable_folders)
+        log(
+            f"dataset {walked.dataset}: {len(walked.files)} files below {walked.root}, "
+            f"{read} headers read, {len(files) - read} known from the last scan"
+        )
+    table = pa.concat_tables(tables)
+    known = pa.concat_tables(kept)
+    if not (unchanged and old.whole and known.num_rows == old.rows.num_rows):
+        old.replace(known)
+    return Scan(
+        table=table,
+        files_found=counts["found"],
+        headers_read=counts["read"],
+        deeper=counts["deeper"],
+        deepest=counts["deepest"],
+        unreadable_folders=tuple(folders),
+        others=counts["others"],
+    )
+
+
+def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Instance:
+    """The row of a file that is accounted without being opened."""
+    role, reason = Role.UNREADABLE, BROKEN_LINK
+    if file.between > max_depth:
+        role = Role.EXCLUDED
+        reason = f"lies deeper than max_depth {max_depth}; max_depth {file.between} reaches it"
+    return Instance(dataset, root, file.path, file.bytes, file.mtime_ns, role, reason)
+
+
+def _below(table: pa.Table, dataset: str, root: str) -> pa.Table:
+    """The facts with the dataset and root under which the files were found this time."""
+    columns = {
+        "dataset": pa.repeat(pa.scalar(dataset), table.num_rows),
+        "root": pa.repeat(pa.scalar(path_to_text(root)), table.num_rows),
+    }
+    arrays = [columns[n] if n in columns else table[n] for n in INSTANCE_SCHEMA.names]
+    return pa.Table.from_arrays(arrays, schema=INSTANCE_SCHEMA)
+
+
+def _facts(
+    files: Sequence[FoundFile], root: str, workers: int, cache: ScanCache
+) -> tuple[pa.Table, int]:
+    """Rows of all files in their order, from the cache where it is valid; and how many were read.
+
+    The table has the columns of ``INSTANCE_SCHEMA`` without dataset and root.
+    """
+    names = [name for name in INSTANCE_SCHEMA.names if name not in ("dataset", "root")]
+    known = cache.rows.select(names)
+    paths = pa.array([path_to_text(file.path) for file in files], pa.string())
+    starts = np.flatnonzero(known["frame"].to_numpy() == 1)
+    stops = np.append(starts[1:], known.num_rows)
+    first = known.select(["path", "bytes", "mtime_ns"]).take(starts)
+    place = pc.index_in(paths, first["path"].combine_chunks()).fill_null(-1).to_numpy()
+    hit = place >= 0
+    if len(starts):
+        sizes = np.fromiter((file.bytes for file in files), np.int64, len(files))
+        times = np.fromiter((file.mtime_ns for file in files), np.int64, len(files))
+        hit &= sizes == first["bytes"].to_numpy()[place]
+        hit &= times == first["mtime_ns"].to_numpy()[place]
+    todo = [file.path for file, known_already in zip(files, hit, strict=True) if not known_already]
+    if not todo and len(files) == len(starts) and (place == np.arange(len(starts))).all():
+        return known, 0
+    fresh = [table.select(names) for table in _read(todo, root, workers, cache)]
+    both = pa.concat_tables([known, *fresh])
+    new_starts = np.flatnonzero(both["frame"].to_numpy() == 1)[len(starts) :]
+    new_stops = np.append(new_starts[1:], both.num_rows)
+    begin, end = np.empty(len(files), np.int64), np.empty(len(files), np.int64)
+    begin[hit], end[hit] = starts[place[hit]], stops[place[hit]]
+    begin[~hit], end[~hit] = new_starts, new_stops[: len(new_starts)]
+    return _take_ranges(both, begin, end), len(todo)
+
+
+def _take_ranges(table: pa.Table, begin: np.ndarray, end: np.ndarray) -> pa.Table:
+    """Rows begin[i] to end[i] of each i, one after the other."""
+    lengths = end - begin
+    rows = np.repeat(begin - np.concatenate([[0], lengths.cumsum()[:-1]]), lengths)
+    rows += np.arange(len(rows))
+    pieces = [table.take(pa.array(rows[i : i + TAKE_ROWS])) for i in range(0, len(rows), TAKE_ROWS)]
+    return pa.concat_tables(pieces) if pieces else table.slice(0, 0)
+
+
+def _merge(files: Sequence[FoundFile], read: pa.Table, unread: pa.Table) -> pa.Table:
+    """Rows of the files that were read and of those that were not, in the order of the walk."""
+    both = pa.concat_tables([read, unread])
+    starts = np.flatnonzero(both["frame"].to_numpy() == 1)
+    stops = np.append(starts[1:], both.num_rows)
+    paths = pa.array([path_to_text(file.path) for file in files], pa.string())
+    place = pc.index_in(paths, both["path"].take(starts).combine_chunks()).to_numpy()
+    return _take_ranges(both, starts[place], stops[place])
+
+
+def _read(paths: Sequence[str], root: str, workers: int, cache: ScanCache) -> Iterator[pa.Table]:
+    """Read the headers of the files, in their order; a table for each chunk of them."""
+    chunks = [paths[i : i + CHUNK_FILES] for i in range(0, len(paths), CHUNK_FILES)]
+    if len(paths) <= IN_PROCESS_FILES:
+        for chunk in chunks:
+            yield _table_of(chunk, root)
+        return
+    waiting: list[pa.Table] = []
+    kept_at = time.monotonic()
+    with progress("headers", len(paths)) as bar:
+        for chunk, table in zip(chunks, _read_in_processes(chunks, root, workers), strict=True):
+            for _ in chunk:
+                bar.advance()
+            yield table
+            waiting.append(table)
+            if time.monotonic() - kept_at > KEEP_SECONDS:
+                cache.add_part(pa.concat_tables(waiting))
+                waiting, kept_at = [], time.monotonic()
+
+
+def _read_in_processes(
+    chunks: Sequence[Sequence[str]], root: str, workers: int
+) -> Iterator[pa.Table]:
+    count = max(1, min(workers, len(chunks)))
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    crew = [Worker() for _ in range(count)]
+    for worker in crew:
+        idle.put(worker)
+
+    def read(chunk: Sequence[str]) -> pa.Table:
+        worker = idle.get()
+        try:
+            return _read_with(worker, chunk, root)
+        finally:
+            idle.put(worker)
+
+    with fork_server(("ct2zarr.scanning", "pebble")):
+        threads = ThreadPoolExecutor(count)
+        try:
+            yield from threads.map(read, chunks)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in crew:
+                worker.stop()
+            threads.shutdown()
+
+
+def _read_with(worker: Worker, chunk: Sequence[str], root: str) -> pa.Table:
+    """Read one chunk in a worker; where it fails, file by file to find the one at fault."""
+    try:
+        return _unpacked(worker.run(read_packed, list(chunk), root, timeout=CHUNK_SECONDS))
+    except SeriesError:
+        logger.warning("a reading process failed; its %d files are tried one by one", len(chunk))
+    tables = []
+    for path in chunk:
+        try:
+            packed = worker.run(read_packed, [path], root, timeout=FILE_SECONDS)
+            tables.append(_unpacked(packed))
+        except SeriesError as error:
+            what = "ended the reading process"
+            if error.reason == "timeout":
+                what = f"took longer than {FILE_SECONDS:g} s"
+            tables.append(instances_to_table([_given_up(path, root, f"{GAVE_UP} {what}")]))
+    return pa.concat_tables(tables)
+
+
+def _given_up(path: str, root: str, reason: str) -> Instance:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return Instance("", root, path, 0, 0, Role.UNREADABLE, reason)
+    return Instance("", root, path, status.st_size, status.st_mtime_ns, Role.UNREADABLE, reason)
+
+
+def _table_of(paths: Sequence[str], root: str) -> pa.Table:
+    instances = [instance for path in paths for instance in read_instances("", root, path)]
+    return instances_to_table(instances)
+
+
+def read_packed(paths: list[str], root: str) -> bytes:
+    """In a worker: the frames of some files as bytes of an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, INSTANCE_SCHEMA) as stream:
+        stream.write_table(_table_of(paths, root))
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(packed: bytes) -> pa.Table:
+    with pa.ipc.open_stream(packed) as stream:
+        return stream.read_all()
