@@ -95,6 +95,12 @@ def test_three_equal_wide_gaps_are_a_change_of_spacing_not_missing_planes():
     assert spacing_of(np.array([0, 2, 4, 6, 8, 12, 16.0])).kind == "missing"
 
 
+def test_wide_gaps_that_outnumber_the_base_gaps_need_a_declared_spacing():
+    offsets = np.array([0, 2, 4, 5, 6, 8, 10.0])
+    assert spacing_of(offsets, hints=(2.0,)).kind == "uneven"
+    assert spacing_of(offsets, hints=(1.0,)).kind == "missing"
+
+
 def test_gaps_without_a_common_measure_are_uneven():
     assert spacing_of(np.array([0, 2, 4, 7, 9.0])).kind == "uneven"
 
