@@ -167,6 +167,7 @@ def _record(
         values=written.values,
         geometry=written.geometry,
         tags=written.tags,
+        varying_tags=written.varying_tags,
         localizers_skipped=count_role(written.plan, Role.LOCALIZER),
         duplicates=count_role(written.plan, Role.DUPLICATE),
         files_unreadable=count_role(written.plan, Role.UNREADABLE),

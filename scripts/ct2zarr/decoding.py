@@ -266,7 +266,7 @@ class SourceReader:
             try:
                 plane = decoder.decode(encoded, layout)
                 stored = stored_values(plane, instance, read_codestream(encoded, syntax))
-            except (MemoryError, KeyboardInterrupt):
+            except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - each package raises kinds of its own
                 failures.append(f"{decoder.NAME}: {_one_line(error)}")

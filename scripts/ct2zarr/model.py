@@ -163,6 +163,7 @@ class VolumeRecord:
         geometry: spacing, orientation, index_to_lps, slice_origins_lps, max_position_error_mm,
             tilt_degrees, frame_of_reference_uid; the members are ``None`` without geometry.
         tags: keyword → value of the header elements that are one for all planes.
+        varying_tags: keywords that are columns of slices.csv because planes differ in them.
         input_bytes: size of the source files. output_bytes: size of the store.
         store_digest: MD5 over the store's keys and values, independent of the container.
         verification: ok, slices (indices checked), decoders.
@@ -202,3 +203,4 @@ class VolumeRecord:
     seconds: Mapping[str, Json]
     decoders: Mapping[str, Json]
     libraries: Mapping[str, Json]
+    varying_tags: tuple[str, ...] = ()
