@@ -1,0 +1,47 @@
+"""A SQLite store in format 2 opens in zarr 2.18 with none of our code, and the other way round."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from reader_environment import environment_python, run_reader
+
+from ct2zarr.stores import open_store
+from ct2zarr.vocabulary import StoreType
+from handmade_volume import ct2zarr_attribute, voxels, write_volume
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def zarr2() -> Path:
+    # zarr 2.18 imports names from numcodecs that version 0.16 took out.
+    return environment_python("zarr==2.18.*", "numcodecs<0.16")
+
+
+def test_zarr_2_reads_all_values_and_attributes_of_a_sqlite_store(
+    zarr2: Path, tmp_path: Path
+) -> None:
+    data = voxels()
+    path = write_volume(tmp_path / "v.zarr.sqlite", data, store_type=StoreType.SQLITE)
+    found = json.loads(run_reader(zarr2, "read_with_zarr2.py", path))
+    assert found["zarr"].startswith("2.18.")
+    assert found["shape"] == list(data.shape)
+    assert found["chunks"] == [4, 8, 8]
+    assert found["dtype"] == "<i2"
+    assert found["md5"] == hashlib.md5(data.tobytes()).hexdigest()
+    assert found["patch"] == data[3:7, 5:9, 2].tolist()
+    assert found["attributes"]["ct2zarr"] == ct2zarr_attribute(10)
+    assert found["array_attributes"] == {"_ARRAY_DIMENSIONS": ["z", "y", "x"]}
+
+
+def test_a_sqlite_store_of_zarr_2_opens_here(zarr2: Path, tmp_path: Path) -> None:
+    data = voxels()
+    np.save(tmp_path / "data.npy", data)
+    run_reader(zarr2, "write_with_zarr2.py", tmp_path / "old.sqlite", tmp_path / "data.npy")
+    group = zarr.open_group(open_store(tmp_path / "old.sqlite"), mode="r")
+    np.testing.assert_array_equal(np.asarray(group["volume"][:]), data)
+    assert group.attrs["written by"].startswith("2.18.")
