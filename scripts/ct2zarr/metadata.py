@@ -331,5 +331,8 @@ def _flat(item: Dataset) -> dict[int, Raw]:
         for tag in list(inner.keys()):
             element = inner.get_item(tag)
             if isinstance(element, RawDataElement) and element.value is not None:
-                found[_SAME_IN_GROUPS.get(int(tag), int(tag))] = (element.VR or "", element.value)
+                same = _SAME_IN_GROUPS.get(int(tag))
+                # Implicit VR: the element has the VR of its own tag, not of the one it stands for.
+                vr = element.VR or (dictionary_VR(int(tag)) if same else "")
+                found[same or int(tag)] = (vr, element.value)
     return found
