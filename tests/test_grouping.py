@@ -85,6 +85,11 @@ def test_acquisitions_that_continue_with_another_spacing_stay_one_uneven_volume(
     assert evidence(plan, Flag.UNEVEN_SPACING) == {"min_mm": 2.0, "max_mm": 5.0, "median_mm": 5.0}
 
 
+def test_acquisitions_far_from_each_other_stay_one_uneven_volume():
+    frames = stack(grid(8)) + stack(grid(8, 5.0, 61), first=9, acquisition_number=2)
+    assert flags(only(plan_series(frames, unread))) == {Flag.UNEVEN_SPACING}
+
+
 @pytest.mark.parametrize("lost", [None, 0, 1, 7, 12])
 def test_interleaved_acquisitions_that_make_one_grid_stay_one_volume(lost):
     frames = [frame(i + 1, 2.0 * i, acquisition_number=1 + i % 2) for i in range(20) if i != lost]
