@@ -236,3 +236,22 @@ def test_twins_in_another_encoding_give_the_same_volume(planned, tmp_path, one, 
     same = [place[tuple(origin)] for origin in others["slice_origins_lps"]]
     assert len(same) == planes
     assert np.array_equal(first[same], second)
+
+
+@pytest.mark.slow
+def test_a_volume_that_is_wrong_agrees_with_no_peer(planned, tmp_path):
+    plan = next(
+        plan for plan in planned[0] if plan.dataset == "pydicom_ct" and len(plan.planes) > 4
+    )
+    _, volume, attributes = convert(plan, tmp_path)
+    matrix = np.array(attributes["index_to_lps"])
+    answers = peer_answers(real_set("pydicom_ct").parent, plan.series_uid)["highdicom"]
+    assert agrees(volume, matrix, answers[0])
+    assert not agrees(volume[::-1], matrix, answers[0])
+    assert not agrees(volume[[1, 0, 2, 3, 4]], matrix, answers[0], placed=False)
+    assert not agrees(volume.transpose(0, 2, 1), matrix, answers[0])
+    shifted = matrix.copy()
+    shifted[2, 3] += 0.1
+    assert not agrees(volume, shifted, answers[0])
+    volume[2, 3, 4] += 1
+    assert not agrees(volume, matrix, answers[0], placed=False)
