@@ -2,7 +2,8 @@
 
 zarr-python spends 0.25 to 0.65 ms a chunk on its own machinery, as much as decompressing one.
 This path covers what ct2zarr writes (regular chunks, Blosc, little endian, C order); ``layout_of``
-gives ``None`` for anything else, which is then left to zarr.
+gives ``None`` for anything else, which is then left to zarr. ct2zarr writes every chunk, so one
+that is missing is an error here: zarr would fill its place with 0, which is the HU of water.
 """
 
 import itertools
@@ -33,14 +34,12 @@ class ArrayLayout:
     Attributes:
         path: of the array in the store, such as ``volume``.
         key_stem: what comes before the chunk's numbers in its key. separator: what is between them.
-        fill_value: of chunks that are not stored.
     """
 
     path: str
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     dtype: np.dtype[Any]
-    fill_value: int | float
     key_stem: str
     separator: str
 
@@ -74,7 +73,6 @@ def _layout_of_format_2(path: str, document: Mapping[str, Any]) -> ArrayLayout |
         shape=document["shape"],
         chunks=document["chunks"],
         dtype=np.dtype(document["dtype"]),
-        fill_value=document["fill_value"],
         key_stem=f"{path}/",
         separator=document.get("dimension_separator", "."),
     )
@@ -96,7 +94,6 @@ def _layout_of_format_3(path: str, document: Mapping[str, Any]) -> ArrayLayout |
         shape=document["shape"],
         chunks=document["chunk_grid"]["configuration"]["chunk_shape"],
         dtype=np.dtype(document["data_type"]),
-        fill_value=document["fill_value"],
         key_stem=f"{path}/c{separator}",
         separator=separator,
     )
@@ -109,20 +106,16 @@ def _layout(
     shape: Sequence[int],
     chunks: Sequence[int],
     dtype: np.dtype[Any],
-    fill_value: object,
     key_stem: str,
     separator: str,
 ) -> ArrayLayout | None:
-    if not plain or dtype.kind not in "iuf" or not dtype.newbyteorder("<").isnative:
-        return None
-    if dtype.byteorder == ">" or not (fill_value is None or isinstance(fill_value, int | float)):
+    if not plain or dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
         return None
     return ArrayLayout(
         path=path,
         shape=tuple(map(int, shape)),
         chunks=tuple(map(int, chunks)),
         dtype=dtype,
-        fill_value=0 if fill_value is None else fill_value,
         key_stem=key_stem,
         separator=separator,
     )
@@ -141,7 +134,7 @@ def read_region(
             ``MAX_THREADS``.
 
     Raises:
-        FileError: a chunk is damaged; names its key.
+        FileError: a chunk is damaged or missing; names its key.
     """
     out = np.empty([stop - start for start, stop in region], layout.dtype)
     grid = [
@@ -194,8 +187,11 @@ def _read_chunks(
         part = out[tuple(target)]
         value = container.get(key)
         if value is None:
-            part[...] = layout.fill_value
-        elif part.shape == layout.chunks and part.flags.c_contiguous:
+            raise FileError(
+                f"{container.path}: chunk {key} is missing; copy or convert this volume again",
+                "store_damaged",
+            )
+        if part.shape == layout.chunks and part.flags.c_contiguous:
             _decompress(container, key, value, part)
         else:
             _decompress(container, key, value, scratch)
