@@ -225,6 +225,40 @@ def test_too_few_bytes_for_the_matrix_are_refused(tmp_path):
     assert refusal(replace(instance, rows=instance.rows + 1)).reason == "truncated"
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("rows", 0, "no_pixels"),
+        ("bits_stored", 0, "cannot_decode"),
+        ("bits_stored", 17, "cannot_decode"),
+        ("bits_allocated", 64, "cannot_decode"),
+        ("samples_per_pixel", 3, "cannot_decode"),
+    ],
+)
+def test_a_header_that_means_nothing_is_refused(tmp_path, field, value, reason):
+    instance = instance_of(make_series(tmp_path, n=1).paths[0])
+    assert refusal(replace(instance, **{field: value})).reason == reason
+
+
+def test_no_malformed_file_raises_anything_but_a_file_error():
+    planes, reasons = 0, []
+    for path in sorted((real_data() / "malformed").rglob("*")):
+        if not path.is_file() or path.name == "NOTES.md":
+            continue
+        for instance in instances_of(path):
+            with SourceReader() as reader:
+                try:
+                    stored = reader.read(instance).stored
+                except FileError as error:
+                    reasons.append(error.reason)
+                    continue
+            planes += 1
+            assert stored.shape == (instance.rows, instance.columns), path.name
+    assert planes > 50
+    assert len(reasons) > 20
+    assert all(reasons)
+
+
 def test_an_unknown_compression_is_refused_by_name(tmp_path):
     path = make_series(tmp_path, n=1, transfer_syntax="jpeg_lossless_sv1").paths[0]
     dataset = dcmread(path)

@@ -192,6 +192,10 @@ class SourceReader:
                 " a volume",
                 CANNOT_DECODE,
             )
+        if not instance.rows * instance.columns:
+            raise FileError(
+                f"has {instance.rows} Rows and {instance.columns} Columns: no pixels", NO_PIXELS
+            )
         if not 0 < instance.bits_stored <= instance.bits_allocated:
             raise FileError(
                 f"has BitsStored {instance.bits_stored} of BitsAllocated"
@@ -233,7 +237,12 @@ class SourceReader:
         # Bytes of 8 bits may be swapped in pairs in big endian (PS3.5 A.3): pydicom knows when.
         swapped = size == 1 and not opened.header.little_endian
         if swapped or (NATIVE in self._avoid and opened.source.size <= _PYDICOM_LIMIT):
-            return _read_with_pydicom(instance), PYDICOM
+            try:
+                return _read_with_pydicom(instance), PYDICOM
+            except Exception as error:
+                if swapped:
+                    message = f"cannot be read by pydicom ({_one_line(error)})"
+                    raise FileError(message, CANNOT_DECODE) from error
         content = opened.source.read(opened.place.offset + start, due)
         if len(content) != due:
             raise FileError(
