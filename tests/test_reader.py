@@ -1,6 +1,7 @@
 """open_volume: the voxels, geometry and sidecars of a volume in any store."""
 
 import gc
+import hashlib
 import json
 import multiprocessing
 import pickle
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ct2zarr
+from converted import convert, plans_in, settings_for
 from ct2zarr.chunks import layout_of, read_region
 from ct2zarr.containers import open_container
 from ct2zarr.errors import FileError
@@ -25,6 +27,7 @@ from ct2zarr.reader import Volume, open_volume
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.writers import open_writer
 from handmade_volume import INDEX_TO_LPS, ct2zarr_attribute, voxels, write_volume
+from phantom import hu_at, make_series
 
 ALL_STORES = pytest.mark.parametrize("store_type", list(StoreType))
 
@@ -370,6 +373,33 @@ def test_series_and_slices_are_found_in_meta_and_beside(tmp_path: Path) -> None:
     for file in (tmp_path / "meta").iterdir():
         file.rename(tmp_path / "data" / file.name)
     assert open_volume(path).slices == volume.slices
+
+
+# Volumes as the conversion writes them.
+
+
+@ALL_STORES
+def test_a_converted_volume_has_the_phantoms_hu_where_to_lps_says(
+    tmp_path: Path, store_type: StoreType
+) -> None:
+    make_series(tmp_path / "in", n=9, tilt_degrees=12.0, orientation=(0.96, 0, 0.28, 0, 1, 0))
+    (plan,) = plans_in(tmp_path / "in")
+    done = convert(plan, settings_for(tmp_path / "out", store_type))
+    volume = open_volume(done.paths.store)
+    assert volume._layout is not None, "the direct path does not know what the conversion writes"
+    points = volume.to_lps(np.stack(np.indices(volume.shape), axis=-1))
+    assert np.abs(volume.numpy() - hu_at(points)).max() <= 0.5
+    np.testing.assert_array_equal(volume.numpy(), np.asarray(volume.array[:]))
+    assert volume.units == "HU"
+    assert "gantry_tilt" in volume.flags
+    assert volume.series["series_hash"] == volume.series_hash == plan.series_hash
+    assert [row["SOPInstanceUID"] for row in volume.slices] == [
+        plane.sop_instance_uid for plane in plan.planes
+    ]
+    planes = volume.numpy().astype("<i2")
+    assert volume.slice_table()["md5"].tolist() == [
+        hashlib.md5(plane.tobytes()).hexdigest() for plane in planes
+    ]
 
 
 # What is no volume.

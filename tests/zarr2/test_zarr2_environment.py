@@ -9,9 +9,12 @@ import pytest
 import zarr
 from reader_environment import environment_python, run_reader
 
+from converted import convert, plans_in, settings_for
+from ct2zarr.reader import open_volume
 from ct2zarr.stores import open_store
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import ct2zarr_attribute, voxels, write_volume
+from phantom import make_series
 
 pytestmark = pytest.mark.slow
 
@@ -45,3 +48,14 @@ def test_a_sqlite_store_of_zarr_2_opens_here(zarr2: Path, tmp_path: Path) -> Non
     group = zarr.open_group(open_store(tmp_path / "old.sqlite"), mode="r")
     np.testing.assert_array_equal(np.asarray(group["volume"][:]), data)
     assert group.attrs["written by"].startswith("2.18.")
+
+
+def test_zarr_2_reads_a_converted_volume_by_default(zarr2: Path, tmp_path: Path) -> None:
+    make_series(tmp_path / "in", n=9)
+    (plan,) = plans_in(tmp_path / "in")
+    store = convert(plan, settings_for(tmp_path / "out")).paths.store
+    found = json.loads(run_reader(zarr2, "read_with_zarr2.py", store))
+    volume = open_volume(store)
+    assert found["md5"] == hashlib.md5(volume.numpy().tobytes()).hexdigest()
+    assert found["attributes"]["ct2zarr"] == volume.attrs
+    assert found["attributes"]["multiscales"][0]["version"] == "0.4"
