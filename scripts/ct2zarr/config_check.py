@@ -4,6 +4,7 @@ Only the workflow needs this: ``jsonschema`` comes with Snakemake.
 """
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,11 @@ def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict
     return {**defaults, **given}
 
 
-def require_datasets(config: Mapping[str, Any]) -> None:
-    """Check that every dataset folder is there.
+def require_folders(config: Mapping[str, Any]) -> None:
+    """Check that every dataset folder is there and that results may be written; makes nothing.
 
     Raises:
-        SettingsError: no dataset is named, or one folder is missing.
+        SettingsError: no dataset is named, one folder is missing, or an output cannot be written.
     """
     if not config["datasets"]:
         raise SettingsError(
@@ -45,6 +46,12 @@ def require_datasets(config: Mapping[str, Any]) -> None:
     for name, folder in config["datasets"].items():
         if not Path(folder).expanduser().is_dir():
             raise SettingsError(f"config: the folder of dataset '{name}' does not exist: {folder}")
+    for key in ("manifest_dir", "out_root"):
+        folder = Path(config[key]).absolute()
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            problem = "may not be written" if nearest.is_dir() else "is not a folder"
+            raise SettingsError(f"config: {key} cannot be {config[key]}: {nearest} {problem}")
 
 
 def _from_text(key: str, value: Any) -> Any:

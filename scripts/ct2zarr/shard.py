@@ -105,7 +105,7 @@ def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
 
     Raises SettingsError when the CSV is not usable or names one volume twice.
     """
-    from .manifest import read_plans
+    from .manifest_reading import read_plans  # without what a scan needs
 
     read = read_plans(settings)
     plans = [plan for plan in read if _in_shard(plan.series_hash, settings)]

@@ -27,7 +27,7 @@ from .errors import SeriesError
 Result = TypeVar("Result")
 
 PRELOADED = ("ct2zarr.conversion", "pebble")
-"""Modules that the fork server imports once for all workers."""
+"""Modules that the fork server imports once for all workers of a conversion."""
 
 TRIES = 2
 """How often a task is started when its worker was ended from outside; a fault of the task itself,
