@@ -11,7 +11,7 @@ from snakemake.logging import logger
 sys.path.append(str(Path(workflow.basedir) / "scripts"))
 
 from ct2zarr import FORMAT_VERSION
-from ct2zarr.config_check import checked_config, require_datasets
+from ct2zarr.config_check import checked_config, require_folders
 from ct2zarr.entry import stop_with_sentence
 from ct2zarr.publishing import prepare_folder
 from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS
@@ -66,5 +66,5 @@ def tell_how_to_rescan():
 # A job of this run may be on a node that sees less; --lint and --unlock need no data.
 if workflow.is_main_process and not {"--lint", "--unlock"}.intersection(sys.argv):
     with stop_with_sentence():
-        require_datasets(config)
+        require_folders(config)
     tell_how_to_rescan()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from ct2zarr.config_check import checked_config, require_datasets
+from ct2zarr.config_check import checked_config, require_folders
 from ct2zarr.errors import SettingsError
 from ct2zarr.options import OPTIONS
 from ct2zarr.settings import (
@@ -185,11 +185,20 @@ def test_home_folder_is_expanded(monkeypatch):
 
 
 def test_missing_dataset_folder_is_named(tmp_path):
-    require_datasets({"datasets": {"v1": str(tmp_path)}})
+    outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/o"}
+    require_folders({"datasets": {"v1": str(tmp_path)}, **outputs})
     with pytest.raises(SettingsError, match=r"dataset 'v2' does not exist: .*gone"):
-        require_datasets({"datasets": {"v1": str(tmp_path), "v2": f"{tmp_path}/gone"}})
+        require_folders({"datasets": {"v1": str(tmp_path), "v2": f"{tmp_path}/gone"}, **outputs})
+    assert not any(tmp_path.iterdir())
+
+
+def test_output_folder_below_a_file_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/file/a/b"}
+    with pytest.raises(SettingsError, match=r"out_root cannot be .*/file/a/b: .*/file is not a"):
+        require_folders({"datasets": {"v1": str(tmp_path)}, **outputs})
 
 
 def test_config_without_datasets_says_where_to_name_them():
     with pytest.raises(SettingsError, match=r"datasets is empty.*config/config\.yaml"):
-        require_datasets(check())
+        require_folders(check())
