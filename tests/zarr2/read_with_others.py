@@ -23,7 +23,7 @@ if reader == "tensorstore":
 elif reader == "xarray":
     import xarray
 
-    opened = xarray.open_zarr(path, consolidated=False)
+    opened = xarray.open_zarr(path, consolidated=False, mask_and_scale=False)
     values = opened["volume"].values
     found["dimensions"] = list(opened["volume"].dims)
     found["spacing"] = opened.attrs["ct2zarr"]["spacing"]

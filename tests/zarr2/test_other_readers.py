@@ -49,8 +49,7 @@ def test_xarray_reads_directories_with_named_dimensions(
     found = read(others, "xarray", path, zarr_format)
     assert found["dimensions"] == ["z", "y", "x"]
     assert found["spacing"] == [2.5, 0.8, 0.7]
-    if zarr_format == 3:
-        assert found["md5"] == hashlib.md5(data.tobytes()).hexdigest()
+    assert found["md5"] == hashlib.md5(data.tobytes()).hexdigest()
 
 
 def test_stock_zarr_opens_a_directory_by_its_path(others: Path, tmp_path: Path) -> None:
