@@ -1,0 +1,114 @@
+"""Decode a few planes from the source once more and compare them with the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .decoding import SourceReader
+from .errors import FileError, SeriesError
+from .headers import read_instances
+from .model import Instance, VolumeRecord
+from .planes import rescale_of
+from .records import SliceTable
+from .report_views import Pixels, PlaneSource
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Planes of the source beside those of the store.
+
+    Attributes:
+        planes: indices that were compared.
+        source, store: (k, h, w) float32, values reduced for display.
+        difference: (k, h, w) float32, store minus source; of each block of pixels the largest.
+        largest: largest absolute difference of all pixels, one a plane.
+        problem: why a plane could not be compared; empty when all could.
+    """
+
+    planes: tuple[int, ...]
+    source: Pixels
+    store: Pixels
+    difference: Pixels
+    largest: tuple[float, ...]
+    problem: str
+
+
+def compare_planes(
+    volume: PlaneSource, record: VolumeRecord, slices: SliceTable, wanted: Sequence[int], side: int
+) -> Comparison | None:
+    """Decode the wanted planes from their files and subtract them from the store's.
+
+    The arithmetic is that of the definition, slope times stored plus intercept in float64 (PS3.3
+    C.11.1.1.2), not that of the conversion. ``None`` where the source folder is no longer there.
+    """
+    folder = Path(record.series_dir)
+    if not folder.is_dir():
+        return None
+    rows, columns = volume.shape[1:]
+    step = max(1, -(-max(rows, columns) // side))
+    planes: list[int] = []
+    pictures: list[tuple[Pixels, Pixels, Pixels]] = []
+    largest: list[float] = []
+    problem = ""
+    avoid = tuple(record.decoders)
+    with SourceReader(avoid=avoid) as reader:
+        for index in wanted:
+            try:
+                decoded = _source_plane(reader, folder, record, slices, index)
+            except (FileError, SeriesError) as error:
+                problem = f"Plane {index + 1} could not be read from its source ({error.reason})."
+                continue
+            kept = volume.read_planes(index, index + 1)[0]
+            if kept.shape != decoded.shape:
+                problem = f"Plane {index + 1} has another size in its source."
+                continue
+            # a float32 store holds the nearest float32, which is no difference
+            nearest = decoded.astype(np.float32) if kept.dtype == np.float32 else decoded
+            apart = kept.astype(np.float64) - nearest
+            planes.append(index)
+            largest.append(float(np.abs(apart).max()))
+            pictures.append(
+                (_thin(decoded, step), _thin(kept, step), _largest_of_blocks(apart, step))
+            )
+    if not planes:
+        empty = np.zeros((0, 1, 1), dtype=np.float32)
+        return Comparison((), empty, empty, empty, (), problem)
+    source, store, difference = (np.stack(kind) for kind in zip(*pictures, strict=True))
+    return Comparison(tuple(planes), source, store, difference, tuple(largest), problem)
+
+
+def _source_plane(
+    reader: SourceReader, folder: Path, record: VolumeRecord, slices: SliceTable, index: int
+) -> np.ndarray:
+    instance = _instance_of(folder, record.dataset, slices, index)
+    stored = reader.read(instance).stored.astype(np.float64)
+    rescale = rescale_of(instance, "stored" if record.values.get("kind") == "stored" else "hu")
+    return stored * rescale.slope + rescale.intercept
+
+
+def _instance_of(folder: Path, dataset: str, slices: SliceTable, index: int) -> Instance:
+    path = folder / slices.column("file_name")[index]
+    if not path.is_file():
+        raise FileError("is no longer there", "source_gone")
+    frame = int(slices.column("frame")[index] or 1) if "frame" in slices.columns else 1
+    for instance in read_instances(dataset, str(folder), str(path)):
+        if instance.frame == frame:
+            return instance
+    raise FileError("has no such frame", "source_changed")
+
+
+def _thin(plane: np.ndarray, step: int) -> Pixels:
+    """Every ``step``-th pixel: real values, so that source and store can be told apart."""
+    return plane[::step, ::step].astype(np.float32)
+
+
+def _largest_of_blocks(plane: np.ndarray, step: int) -> Pixels:
+    """Of each block of pixels the one farthest from zero: a single wrong pixel stays visible."""
+    rows, columns = plane.shape
+    pad = ((0, -rows % step), (0, -columns % step))
+    blocks = np.pad(plane, pad).reshape((rows + pad[0][1]) // step, step, -1, step)
+    high, low = blocks.max(axis=(1, 3)), blocks.min(axis=(1, 3))
+    largest: Pixels = np.where(high >= -low, high, low).astype(np.float32)
+    return largest

@@ -1,0 +1,109 @@
+"""A small converted dataset for the tests of the report, made by the pipeline from the phantom."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import phantom
+from ct2zarr.decoding import pixel_digest
+from ct2zarr.grouping import plan_volumes
+from ct2zarr.headers import read_instances
+from ct2zarr.model import VolumePlan
+from ct2zarr.publishing import prepare_folder
+from ct2zarr.roles import assign_role
+from ct2zarr.settings import ConvertSettings, SelectionSettings
+from ct2zarr.shard import attempt
+from ct2zarr.summary_columns import SummaryRow, rows_to_csv
+
+PATIENT = "Quasimodo^Sentinel"
+PATIENT_ID = "PIDSENTINEL77"
+BIRTH_DATE = "19470113"
+STUDY_DATE = "20110203"
+INSTITUTION = "Hospital Sentinelle"
+INJECTED = "<script>window.injected = true</script>"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """``root`` is CONVERTED_ROOT; ``hashes`` maps the name of a series to its series_hash."""
+
+    root: Path
+    source: Path
+    hashes: dict[str, str]
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "zarr_sqlite" / "summary_all.csv"
+
+    def rows(self) -> list[dict[str, str]]:
+        with self.summary.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def make_dataset(folder: Path) -> Dataset:
+    """Four series of one patient, each with another trouble, and two rows that failed."""
+    source = folder / f"{PATIENT_ID}_Quasimodo"
+    identity = {
+        "PatientName": PATIENT,
+        "PatientID": PATIENT_ID,
+        "PatientBirthDate": BIRTH_DATE,
+        "StudyDate": STUDY_DATE,
+        "InstitutionName": INSTITUTION,
+        "SeriesDescription": f"Chest of Quasimodo {INJECTED}",
+        "ConvolutionKernel": "<b>B30f</b> $x$",
+        "Manufacturer": "A & <i>B</i>",
+    }
+    phantom.make_series(source / "plain", name="plain", n=14, **identity)
+    phantom.make_series(source / "hole", name="hole", n=14, drop=(5, 6), **identity)
+    phantom.make_series(source / "tilt", name="tilt", n=12, tilt_degrees=15.0, **identity)
+    phantom.make_series(source / "flat", name="flat", n=1, **identity)
+    settings = ConvertSettings(input_csv=folder / "unused.csv", out_root=folder / "out")
+    for name in ("data", "meta"):
+        prepare_folder(settings.store_root / name)
+    rows, hashes = [], {}
+    for plan in _plans(source):
+        row, _ = attempt(plan, settings)
+        assert row.status == "ok", row.error
+        rows.append(row)
+        hashes[Path(plan.series_dir).name] = row.series_hash
+    rows += _lost(source)
+    summary = settings.store_root / "summary_all.csv"
+    summary.write_text(rows_to_csv(rows), encoding="utf-8")
+    return Dataset(folder / "out", source, hashes)
+
+
+def _plans(source: Path) -> list[VolumePlan]:
+    selection = SelectionSettings()
+    instances = [
+        assign_role(instance, selection)
+        for path in sorted(source.rglob("*"))
+        if path.is_file()
+        for instance in read_instances("v1", str(source), str(path))
+    ]
+    plans, _ = plan_volumes(instances, pixel_digest)
+    return plans
+
+
+def _lost(source: Path) -> list[SummaryRow]:
+    broken = source / "broken one"
+    return [
+        SummaryRow(
+            series_hash="f" * 32,
+            dataset="v1",
+            series_dir=str(broken),
+            status="failed",
+            reason="cannot_decode",
+            error=f"{broken}/IM 7 {PATIENT_ID}.dcm cannot be decoded: {INJECTED} ends early.",
+            slice_count=9,
+        ),
+        SummaryRow(
+            series_hash="e" * 32,
+            dataset="v2",
+            series_dir=str(source / "held"),
+            status="rejected",
+            reason="gantry_tilt",
+            error="the volume has the flag gantry_tilt, which is in reject_flags.",
+            flags="gantry_tilt",
+            slice_count=120,
+        ),
+    ]
