@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from record_samples import leave_file, sample_plan, sample_record
 
 from ct2zarr.errors import MachineError
 from ct2zarr.fingerprint import fingerprint, finished_record
@@ -24,6 +23,7 @@ from ct2zarr.publishing import (
 from ct2zarr.records import record_to_json
 from ct2zarr.settings import ConvertSettings, EncodingSettings, MetadataSettings
 from ct2zarr.vocabulary import Flag, StoreType
+from record_samples import leave_file, sample_plan, sample_record
 
 PLAN = sample_plan("ab" * 16)
 HOUR = 3600

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from record_samples import sample_plan, sample_record
 
 from ct2zarr.errors import SeriesError
 from ct2zarr.records import (
@@ -14,6 +13,7 @@ from ct2zarr.records import (
     record_to_json,
     slices_to_csv,
 )
+from record_samples import sample_plan, sample_record
 
 
 def test_a_record_reads_back_as_it_was_written():

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from .workers import Worker
 
 logger = logging.getLogger(__name__)
-
-HASH_BASE = 16
-"""series_hash is hexadecimal; its number modulo the number of shards is its shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +104,9 @@ def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
     """
     from .manifest_reading import read_plans  # without what a scan needs
 
-    read = read_plans(settings)
-    plans = [plan for plan in read if _in_shard(plan.series_hash, settings)]
-    if len(plans) < len(read) and SHARD_CSV.fullmatch(settings.input_csv.name):
+    sharded = SHARD_CSV.fullmatch(settings.input_csv.name) is not None
+    plans = read_plans(replace(settings, shard_id=None) if sharded else settings)
+    if sharded and not all(_is_of_shard(plan.series_hash, settings) for plan in plans):
         raise SettingsError(
             f"{settings.input_csv} holds volumes that are not of shard {settings.shard_id} out of "
             f"{settings.num_shards}: it was made with another number of shards; make NUM_SHARDS "
@@ -126,10 +123,10 @@ def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
     return sorted(plans, key=lambda plan: (-sizes[plan.series_hash], plan.series_hash))
 
 
-def _in_shard(series_hash: str, settings: ConvertSettings) -> bool:
+def _is_of_shard(series_hash: str, settings: ConvertSettings) -> bool:
     if settings.shard_id is None or settings.num_shards is None:
         return True
-    return int(series_hash, HASH_BASE) % settings.num_shards == settings.shard_id
+    return int(series_hash, 16) % settings.num_shards == settings.shard_id
 
 
 def label_of(settings: ConvertSettings) -> str:
