@@ -2,6 +2,7 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -388,6 +389,22 @@ def test_stray_conflicting_slice_is_excluded_and_the_one_that_fits_stays():
     assert first.planes[0].instance_number == 10
     inner = only(plan_series([frame(0, 4.0), *stack(grid(6), 10)], different))
     assert inner.planes[2].instance_number == 12
+
+
+def test_of_two_conflicting_slices_with_one_number_the_one_like_its_neighbours_stays():
+    looks = {f.path: np.full((2, 2), 10.0 * f.instance_number) for f in stack(grid(6))}
+    stray = replace(frame(3, 4.0), path="/data/series/a.dcm", sop_instance_uid="1.0")
+    looks[stray.path] = np.full((2, 2), 330.0)
+    plan = only(plan_series([*stack(grid(6)), stray], different, lambda f: looks[f.path]))
+    assert stray not in plan.planes
+    assert [left.instance for left in plan.leftovers] == [stray]
+
+    looks[stray.path], looks["/data/series/0003.dcm"] = (
+        looks["/data/series/0003.dcm"],
+        looks[stray.path],
+    )
+    plan = only(plan_series([*stack(grid(6)), stray], different, lambda f: looks[f.path]))
+    assert stray in plan.planes
 
 
 def test_few_repeated_slices_at_the_end_are_strays_not_a_second_pass():

@@ -31,7 +31,10 @@ from .decoders.layout import (
     is_complete,
     read_codestream,
 )
-from .elements import (
+from .elements import read_header
+from .errors import FileError
+from .model import Instance
+from .raw_header import (
     CHARACTER_SET,
     FUNCTIONAL_GROUPS,
     PIXEL_DATA,
@@ -39,10 +42,7 @@ from .elements import (
     OpenFile,
     PixelPlace,
     RawHeader,
-    read_header,
 )
-from .errors import FileError
-from .model import Instance
 
 NATIVE = "native"
 """Decoder name of uncompressed frames that ct2zarr reads itself."""
@@ -64,6 +64,8 @@ _SPAN = 1 << 16
 """Bytes read beside a fragment header while fragments are listed."""
 _ENCAPSULATED_ROOT = "1.2.840.10008.1.2.4."
 _RLE = "1.2.840.10008.1.2.5"
+_PREVIEW_BLOCKS = 32
+"""Blocks of a preview along a side: enough to tell neighbouring anatomy, cheap to send."""
 _PYDICOM_LIMIT = 1 << 26
 """Files beyond this size are not read a second time through pydicom, which takes them whole."""
 
@@ -348,6 +350,22 @@ def pixel_digest(instance: Instance) -> str:
     rescale = (float(instance.rescale_slope or 1.0), float(instance.rescale_intercept or 0.0))
     digest.update(repr((stored.shape, rescale)).encode())
     return digest.hexdigest()
+
+
+def preview(instance: Instance) -> NDArray[np.float64]:
+    """Return a frame's rescaled values in coarse blocks, at most 32 x 32, to compare frames by.
+
+    Raises:
+        FileError: as ``SourceReader.read``.
+    """
+    with SourceReader() as reader:
+        stored = reader.read(instance).stored
+    slope = 1.0 if instance.rescale_slope is None else instance.rescale_slope
+    height, width = (max(size // _PREVIEW_BLOCKS, 1) for size in stored.shape)
+    rows, columns = stored.shape[0] // height, stored.shape[1] // width
+    blocks = stored[: rows * height, : columns * width].reshape(rows, height, columns, width)
+    means: NDArray[np.float64] = blocks.mean(axis=(1, 3), dtype=np.float64)
+    return means * slope + (instance.rescale_intercept or 0.0)
 
 
 def syntax_name(syntax: str) -> str:

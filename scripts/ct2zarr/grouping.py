@@ -27,6 +27,7 @@ from .repeats import (
     INSTANCE_NUMBER_KEY,
     Digests,
     PixelDigest,
+    Preview,
     Removed,
     remove_copies,
     remove_same_pixels,
@@ -61,13 +62,15 @@ class _Part:
 
 
 def plan_volumes(
-    instances: Iterable[Instance], pixel_digest: PixelDigest
+    instances: Iterable[Instance], pixel_digest: PixelDigest, preview: Preview | None = None
 ) -> tuple[list[VolumePlan], list[Leftover]]:
     """Plan the volumes of many series.
 
     Args:
         instances: frames of any number of series, in any order; every role is welcome.
         pixel_digest: equal digests for equal images; raises ``FileError`` for an unreadable one.
+        preview: coarse values of a frame, to choose between frames in conflict by their
+            neighbours; raises ``FileError`` likewise. Without it the tags alone decide.
 
     Returns:
         Plans, by dataset and series; and the frames that belong to no volume, by path.
@@ -84,7 +87,7 @@ def plan_volumes(
             loose.append(Leftover(instance, instance.role, instance.reason))
     plans: list[VolumePlan] = []
     for key in sorted(series):
-        planned, left = plan_one_series(series[key], pixel_digest)
+        planned, left = plan_one_series(series[key], pixel_digest, preview)
         plans.extend(planned)
         loose.extend(left)
     _refuse_collisions(plans)
@@ -92,7 +95,9 @@ def plan_volumes(
     return plans, loose
 
 
-def plan_series(instances: Sequence[Instance], pixel_digest: PixelDigest) -> list[VolumePlan]:
+def plan_series(
+    instances: Sequence[Instance], pixel_digest: PixelDigest, preview: Preview | None = None
+) -> list[VolumePlan]:
     """Plan the volumes of one series from all its frames, in any order.
 
     Frames whose role is not ``slice`` become leftovers of the first volume, unreadable ones of
@@ -102,15 +107,15 @@ def plan_series(instances: Sequence[Instance], pixel_digest: PixelDigest) -> lis
     share no grid by their number of frames, the largest first; within a group by the values of
     the keywords that tell its parts apart, then from the lowest position up.
     """
-    return plan_one_series(instances, pixel_digest)[0]
+    return plan_one_series(instances, pixel_digest, preview)[0]
 
 
 def plan_one_series(
-    instances: Sequence[Instance], pixel_digest: PixelDigest
+    instances: Sequence[Instance], pixel_digest: PixelDigest, preview: Preview | None = None
 ) -> tuple[list[VolumePlan], list[Leftover]]:
     """As ``plan_series``, with the leftovers of a series from which no volume can be made."""
     slices, others = _slices_and_others(instances)
-    digests = Digests(pixel_digest)
+    digests = Digests(pixel_digest, preview)
     frames, removed = remove_copies(slices, digests)
     numbered: list[tuple[Partition, tuple[str, ...], _Part]] = []
     if frames:
@@ -205,16 +210,16 @@ def _parts_of(group: Partition, digests: Digests) -> tuple[list[_Part], list[Rem
         if not stack.repeats:
             parts.append(_Part(stack.frames, keywords))
             continue
-        found, strays = _parts_in_conflict(stack, keywords)
+        found, strays = _parts_in_conflict(stack, keywords, digests)
         parts.extend(found)
         removed.extend(strays)
     return _in_order_of_values(parts), removed
 
 
 def _parts_in_conflict(
-    stack: Stack, keywords: tuple[str, ...]
+    stack: Stack, keywords: tuple[str, ...], digests: Digests
 ) -> tuple[list[_Part], tuple[Removed, ...]]:
-    resolved = resolve_conflicts(stack)
+    resolved = resolve_conflicts(stack, digests)
     evidence = {"frames": resolved.repeated, "positions": resolved.positions}
     conflict = Finding(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
     if len(resolved.layers) > 1:

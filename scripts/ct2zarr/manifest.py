@@ -24,9 +24,8 @@ from .grouping import plan_volumes
 from .manifest_reading import read_plans
 from .manifest_rows import SEPARATOR, row_order, series_row
 from .model import Instance, Json
-from .pixel_digests import isolated_digests
+from .pixel_digests import IsolatedPixels, isolated_pixels
 from .publishing import machine_errors, remove_abandoned
-from .repeats import PixelDigest
 from .roles import assign_role
 from .scan_cache import FACTS_VERSION
 from .scanning import Scan, scan
@@ -142,9 +141,9 @@ def _account(found: Scan, settings: ManifestSettings) -> _Account:
     total = found.table.num_rows
     account = _Account([""] * total, [""] * total, [""] * total, np.full(total, -1, np.int32))
     hashes: dict[str, str] = {}
-    with isolated_digests() as pixel_digest:
+    with isolated_pixels() as pixels:
         for rows, instances in _by_series(found.table, settings):
-            _group(account, hashes, rows, instances, pixel_digest)
+            _group(account, hashes, rows, instances, pixels)
     account.series.sort(key=row_order)
     return account
 
@@ -154,11 +153,11 @@ def _group(
     hashes: dict[str, str],
     rows: list[int],
     instances: list[Instance],
-    pixel_digest: PixelDigest,
+    pixels: IsolatedPixels,
 ) -> None:
     """Enter some whole series into the account; ``hashes`` are those of all volumes so far."""
     row_of = {(i.path, i.frame): row for i, row in zip(instances, rows, strict=True)}
-    plans, loose = plan_volumes(instances, pixel_digest)
+    plans, loose = plan_volumes(instances, pixels.digest, pixels.preview)
     for plan in plans:
         if plan.series_hash in hashes:
             raise Ct2zarrError(

@@ -228,10 +228,10 @@ def _instances_below(
 
 
 def _plan(instances: Sequence[Instance]) -> tuple[list[VolumePlan], list[Leftover]]:
-    from .decoding import pixel_digest
+    from .decoding import pixel_digest, preview
     from .grouping import plan_volumes
 
-    return plan_volumes(instances, pixel_digest)
+    return plan_volumes(instances, pixel_digest, preview)
 
 
 def _named(plans: Sequence[VolumePlan], dataset: str, given: str) -> list[VolumePlan]:

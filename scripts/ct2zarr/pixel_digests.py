@@ -1,40 +1,60 @@
 """The pixels that a manifest compares, read in a process of their own.
 
-Only files at one position that no tag tells apart are read. One of them may crash or hang a
-decoder; that must cost this file alone, not a manifest of a million files.
+Only files at one position that no tag tells apart, and their neighbours, are read. One of them may
+crash or hang a decoder; that must cost this file alone, not a manifest of a million files.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import FileError, SeriesError
 from .model import Instance
 from .workers import Worker, fork_server
 
-DIGEST_SECONDS = 120.0
+READING_SECONDS = 120.0
 """Limit for one file; decoding one takes some milliseconds."""
 
+Result = TypeVar("Result")
 
-@contextmanager
-def isolated_digests() -> Iterator[Callable[[Instance], str]]:
-    """``decoding.pixel_digest`` in a worker process, which starts when first needed.
 
-    The function raises FileError for a file that cannot be decoded or ends its process.
+class IsolatedPixels:
+    """``decoding.pixel_digest`` and ``decoding.preview`` in a worker, started when first needed.
+
+    Both raise FileError for a file that cannot be decoded or ends its process.
     """
-    worker = Worker()
 
-    def pixel_digest(instance: Instance) -> str:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def digest(self, instance: Instance) -> str:
+        """Equal for equal images."""
+        return self._run(_digest, instance)
+
+    def preview(self, instance: Instance) -> NDArray[np.float64]:
+        """Rescaled values in coarse blocks."""
+        return self._run(_preview, instance)
+
+    def _run(self, function: Callable[[Instance], Result], instance: Instance) -> Result:
         try:
-            return worker.run(_digest, instance, timeout=DIGEST_SECONDS)
+            return self._worker.run(function, instance, timeout=READING_SECONDS)
         except SeriesError as error:
             raise FileError(
                 f"{instance.path} cannot be compared with the other files at its position: {error}",
                 "cannot_decode",
             ) from error
 
+
+@contextmanager
+def isolated_pixels() -> Iterator[IsolatedPixels]:
+    """Pixels of single files for the time of one manifest."""
+    worker = Worker()
     try:
         with fork_server(("ct2zarr.scanning", "pebble")):
-            yield pixel_digest
+            yield IsolatedPixels(worker)
     finally:
         worker.stop()
 
@@ -43,3 +63,9 @@ def _digest(instance: Instance) -> str:
     from .decoding import pixel_digest
 
     return pixel_digest(instance)
+
+
+def _preview(instance: Instance) -> NDArray[Any]:
+    from .decoding import preview
+
+    return preview(instance)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import FileError
 from .identity import acquisition_order, relative_path
@@ -16,6 +17,7 @@ from .stack import Stack, instance_numbers
 from .vocabulary import Flag, Role
 
 PixelDigest = Callable[[Instance], str]
+Preview = Callable[[Instance], NDArray[np.float64]]
 
 LAYER_SHARE = 0.5
 """Extra frames at this share of the positions or more are further volumes, not stray frames."""
@@ -49,10 +51,14 @@ class Resolved:
 
 
 class Digests:
-    """Digests of frames, each computed at most once; remembers which frames cannot be read."""
+    """Digests of frames, each computed at most once; remembers which frames cannot be read.
 
-    def __init__(self, pixel_digest: PixelDigest) -> None:
+    ``preview``: coarse values of a frame; ``None`` where the tags alone are to decide.
+    """
+
+    def __init__(self, pixel_digest: PixelDigest, preview: Preview | None = None) -> None:
         self._compute = pixel_digest
+        self.preview = preview
         self._known: dict[Instance, str | FileError] = {}
 
     def of(self, frame: Instance) -> str | FileError:
@@ -110,12 +116,13 @@ def _compare(
     return [frame for frame in frames if frame not in removed], list(removed.values())
 
 
-def resolve_conflicts(stack: Stack) -> Resolved:
+def resolve_conflicts(stack: Stack, digests: Digests) -> Resolved:
     """Make stacks without repeats from one whose repeated frames differ in their pixels.
 
     In order: passes that InstanceNumber shows (each runs along the stack once), layers if the
     extra frames cover at least half of the positions, and otherwise one stack: at each position
-    the frame whose InstanceNumber fits its neighbours stays, the others are excluded.
+    the frame that fits its neighbours stays, by InstanceNumber and then by its pixels, and the
+    others are excluded.
     """
     places = _places(stack)
     shared = [place for place in places if len(place) > 1]
@@ -126,7 +133,7 @@ def resolve_conflicts(stack: Stack) -> Resolved:
         layers = _layers(stack, places)
     if layers:
         return Resolved(tuple(layers), (), repeated, len(shared))
-    kept, removed = _without_strays(stack, places)
+    kept, removed = _without_strays(stack, places, digests)
     return Resolved((stack.take(kept),), tuple(removed), repeated, len(shared))
 
 
@@ -176,7 +183,9 @@ def _layers(stack: Stack, places: list[list[int]]) -> list[Stack]:
     return [stack.take(layer) for layer in layers]
 
 
-def _without_strays(stack: Stack, places: list[list[int]]) -> tuple[list[int], list[Removed]]:
+def _without_strays(
+    stack: Stack, places: list[list[int]], digests: Digests
+) -> tuple[list[int], list[Removed]]:
     kept: list[int] = []
     removed: list[Removed] = []
     for number, place in enumerate(places):
@@ -187,7 +196,11 @@ def _without_strays(stack: Stack, places: list[list[int]]) -> tuple[list[int], l
             off = 0.0 if expected is None or actual is None else abs(actual - expected)
             return off, acquisition_order(stack.frames[index])
 
-        best = min(place, key=misfit)
+        ranked = sorted(place, key=misfit)
+        rivals = [index for index in ranked if misfit(index)[0] == misfit(ranked[0])[0]]
+        if len(rivals) > 1 and digests.preview is not None:
+            rivals = _by_likeness(stack, places, number, rivals, digests.preview)
+        best = rivals[0]
         kept.append(best)
         for index in place:
             if index != best:
@@ -228,6 +241,35 @@ def _expected_number(stack: Stack, places: list[list[int]], number: int) -> floa
         return one_side[1] + step * abs(number - one_side[0])
     slope = (one_side[1] - further[1]) / (one_side[0] - further[0])
     return one_side[1] + slope * (number - one_side[0])
+
+
+def _by_likeness(
+    stack: Stack, places: list[list[int]], number: int, rivals: list[int], preview: Preview
+) -> list[int]:
+    """Rivals for one place, the one most like the undisputed planes below and above it first.
+
+    Anatomy changes little from plane to plane, so a frame from elsewhere stands out. Frames that
+    cannot be read come last; without a readable neighbour the order stays.
+    """
+
+    def look(index: int) -> NDArray[np.float64] | None:
+        try:
+            return preview(stack.frames[index])
+        except FileError:
+            return None
+
+    single = [place[0] for place in places[:number] if len(place) == 1][-1:]
+    single += [place[0] for place in places[number + 1 :] if len(place) == 1][:1]
+    around = [seen for index in single if (seen := look(index)) is not None]
+    if not around:
+        return rivals
+    expected = np.mean(around, axis=0)
+
+    def unlikeness(index: int) -> float:
+        seen = look(index)
+        return float("inf") if seen is None else float(np.abs(seen - expected).mean())
+
+    return sorted(rivals, key=unlikeness)
 
 
 def _name(frame: Instance) -> str:
