@@ -7,7 +7,6 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -201,19 +200,6 @@ def test_a_chunk_cut_short_or_lost_is_an_error_that_names_it(
     np.testing.assert_array_equal(volume[0], voxels()[0])
     with pytest.raises(FileError, match=r"chunk volume/c/1/1/1 is (damaged|missing)"):
         volume.numpy()
-
-
-def test_opening_takes_two_milliseconds(tmp_path: Path) -> None:
-    """Measured on the best of several openings: other work on the machine only adds to it."""
-    data = np.zeros((256, 8, 8), np.int16)
-    for store_type in StoreType:
-        path = write_volume(tmp_path / store_type, data, store_type=store_type, chunks=(1, 8, 8))
-        seconds = []
-        for _ in range(20):
-            start = time.perf_counter()
-            open_volume(path)
-            seconds.append(time.perf_counter() - start)
-        assert min(seconds) < 0.004, (store_type, min(seconds))
 
 
 # Geometry.
