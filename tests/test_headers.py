@@ -25,9 +25,10 @@ from pydicom.uid import (
 )
 
 import phantom
-from ct2zarr.elements import OpenFile, read_header
-from ct2zarr.headers import _WANTED, read_instances
+from ct2zarr.elements import read_header
+from ct2zarr.headers import WANTED, read_instances
 from ct2zarr.model import Instance
+from ct2zarr.raw_header import OpenFile
 from ct2zarr.vocabulary import Role
 
 
@@ -79,9 +80,9 @@ def test_the_direct_walk_reads_what_pydicom_reads_on_all_real_files() -> None:
         if instance.role in (Role.NOT_DICOM, Role.UNREADABLE):
             continue
         descriptor = os.open(path, os.O_RDONLY)
-        header, _ = read_header(OpenFile(descriptor, path.stat().st_size), _WANTED)
+        header, _ = read_header(OpenFile(descriptor, path.stat().st_size), WANTED)
         os.close(descriptor)
-        theirs = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
+        theirs = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(WANTED))
         own = {tag: value for tag, (vr, value) in header.values.items() if value and vr != "SQ"}
         for tag, value in own.items():
             element = theirs.get_item(tag)

@@ -220,8 +220,8 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
     touch(tmp_path / "010_crash.txt")
     touch(tmp_path / "070_hang.txt")
     monkeypatch.setattr(scanning, "read_packed", poisoned_read)
-    monkeypatch.setattr(scanning, "CHUNK_SECONDS", 10.0)
-    monkeypatch.setattr(scanning, "FILE_SECONDS", 5.0)
+    monkeypatch.setattr(scanning, "CHUNK_SECONDS", 5.0)
+    monkeypatch.setattr(scanning, "FILE_SECONDS", 4.0)
     found = look(tmp_path, workers=2)
     odd = {
         Path(i.path).name: i.reason
@@ -230,7 +230,7 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
     }
     assert odd == {
         "010_crash.txt": "reading the header ended the reading process",
-        "070_hang.txt": "reading the header took longer than 5 s",
+        "070_hang.txt": "reading the header took longer than 4 s",
     }
     assert names(found) == sorted(names(found))
     assert found.files_found == 82

@@ -6,41 +6,37 @@ file meta information, big endian, unknown VRs, tags out of order) is left to py
 long experience of broken files. Both ways end in the same ``RawHeader``.
 """
 
-import io
-import os
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol, cast
+from collections.abc import Mapping
 
-from pydicom.charset import convert_encodings
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.filereader import data_element_generator, read_partial, read_sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
 
 from .errors import FileError
-
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-"""FloatPixelData, DoubleFloatPixelData and PixelData (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)."""
-PIXEL_DATA = 0x7FE00010
-CHARACTER_SET = 0x00080005
-FUNCTIONAL_GROUPS = frozenset({0x52009229, 0x52009230})
-"""Shared and PerFrameFunctionalGroupsSequence (PS3.3 C.7.6.16)."""
+from .raw_header import (
+    CHARACTER_SET,
+    FUNCTIONAL_GROUPS,
+    LONGEST_VALUE,
+    PIXEL_TAGS,
+    UNDEFINED,
+    ByteSource,
+    PixelPlace,
+    RawHeader,
+    Unpacked,
+    cut_short,
+    parse_items,
+)
+from .unusual_files import read_unpacked_with_pydicom, read_with_pydicom
 
 _META_TAGS = {0x00020002: "sop_class", 0x00020003: "sop_instance", 0x00020010: "syntax"}
-_UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _FIRST_READ = 16384
 """Bytes of the first read: the header of a usual CT file has 2 to 12 KiB."""
-_LONGEST_VALUE = 1 << 20
-"""Bytes of a single value that is read; the values needed have a few dozen."""
 _DEFLATED_LIMIT = 1 << 28
 """Bytes to which a deflated file is unpacked in memory; guards against a decompression bomb."""
 
@@ -53,76 +49,6 @@ _SHORT_VRS = frozenset(
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
 _VRS = _LONG_VRS | _SHORT_VRS
-
-
-@dataclass(frozen=True, slots=True)
-class PixelPlace:
-    """Where the pixel data begin. ``length`` is ``None`` for encapsulated (undefined length)."""
-
-    tag: int
-    offset: int
-    length: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RawHeader:
-    """The wanted elements of one file, unparsed.
-
-    Attributes:
-        size: bytes of the file, or of the unpacked stream of a deflated file.
-        values: tag → (VR or "" where the encoding has none, value bytes).
-        groups: tag of a functional groups sequence → its items.
-        transfer_syntax: as in the file meta information, or as guessed where there is none.
-        media_sop_class, media_sop_instance: as in the file meta information.
-        pixels: ``None`` for an object without pixel data.
-        bad_elements: functional groups that could not be parsed.
-        problem: why the file is unreadable, where it ends inside its header; what was read up to
-            there still tells its series. Completes the sentence "the file ...".
-    """
-
-    size: int
-    values: Mapping[int, tuple[str, bytes]]
-    groups: Mapping[int, list[Dataset]]
-    little_endian: bool
-    transfer_syntax: str
-    media_sop_class: str
-    media_sop_instance: str
-    pixels: PixelPlace | None
-    bad_elements: int = 0
-    problem: str = ""
-
-
-class ByteSource(Protocol):
-    """Bytes at offsets: a file, or a deflated file that was unpacked."""
-
-    size: int
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``."""
-
-
-class OpenFile:
-    """An open file as a ``ByteSource``; one system call a read, no position kept."""
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self.descriptor = descriptor
-        self.size = size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``."""
-        return os.pread(self.descriptor, length, offset)
-
-
-class Unpacked:
-    """Bytes in memory as a ``ByteSource``."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.size = len(content)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``."""
-        return self.content[offset : offset + length]
 
 
 class _UnusualError(Exception):
@@ -145,7 +71,7 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
     if start[128:132] != b"DICM":
         if not _looks_like_elements(start, source.size):
             raise FileError("does not begin like a DICOM file", "not_dicom")
-        return _read_with_pydicom(source, wanted), source
+        return read_with_pydicom(source, wanted), source
     try:
         meta, position = _read_meta(start)
         syntax = meta.get("syntax", "")
@@ -158,8 +84,8 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
         header = _walk(source, start, position, explicit, wanted, meta)
     except _UnusualError:
         if isinstance(source, Unpacked):
-            return _elements_with_pydicom(source, wanted, meta), source
-        return _read_with_pydicom(source, wanted), source
+            return read_unpacked_with_pydicom(source, wanted, meta), source
+        return read_with_pydicom(source, wanted), source
     return header, source
 
 
@@ -235,7 +161,7 @@ def _walk(
     groups: dict[int, list[Dataset]] = {}
     bad = 0
     for tag, (begin, end) in ranges.items():
-        items = _items(source.read(begin, end - begin), explicit, values.get(CHARACTER_SET))
+        items = parse_items(source.read(begin, end - begin), explicit, values.get(CHARACTER_SET))
         bad += items is None
         groups[tag] = items or []
     return RawHeader(
@@ -278,7 +204,7 @@ def _to_pixels(
         at = position - base
         if at > edge:
             if position + 8 > size:
-                raise _cut_short(position)
+                raise cut_short(position)
             base, at = position, 0
             # Padded so that a last element of 8 bytes can be unpacked as one of 12.
             data = source.read(position, _FIRST_READ) + bytes(12)
@@ -300,19 +226,19 @@ def _to_pixels(
             raise _UnusualError
         last = tag
         if tag in PIXEL_TAGS:
-            return PixelPlace(tag, value, None if length == _UNDEFINED else length)
-        if length == _UNDEFINED:
+            return PixelPlace(tag, value, None if length == UNDEFINED else length)
+        if length == UNDEFINED:
             if explicit and vr not in (b"SQ", b"UN"):
                 raise _UnusualError
             end = _end_of_sequence(source, value, explicit and vr == b"SQ")
         else:
             end = value + length
             if end > size:
-                raise _cut_short(position)
+                raise cut_short(position)
         if tag in wanted:
             if tag in FUNCTIONAL_GROUPS:
                 ranges[tag] = (value, end)
-            elif length <= _LONGEST_VALUE:
+            elif length <= LONGEST_VALUE:
                 at = value - base
                 content = data[at : at + length] if end - base <= edge else b""
                 if len(content) != length:
@@ -322,13 +248,6 @@ def _to_pixels(
                 values[tag] = ("SQ", b"")  # no value of this element is so long: counted as bad
         position = end
     return None
-
-
-def _cut_short(position: int) -> FileError:
-    return FileError(
-        f"ends inside its header (in the element at byte {position}): cut short or damaged",
-        "damaged",
-    )
 
 
 def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
@@ -343,7 +262,7 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
         at = position - base
         if at + 12 > len(data):
             if position + 8 > source.size:
-                raise _cut_short(position)
+                raise cut_short(position)
             data, base, at = source.read(position, _FIRST_READ), position, 0
             if position + len(data) >= source.size:
                 data += bytes(12)  # so that a last delimiter of 8 bytes can be unpacked
@@ -354,7 +273,7 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
             modes.pop()
             continue
         if tag == _ITEM:
-            if length == _UNDEFINED:
+            if length == UNDEFINED:
                 modes.append(modes[-1])
                 continue
         elif group == 0xFFFE:
@@ -369,171 +288,10 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
                 elif vr not in _SHORT_VRS:
                     raise _UnusualError
                 nested = vr != b"UN"
-            if length == _UNDEFINED:
+            if length == UNDEFINED:
                 modes.append(nested)
                 continue
         position += length
         if position > source.size:
-            raise _cut_short(base + at)
+            raise cut_short(base + at)
     return position
-
-
-def _items(
-    content: bytes, explicit: bool, character_set: tuple[str, bytes] | None
-) -> list[Dataset] | None:
-    """Items of a sequence; ``None`` where pydicom cannot parse it."""
-    encoding = None
-    if character_set is not None:
-        encoding = character_set[1].decode("ascii", "replace").strip(" \0").split("\\")
-    try:
-        return list(
-            read_sequence(
-                io.BytesIO(content), not explicit, True, len(content), convert_encodings(encoding)
-            )
-        )
-    except Exception:  # noqa: BLE001 - pydicom raises many kinds; the caller counts the element
-        return None
-
-
-def _read_with_pydicom(source: ByteSource, wanted: frozenset[int]) -> RawHeader:
-    """Let pydicom find its way from the start of an unusual file."""
-    stream = cast(BinaryIO, io.BufferedReader(_Stream(source), _FIRST_READ))
-    found: list[PixelPlace] = []
-    try:
-        dataset = read_partial(stream, _stop(stream, found), None, True, list(wanted))
-        meta = dataset.file_meta
-        syntax = str(meta.get("TransferSyntaxUID", "") or "")
-        media_class = str(meta.get("MediaStorageSOPClassUID", "") or "")
-        media_instance = str(meta.get("MediaStorageSOPInstanceUID", "") or "")
-        implicit, little = dataset.original_encoding
-    except Exception as error:
-        raise FileError(f"has a damaged header ({_brief(error)})", "damaged") from error
-    if not syntax:
-        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        syntax = syntax if little is not False else ExplicitVRBigEndian
-    elements = [dataset.get_item(tag) for tag in wanted if tag in dataset]
-    if not len(dataset) and not len(meta) and not found:
-        raise FileError("does not hold DICOM elements", "not_dicom")
-    if not found and stream.tell() > source.size:
-        raise _cut_short(source.size)
-    return _header_of(
-        source.size, elements, little is not False, (syntax, media_class, media_instance), found
-    )
-
-
-def _elements_with_pydicom(
-    source: Unpacked, wanted: frozenset[int], meta: Mapping[str, str]
-) -> RawHeader:
-    """As ``_read_with_pydicom`` for the unpacked data set of a deflated file."""
-    stream = io.BytesIO(source.content)
-    found: list[PixelPlace] = []
-    try:
-        elements = list(
-            data_element_generator(
-                stream, False, True, _stop(stream, found), specific_tags=list(wanted)
-            )
-        )
-    except Exception as error:
-        raise FileError(f"has a damaged header ({_brief(error)})", "damaged") from error
-    names = (
-        meta.get("syntax", ""),
-        meta.get("sop_class", ""),
-        meta.get("sop_instance", ""),
-    )
-    return _header_of(source.size, elements, True, names, found)
-
-
-class _Stop(Protocol):
-    def __call__(self, tag: int, vr: str | None, length: int) -> bool: ...
-
-
-def _stop(stream: BinaryIO, found: list[PixelPlace]) -> _Stop:
-    def at_pixels(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001
-        if tag not in PIXEL_TAGS:
-            return False
-        found.append(PixelPlace(int(tag), stream.tell(), None if length == _UNDEFINED else length))
-        return True
-
-    return at_pixels
-
-
-def _header_of(
-    size: int,
-    elements: Sequence[object],
-    little: bool,
-    meta: tuple[str, str, str],
-    found: list[PixelPlace],
-) -> RawHeader:
-    values: dict[int, tuple[str, bytes]] = {}
-    groups: dict[int, list[Dataset]] = {}
-    bad = 0
-    for element in elements:
-        if isinstance(element, RawDataElement):
-            content = element.value or b""
-            if len(content) < element.length != _UNDEFINED:
-                raise _cut_short(element.value_tell)
-            tag = int(element.tag)
-            if tag in FUNCTIONAL_GROUPS:
-                items = _items(content, not element.is_implicit_VR, values.get(CHARACTER_SET))
-                bad += items is None
-                groups[tag] = items or []
-            elif len(content) <= _LONGEST_VALUE:
-                values[tag] = (element.VR or "", content)
-        elif getattr(element, "VR", "") == "SQ":
-            tag = int(element.tag)  # type: ignore[attr-defined]
-            if tag in FUNCTIONAL_GROUPS:
-                groups[tag] = list(element.value)  # type: ignore[attr-defined]
-            else:
-                values[tag] = ("SQ", b"")
-        elif getattr(element, "tag", 0) == CHARACTER_SET:
-            # pydicom has parsed this one already.
-            names = element.value  # type: ignore[attr-defined]
-            names = [names] if isinstance(names, str) else names or []
-            values[CHARACTER_SET] = ("CS", "\\".join(names).encode("ascii", "replace"))
-    return RawHeader(
-        size=size,
-        values=values,
-        groups=groups,
-        little_endian=little,
-        transfer_syntax=meta[0],
-        media_sop_class=meta[1],
-        media_sop_instance=meta[2],
-        pixels=found[0] if found else None,
-        bad_elements=bad,
-    )
-
-
-class _Stream(io.RawIOBase):
-    """A ``ByteSource`` as a stream for pydicom; a seek beyond the end is kept, as in a file."""
-
-    name = ""
-    """pydicom asks a stream for its name."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self.source = source
-        self.position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        start = (0, self.position, self.source.size)[whence]
-        self.position = max(0, start + offset)
-        return self.position
-
-    def tell(self) -> int:
-        return self.position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        content = self.source.read(self.position, len(buffer))
-        buffer[: len(content)] = content
-        self.position += len(content)
-        return len(content)
-
-
-def _brief(error: Exception) -> str:
-    """The kind of an error only: its text may hold values of the header."""
-    return type(error).__name__

@@ -20,9 +20,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
-from .elements import CHARACTER_SET, RawHeader
 from .errors import SettingsError
 from .model import Instance, Json
+from .raw_header import CHARACTER_SET, RawHeader
 from .records import SliceTable
 from .settings import MetadataSettings
 
