@@ -158,6 +158,9 @@ def prepare_process() -> None:
     # What pydicom warns of may quote values of patients; findings are reported as flags instead.
     warnings.simplefilter("ignore")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    # numcodecs makes a semaphore when it first compresses. Under "fork" it has no name, so that a
+    # worker that is killed leaves none behind; no process is ever started from here.
+    multiprocessing.set_start_method("fork", force=True)
     job = multiprocessing.parent_process()
     if job is not None:
         threading.Thread(target=_end_with, args=(job.sentinel,), daemon=True).start()
