@@ -71,7 +71,7 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     page.goto(address)
     yield page
     assert said == []
-    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [address]
+    assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {address}
     context.close()
 
 

@@ -7,7 +7,7 @@ page needs no network: style, script, drawings and pictures are inside it.
 import base64
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from . import __version__
 from .publishing import prepare_folder, write_atomically
 from .report_plots import Plot, plot_histogram
 from .report_privacy import scrub_error, scrub_text
-from .report_samples import FlagLine, Line, show_sample, syntax_names
+from .report_samples import FlagLine, Line, SampleView, show_sample, syntax_names
 from .report_sampling import Sample, sample_volumes
 from .report_summary import (
     AttentionTable,
@@ -126,12 +126,11 @@ def make_report(settings: ReportSettings) -> Path:
         logger.info("sample %d of %d: %s", number, len(samples), sample.series_hash)
     totals = count_totals(table)
     attention = select_attention(table, TABLE_ROWS)
-    level, sentence = verdict(totals)
     outcome = _outcome(table, totals)
     html = render(
         heading=_heading(table),
         report_id=_report_id(table),
-        verdict=Line(level, sentence),
+        verdict=_verdict(totals, views),
         outcome=outcome,
         outcome_label=", ".join(f"{part.label} {part.count:,}" for part in outcome),
         tiles=_tiles(totals),
@@ -214,6 +213,17 @@ def _report_id(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def _verdict(totals: Totals, views: Sequence[SampleView]) -> Line:
+    """The outcome of the summary, unless a sample shows that a store is not what it says."""
+    wrong = [view.short for view in views if view.problem or view.compared.level == "bad"]
+    level, sentence = verdict(totals)
+    if wrong:
+        level = "bad"
+        found = "A sample cannot be read or differs from its source now"
+        sentence = f"{found}: {', '.join(wrong)}. {sentence}"
+    return Line(level, sentence)
+
+
 def _outcome(table: pd.DataFrame, totals: Totals) -> tuple[Outcome, ...]:
     return (
         Outcome("converted without a flag", totals.ok - totals.flagged, "plain"),
@@ -231,7 +241,8 @@ def _tiles(totals: Totals) -> tuple[Tile, ...]:
     verified = totals.ok - totals.unverified
     return (
         Tile("Volumes", f"{totals.volumes:,}", note=f"{totals.ok:,} converted"),
-        Tile("Verified", f"{verified:,}", note="equal to their source"),
+        Tile("Verified", f"{verified:,}", note="compared with the source"),
+        Tile("Lost", f"{totals.failed + totals.rejected:,}", note="failed or rejected"),
         Tile("Slices", f"{totals.slices:,}", note="in converted volumes"),
         Tile("Source", read, read_unit, "read"),
         Tile("Stores", written, written_unit, "written"),

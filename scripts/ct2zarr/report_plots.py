@@ -205,9 +205,10 @@ def _describe_placement(placement: Placement, gaps: Array, odd: np.ndarray) -> s
         text += f", {_short(placement.usual_gap)} mm apart throughout"
     else:
         other = "other distance" if odd.sum() == 1 else "other distances"
+        low, high = _short(gaps[odd].min()), _short(gaps[odd].max())
+        size = f"{high} mm" if low == high else f"from {low} to {high} mm"
         text += (
-            f", usually {_short(placement.usual_gap)} mm apart; {int(odd.sum())} {other}, from "
-            f"{_short(gaps[odd].min())} to {_short(gaps[odd].max())} mm"
+            f", usually {_short(placement.usual_gap)} mm apart; {int(odd.sum())} {other}, {size}"
         )
     span = float(np.ptp(placement.offsets))
     tilt = np.degrees(np.arctan2(np.ptp(placement.shifts, axis=0).max(), span)) if span else 0.0

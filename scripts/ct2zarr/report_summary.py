@@ -158,10 +158,13 @@ def verdict(totals: Totals) -> tuple[str, str]:
     if totals.flagged:
         carries = "carries a flag" if totals.flagged == 1 else "carry a flag"
         return "good", (
-            f"All {_volumes(totals.volumes)} were converted and agree with the source; "
-            f"{totals.flagged:,} {carries} worth a look."
+            f"All {_volumes(totals.volumes)} were converted and agree with the source in "
+            f"all planes compared; {totals.flagged:,} {carries} worth a look."
         )
-    return "good", f"All {_volumes(totals.volumes)} were converted and agree with the source."
+    return "good", (
+        f"All {_volumes(totals.volumes)} were converted and agree with the source in all planes "
+        "compared."
+    )
 
 
 def _volumes(count: int) -> str:

@@ -187,7 +187,8 @@ class Sample {
     slider.disabled = false;
     const view = {
       stack, canvas, slider, figure,
-      context: canvas.getContext("2d"),
+      // Pixels are made on the CPU, so the canvas is kept there.
+      context: canvas.getContext("2d", { willReadFrequently: true }),
       image: null,
       title: figure.querySelector(".name").textContent,
       linked: figure.parentElement.classList.contains("linked"),
