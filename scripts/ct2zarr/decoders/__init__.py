@@ -13,7 +13,7 @@ values on a sound stream; what some do with damaged streams is said at ``_LENIEN
 from collections.abc import Collection
 from typing import Protocol
 
-from . import with_gdcm, with_imagecodecs, with_numpy, with_pyjpegls, with_pylibjpeg
+from . import with_gdcm, with_imagecodecs, with_numpy, with_pylibjpeg
 from .layout import (
     HTJ2K,
     HTJ2K_LOSSLESS,
@@ -49,7 +49,7 @@ class Decoder(Protocol):
 
 
 _LOSSLESS_JPEG = (with_imagecodecs, with_gdcm, with_pylibjpeg)
-_JPEG_LS = (with_imagecodecs, with_pyjpegls, with_gdcm, with_pylibjpeg)
+_JPEG_LS = (with_imagecodecs, with_gdcm, with_pylibjpeg)
 _JPEG_2000 = (with_imagecodecs, with_pylibjpeg, with_gdcm)
 _HTJ2K = (with_imagecodecs, with_pylibjpeg)
 
@@ -68,7 +68,7 @@ _PREFERENCE: dict[str, tuple[Decoder, ...]] = {
     RLE: (with_pylibjpeg, with_numpy),
 }
 """Fastest first, by CPU time on 512 x 512 frames of 16 bits. Milliseconds on one core: JPEG
-lossless imagecodecs 3.0, gdcm 9.5, pylibjpeg 16; JPEG-LS imagecodecs and pyjpegls 5.2, gdcm 11,
+lossless imagecodecs 3.0, gdcm 9.5, pylibjpeg 16; JPEG-LS imagecodecs 5.2, gdcm 11,
 pylibjpeg 29; JPEG 2000 imagecodecs 35, pylibjpeg 36, gdcm 46; HTJ2K imagecodecs 4.2, pylibjpeg
 4.8; RLE pylibjpeg 0.6, numpy 12. GDCM has no JPEG Extended of 12 bits. The two lossy JPEG
 processes differ between decoders by one unit, which T.83 allows; all others agree to the bit."""
