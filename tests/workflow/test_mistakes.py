@@ -9,7 +9,7 @@ from phantom import make_series
 def sentence_of(project: Project, *arguments: str) -> str:
     """What a run that must fail at once says."""
     output = project.snakemake(*arguments, code=None)
-    assert "Traceback" not in output
+    assert "Traceback" not in output, output
     assert "rule " not in output, "a job has run"
     (line,) = (line for line in output.splitlines() if line.startswith("error: "))
     return line
@@ -50,7 +50,7 @@ def test_dataset_without_files_is_named_in_a_sentence(fresh, tmp_path):
     empty.mkdir()
     fresh.config["datasets"] = {"v1": str(empty)}
     output = fresh.snakemake(code=None)
-    assert "Traceback" not in output
+    assert "Traceback" not in output, output
     assert str(empty) in output
 
 
