@@ -311,6 +311,35 @@ def test_stacks_of_a_multi_frame_file_are_told_apart(tmp_path: Path) -> None:
     assert len({frame.stack_id for frame in frames}) == 2
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("undefined", [False, True])
+def test_sequences_are_stepped_over_without_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str, undefined: bool
+) -> None:
+    monkeypatch.delattr("ct2zarr.elements.read_with_pydicom")
+
+    def nested(depth: int) -> Dataset:
+        item = Dataset()
+        item.is_undefined_length_sequence_item = undefined
+        item.ImagePositionPatient = [9, 9, 9]
+        item.SeriesInstanceUID = "9.9"
+        if depth:
+            item.ReferencedStudySequence = [nested(depth - 1), nested(depth - 1)]
+            item["ReferencedStudySequence"].is_undefined_length = undefined
+        return item
+
+    def wrap(_: int, dataset: Dataset) -> None:
+        dataset.ReferencedStudySequence = [nested(3), nested(0)]
+        dataset["ReferencedStudySequence"].is_undefined_length = undefined
+
+    plain = read(one_file(tmp_path / "plain", transfer_syntax=syntax))
+    wrapped = read(one_file(tmp_path / "wrapped", transfer_syntax=syntax, edit=wrap))
+    assert wrapped.bytes > plain.bytes + 500
+    assert wrapped.position == plain.position
+    assert wrapped.series_uid == plain.series_uid
+    assert wrapped.bad_elements == 0
+
+
 def test_a_claim_of_a_billion_frames_is_one_row(tmp_path: Path) -> None:
     path = one_file(tmp_path, NumberOfFrames=2_000_000_000)
     assert read(path).pixels_missing > 0

@@ -108,6 +108,8 @@ def test_every_file_is_accounted_once(tmp_path: Path, mixed: Path) -> None:
         "excluded": 1,
     }
     assert summary["volumes"] == summary["series"] == 2
+    excluded = pq.read_table(manifest / "files_excluded.parquet")["path"].to_pylist()
+    assert excluded == sorted(excluded)
     assert summary["deeper_than_max_depth"] == {
         "files": 1,
         "max_depth": 3,
@@ -432,9 +434,7 @@ def test_files_of_another_run_are_an_error(tmp_path: Path) -> None:
     path.write_text(text)
     table = pq.read_table(files)
     pq.write_table(table.slice(1), files)
-    with pytest.raises(
-        SettingsError, match="has 2 slices, and the list .* names 1"
-    ):
+    with pytest.raises(SettingsError, match=r"has 2 slices, and the list .* names 1"):
         read_plans(input_of(path))
     files.write_bytes(b"junk")
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -482,6 +482,14 @@ def test_series_without_uid_in_two_listed_folders_stay_apart(tmp_path: Path) -> 
         phantom.make_series(tmp_path / name, n=2, without=["SeriesInstanceUID"])
     plans = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
     assert len({plan.series_hash for plan in plans}) == 2
+    assert [len(plan.planes) for plan in plans] == [2, 2]
+
+
+def test_a_listed_folder_of_copies_is_no_volume_of_its_own(tmp_path: Path) -> None:
+    phantom.make_series(tmp_path / "one", n=3)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    (plan,) = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
+    assert [left.role for left in plan.leftovers] == [Role.DUPLICATE] * 3
 
 
 def test_given_names_are_used(tmp_path: Path) -> None:

@@ -152,6 +152,36 @@ def test_a_second_scan_reads_no_header_and_a_changed_file_is_read_again(tmp_path
     assert look(root, cache=cache).headers_read == 0
 
 
+def test_a_file_of_the_same_size_and_another_time_is_read_again(tmp_path: Path) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    (path,) = phantom.make_series(root, n=1, KVP=12345).paths
+    look(root, cache=cache)
+    stamp = path.stat().st_mtime_ns
+    phantom.patch_bytes(path, b"12345", b"54321")
+    os.utime(path, ns=(stamp + 1, stamp + 1))
+    found = look(root, cache=cache)
+    assert found.headers_read == 1
+    assert found.table["kvp"].to_pylist() == [54321.0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_a_forbidden_file_is_read_once_it_is_allowed(tmp_path: Path) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    (path,) = phantom.make_series(root, n=1).paths
+    cache.mkdir()
+    cache.chmod(0o777)
+    path.chmod(0)
+    for folder in (root, tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        assert look(root, cache=cache).table["role"].to_pylist() == ["unreadable"]
+    finally:
+        os.seteuid(0)
+    path.chmod(0o644)
+    assert look(root, cache=cache).table["role"].to_pylist() == ["slice"]
+
+
 def test_the_cache_serves_other_roots_and_settings(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     phantom.make_series(root / "a" / "b", n=2)

@@ -196,6 +196,7 @@ def plans_of_folder_rows(
         plans.extend(planned)
         loose.extend(left)
     used = {frame.path for plan in plans for frame in plan.planes}
+    used |= {left.instance.path for plan in plans for left in plan.leftovers}
     for folder, dataset, found in folders:
         if not any(instance.path in used for instance in found):
             here = [left for left in loose if left.instance.path.startswith(folder + "/")]
