@@ -23,7 +23,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from .decoders import decoders_for, is_known, is_lenient
+from .decoders import decoders_for, is_known, takes_damaged
 from .decoders.layout import (
     Codestream,
     FrameLayout,
@@ -272,7 +272,7 @@ class SourceReader:
         )
         failures: list[str] = []
         for decoder in decoders_for(syntax, self._avoid):
-            if failures and is_lenient(decoder, syntax):
+            if failures and not takes_damaged(decoder, syntax):
                 continue
             try:
                 plane = decoder.decode(encoded, layout)
