@@ -178,6 +178,11 @@ class TagCollector:
             ]
             for tag, name in self._slice.items()
         }
+        if "SOPInstanceUID" in columns:  # where the header has none, that of the file's meta group
+            columns["SOPInstanceUID"] = [
+                uid or plane.sop_instance_uid or None
+                for uid, plane in zip(columns["SOPInstanceUID"], self._planes, strict=True)
+            ]
         columns |= varying
         names = [guard("file_name", os.path.relpath(p.path, series_dir)) for p in self._planes]
         rows = tuple(

@@ -107,4 +107,7 @@ def _cell(value: str | int | float | bool | None) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return " ".join(value.split()) if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    # A folder's name may be no UTF-8; as elsewhere in what is written, such a byte is \\udcXX.
+    return " ".join(value.split()).encode("utf-8", "backslashreplace").decode()
