@@ -1,0 +1,798 @@
+"""The table of cases: what a scanner, an archive or a disk can do to a series, and what is due.
+
+One row a case. Each is written below a folder of its own, all folders make one dataset, and
+``test_cases.py`` takes it through the whole pipeline once. What a row claims is reasoned from the
+contract (flags, grouping, account), not taken from what the code gives.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
+
+from phantom import (
+    EXACT,
+    Series,
+    dicomdir,
+    localizer,
+    make_multiframe,
+    make_series,
+    make_uid,
+    not_dicom,
+    secondary_capture,
+    structured_report,
+    truncate,
+)
+
+Build = Callable[[Path, str], Series]
+"""Writes the files of a case below a folder; the name seeds UIDs and begins file names."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume that is due.
+
+    Attributes:
+        flags: codes, all of them and no other.
+        offset: HU above the phantom. error: largest HU error; more than 0.5 only where the files
+            themselves are coarser.
+        said: words of the error sentence.
+        truth: values due where the phantom cannot be asked, because there is no geometry or the
+            array does not hold HU.
+    """
+
+    planes: int
+    flags: str = ""
+    offset: float = 0.0
+    error: float = EXACT
+    status: str = "ok"
+    reason: str = ""
+    said: str = ""
+    dtype: str = "int16"
+    kind: str = "hu"
+    truth: Callable[[Series], NDArray[Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of the table. ``roles``: of the files; all are slices unless it says otherwise."""
+
+    name: str
+    build: Build
+    volumes: tuple[Volume, ...]
+    roles: Mapping[str, int] = field(default_factory=dict)
+    settings: str = "usual"
+
+
+def series(**options: Any) -> Build:
+    """One series in the folder of the case."""
+    return lambda folder, name: make_series(folder, name=name, **options)
+
+
+def frames(**options: Any) -> Build:
+    """One multi-frame file."""
+    return lambda folder, name: make_multiframe(folder, name=name, **options)
+
+
+def together(*shares: Mapping[str, Any], **common: Any) -> Build:
+    """One series from several calls of the builder, each with its own options.
+
+    ``folder`` among the options is the name of a subfolder.
+    """
+
+    def build(folder: Path, name: str) -> Series:
+        uids = {"series_uid": make_uid("series", name), "study_uid": make_uid("study", name)}
+        made = []
+        for number, share in enumerate(shares):
+            options = {**uids, **common, **share}
+            place = folder / options.pop("folder", "")
+            made.append(make_series(place, name=f"{name}{number}", **options))
+        return made[0]
+
+    return build
+
+
+def also(build: Build, *more: Callable[[Path, Series], Any]) -> Build:
+    """What ``build`` writes, and something done to it or put beside it."""
+
+    def both(folder: Path, name: str) -> Series:
+        made = build(folder, name)
+        for do in more:
+            do(folder, made)
+        return made
+
+    return both
+
+
+def number_from(first: int, step: int = 1) -> Callable[[int, Dataset], None]:
+    """InstanceNumber of plane 0, and the step to the next plane."""
+
+    def edit(index: int, dataset: Dataset) -> None:
+        dataset.InstanceNumber = first + step * index
+
+    return edit
+
+
+def z_positions(*offsets: float) -> list[tuple[float, float, float]]:
+    """Origins of axial planes at these z."""
+    return [(-11.0, -9.5, z) for z in offsets]
+
+
+def of_the_file(made: Series) -> NDArray[Any]:
+    """The rescaled values in plane order."""
+    return made.hu
+
+
+def as_stored(made: Series) -> NDArray[Any]:
+    """The stored values in plane order."""
+    return np.stack(made.stored)
+
+
+def turned(degrees_x: float, degrees_z: float) -> tuple[float, ...]:
+    """Direction cosines of axial planes turned about x, then about z."""
+    a, b = np.deg2rad(degrees_x), np.deg2rad(degrees_z)
+    about_z = np.array([[np.cos(b), -np.sin(b), 0], [np.sin(b), np.cos(b), 0], [0, 0, 1]])
+    column = np.array([0, np.cos(a), np.sin(a)])
+    return (*(about_z @ [1, 0, 0]), *(about_z @ column))
+
+
+# Grouping and splitting ----------------------------------------------------------------------
+
+SPLIT = "split_series"
+
+GROUPING = [
+    Case("plain", series(), (Volume(12),)),
+    Case(
+        "two_phases",
+        together({"AcquisitionNumber": 1}, {"AcquisitionNumber": 2, "hu_offset": 300.0}),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "two_phases_without_a_tag",
+        together({}, {"hu_offset": 300.0, "edit": number_from(13)}),
+        (
+            Volume(12, f"{SPLIT} conflicting_slices"),
+            Volume(12, f"{SPLIT} conflicting_slices", offset=300.0),
+        ),
+    ),
+    Case(
+        "two_kernels",
+        together({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f", "hu_offset": 9.0}),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=9.0)),
+    ),
+    Case(
+        "second_pass_on_the_same_positions",
+        together(
+            {"AcquisitionNumber": 1}, {"AcquisitionNumber": 2, "start": 6, "hu_offset": 300.0}
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "second_pass_without_a_tag",
+        together({}, {"start": 6, "hu_offset": 300.0, "edit": number_from(13)}),
+        (
+            Volume(12, f"{SPLIT} conflicting_slices"),
+            Volume(12, f"{SPLIT} conflicting_slices", offset=300.0),
+        ),
+    ),
+    Case(
+        "second_pass_between_the_positions",
+        together(
+            {"AcquisitionNumber": 1, "n": 20},
+            {"AcquisitionNumber": 2, "n": 20, "origin": (-11.0, -9.5, 12.25)},
+        ),
+        (Volume(20, SPLIT), Volume(20, SPLIT)),
+    ),
+    Case(
+        "acquisitions_that_continue",
+        series(AcquisitionNumber=lambda index: 1 + index // 6),
+        (Volume(12),),
+    ),
+    Case(
+        "exposure_time_and_description_differ",
+        series(
+            XRayTubeCurrent=lambda index: 100 + index,
+            ExposureTime=lambda index: 500 + index,
+            SeriesDescription=lambda index: f"part {index % 2}",
+            StudyTime=lambda index: f"1011{index:02d}",
+            ContentTime=lambda index: f"1012{index:02d}",
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "one_slice_of_another_matrix",
+        together({}, {"n": 1, "start": 12, "rows": 16}),
+        (Volume(12, SPLIT), Volume(1, f"{SPLIT} single_slice")),
+    ),
+    Case(
+        "two_pixel_spacings",
+        together({}, {"start": 12, "n": 5, "spacing": (2.5, 0.5, 0.5)}),
+        (Volume(12, SPLIT), Volume(5, SPLIT)),
+    ),
+    Case("sagittal", series(orientation=(0, 1, 0, 0, 0, -1)), (Volume(12),)),
+    Case("coronal", series(orientation=(1, 0, 0, 0, 0, -1)), (Volume(12),)),
+    Case("oblique", series(orientation=turned(25.0, 10.0)), (Volume(12),)),
+    Case(
+        "axial_and_coronal_in_one_series",
+        together({}, {"n": 7, "orientation": (1, 0, 0, 0, 0, -1)}),
+        (Volume(12, SPLIT), Volume(7, SPLIT)),
+    ),
+    Case(
+        "bolus_monitoring",
+        series(
+            positions=z_positions(*[5.0] * 6),
+            AcquisitionNumber=lambda index: index + 1,
+            hu_offset=[20.0 * index for index in range(6)],
+        ),
+        tuple(Volume(1, f"{SPLIT} single_slice", offset=20.0 * index) for index in range(6)),
+    ),
+    Case(
+        "time_points",
+        together(
+            *({"TemporalPositionIdentifier": t + 1, "hu_offset": 50.0 * t} for t in range(3)), n=8
+        ),
+        tuple(Volume(8, SPLIT, offset=50.0 * t) for t in range(3)),
+    ),
+    Case(
+        "heart_phases",
+        together(*({"TriggerTime": str(100 * t), "hu_offset": 50.0 * t} for t in range(3)), n=8),
+        tuple(Volume(8, SPLIT, offset=50.0 * t) for t in range(3)),
+    ),
+    Case(
+        "frame_of_reference_of_each_slice",
+        series(FrameOfReferenceUID=lambda index: make_uid("own frame", index)),
+        (Volume(12),),
+    ),
+    Case(
+        "two_frames_of_reference",
+        together(
+            {"FrameOfReferenceUID": make_uid("one")},
+            {"FrameOfReferenceUID": make_uid("two"), "n": 8, "origin": (-11.0, -9.5, 31.3)},
+        ),
+        (Volume(12, SPLIT), Volume(8, SPLIT)),
+    ),
+    Case(
+        "empty_uids",
+        series(
+            SeriesInstanceUID="", StudyInstanceUID="", FrameOfReferenceUID="", SOPInstanceUID=""
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "empty_uids_in_two_folders",
+        together({"folder": "a"}, {"folder": "b", "hu_offset": 7.0}, SeriesInstanceUID=""),
+        (Volume(12), Volume(12, offset=7.0)),
+    ),
+    Case(
+        "no_uids_at_all",
+        series(
+            without=(
+                "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPClassUID",
+                "SOPInstanceUID",
+            )
+        ),
+        (Volume(12),),
+    ),  # fmt: skip
+    Case(
+        "one_series_over_two_folders",
+        together({"folder": "a", "n": 6}, {"folder": "b", "n": 6, "start": 6}),
+        (Volume(12),),
+    ),
+    Case(
+        "two_series_in_one_folder",
+        also(series(), lambda folder, made: make_series(folder, name=made.series_uid)),
+        (Volume(12), Volume(12)),
+    ),
+    Case(
+        "copied_folder",
+        also(series(), lambda folder, made: shutil.copytree(folder, folder / "copy")),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 12},
+    ),
+    Case(
+        "localizer_of_the_same_matrix",
+        also(
+            series(),
+            lambda folder, made: localizer(
+                folder, series_uid=made.series_uid, rows=24, columns=32,
+                image_type=("ORIGINAL", "PRIMARY", "AXIAL", "Scout"),
+                orientation=(1, 0, 0, 0, 1, 0),
+            ),
+        ),
+        (Volume(12, "localizers_removed"),),
+        {"slice": 12, "localizer": 1},
+    ),
+    Case(
+        "derived_and_reformatted",
+        series(ImageType=lambda index: ["DERIVED", "SECONDARY", "MPR"]),
+        (Volume(12),),
+    ),
+]  # fmt: skip
+
+# Geometry ------------------------------------------------------------------------------------
+
+JITTER = (1, -1, 0, 1, 0, -1, -1, 1, 0, 1, -1, 1)
+"""Signs of a table that does not stop where it should."""
+
+
+def jittered(millimetres: float) -> Build:
+    """Planes off their place along z by up to so much."""
+    return series(positions=z_positions(*(2.5 * i + millimetres * s for i, s in enumerate(JITTER))))
+
+
+def last_plane_has_no_place(index: int, dataset: Dataset) -> None:
+    if index == 11:
+        del dataset.ImagePositionPatient
+
+
+GEOMETRY = [
+    Case("tilt_positive", series(tilt_degrees=20.0), (Volume(12, "gantry_tilt"),)),
+    Case("tilt_negative", series(tilt_degrees=-20.0), (Volume(12, "gantry_tilt"),)),
+    Case(
+        "tilt_without_its_tag",
+        series(tilt_degrees=15.0, without=["GantryDetectorTilt"]),
+        (Volume(12, "gantry_tilt"),),
+    ),
+    Case("tilt_tag_without_a_tilt", series(GantryDetectorTilt="15"), (Volume(12),)),
+    Case(
+        "spacing_changes_from_2_to_5_mm",
+        series(positions=z_positions(*range(-10, 6, 2), *range(9, 39, 5))),
+        (Volume(14, "uneven_spacing"),),
+    ),
+    Case("one_slice_missing", series(drop=[5]), (Volume(11, "missing_slices"),)),
+    Case("slices_missing", series(n=20, drop=[3, 8, 9, 15]), (Volume(16, "missing_slices"),)),
+    Case(
+        "slices_missing_from_a_tilted_stack",
+        series(n=20, drop=[3, 8, 9], tilt_degrees=12.0),
+        (Volume(17, "gantry_tilt missing_slices"),),
+    ),
+    Case(
+        "duplicate_of_the_same_pixels",
+        series(duplicates={5: "same"}),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 1},
+    ),
+    Case(
+        "duplicate_of_other_pixels",
+        series(duplicates={5: "other"}),
+        (Volume(12, "conflicting_slices"),),
+        {"slice": 12, "excluded": 1},
+    ),
+    Case("jitter_within_tolerance", jittered(0.008), (Volume(12),)),
+    Case("jitter_beyond_tolerance", jittered(0.03), (Volume(12, "uneven_spacing"),)),
+    Case(
+        "one_plane_shifted_sideways",
+        series(
+            positions=[(-11.0 + 0.5 * (i == 4), -9.5, 2.5 * i) for i in range(12)],
+        ),
+        (Volume(12, "in_plane_shift"),),
+    ),
+    Case(
+        "position_missing",
+        series(without=["ImagePositionPatient"]),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "orientation_missing",
+        series(without=["ImageOrientationPatient"]),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "position_of_the_last_slice_missing",
+        series(edit=last_plane_has_no_place),
+        (
+            Volume(11, SPLIT),
+            Volume(1, f"{SPLIT} no_geometry single_slice", truth=lambda made: made.hu[11:]),
+        ),
+    ),
+    Case(
+        "feet_first",
+        series(
+            orientation=(-1, 0, 0, 0, 1, 0), origin=(11.0, -9.5, 14.0), PatientPosition="FFS"
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "prone", series(orientation=(-1, 0, 0, 0, -1, 0), PatientPosition="HFP"), (Volume(12),)
+    ),
+    Case(
+        "decubitus", series(orientation=(0, -1, 0, 1, 0, 0), PatientPosition="HFDR"), (Volume(12),)
+    ),
+    Case("negative_spacing_between_slices", series(SpacingBetweenSlices="-2.5"), (Volume(12),)),
+    Case("wrong_spacing_between_slices", series(SpacingBetweenSlices="5.0"), (Volume(12),)),
+    Case("numbered_downwards", series(edit=number_from(100, -1)), (Volume(12),)),
+    Case("numbers_missing", series(without=["InstanceNumber"]), (Volume(12),)),
+    Case("single_slice", series(n=1), (Volume(1, "single_slice"),)),
+]  # fmt: skip
+
+# Multi-frame ---------------------------------------------------------------------------------
+
+EVERYTHING = ("measures", "orientation", "rescale", "type")
+ONE_FILE = {"slice": 1}
+
+
+def make_a_map(dataset: Dataset) -> None:
+    """A perfusion map: named in ImageType, without a rescale."""
+    kind = ["DERIVED", "PRIMARY", "PERFUSION", "RCBF"]
+    dataset.ImageType = kind
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        del item.PixelValueTransformationSequence
+        item.CTImageFrameTypeSequence[0].FrameType = kind
+
+
+def classic_twin(folder: Path, made: Series) -> None:
+    make_series(folder, name="twin", series_uid=made.series_uid, study_uid=made.study_uid)
+
+
+MULTIFRAME = [
+    Case("enhanced_shared_groups", frames(shared=EVERYTHING), (Volume(12),), ONE_FILE),
+    Case("enhanced_groups_of_each_frame", frames(shared=()), (Volume(12),), ONE_FILE),
+    Case(
+        "legacy_converted_shared_groups",
+        frames(legacy=True, shared=EVERYTHING),
+        (Volume(12),),
+        ONE_FILE,
+    ),
+    Case(
+        "legacy_converted_groups_of_each_frame",
+        frames(legacy=True, shared=()),
+        (Volume(12),),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_tilted",
+        frames(tilt_degrees=-15.0),
+        (Volume(12, "gantry_tilt"),),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_two_stacks",
+        frames(stacks=2),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_three_time_points",
+        frames(stacks=3, n=6, stack_tag="TemporalPositionIndex"),
+        tuple(Volume(6, SPLIT, offset=300.0 * t) for t in range(3)),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_rescale_of_each_frame",
+        frames(intercept=[-1000.0 - index for index in range(12)]),
+        (Volume(12, "mixed_rescale"),),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_compressed",
+        frames(transfer_syntax="jpeg2000_lossless"),
+        (Volume(12),),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_map",
+        frames(shared=("measures", "orientation"), signed=True, edit=make_a_map),
+        (Volume(12, "not_hu", kind="rescaled"),),
+        ONE_FILE,
+    ),
+    Case(
+        "enhanced_with_its_classic_twin",
+        also(frames(), classic_twin),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 1},
+    ),
+    Case(
+        "enhanced_in_two_files",
+        also(
+            frames(n=6),
+            lambda folder, made: make_multiframe(
+                folder, name="more", n=6, start=6, series_uid=made.series_uid,
+                study_uid=made.study_uid,
+            ),
+        ),
+        (Volume(12),),
+        {"slice": 2},
+    ),
+]  # fmt: skip
+
+# Pixels --------------------------------------------------------------------------------------
+
+ALTERNATING = [index % 2 for index in range(12)]
+
+
+def garbage(index: int, dataset: Dataset) -> None:
+    """Pixel data of one plane that no decoder takes."""
+    if index == 4:
+        dataset.PixelData = encapsulate([b"\xff\x4f\xff\x51" + b"no image" * 20])
+
+
+def say_video(index: int, dataset: Dataset) -> None:
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"
+
+
+def bad_text(index: int, dataset: Dataset) -> None:
+    """KVP that is no number."""
+    tag = Tag("KVP")
+    dataset._dict[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
+
+
+def bits(stored: int, *, signed: bool) -> Case:
+    """A row for a pixel format."""
+    name = f"{stored}_bits_{'signed' if signed else 'unsigned'}"
+    error = 2 * EXACT if stored == 8 else EXACT  # slope 2
+    return Case(name, series(bits_stored=stored, signed=signed), (Volume(12, error=error),))
+
+
+def syntax(name: str, error: float = EXACT, **options: Any) -> Case:
+    """A row for a transfer syntax; an error of more than 0.5 belongs to lossy ones."""
+    flags = "lossy_compression" if error > EXACT else ""
+    build = series(transfer_syntax=name, **options)
+    return Case(f"syntax_{name}", build, (Volume(12, flags, error=error),))
+
+
+LOSSLESS = (
+    "implicit", "explicit", "big_endian", "deflated", "rle", "jpeg_lossless", "jpeg_lossless_sv1",
+    "jpeg_ls", "jpeg2000_lossless", "htj2k",
+)  # fmt: skip
+
+PIXELS = [
+    *(bits(stored, signed=signed) for stored in (8, 12, 13, 14, 16) for signed in (False, True)),
+    Case("stray_bits", series(stray_bits=0xF000), (Volume(12),)),
+    Case("stray_bits_signed", series(stray_bits=0xA000, signed=True), (Volume(12),)),
+    Case("no_sign_extension", series(stray_bits=0, signed=True), (Volume(12),)),
+    Case(
+        "stray_bits_compressed",
+        series(stray_bits=0xF000, transfer_syntax="jpeg_lossless_sv1"),
+        (Volume(12),),
+    ),
+    Case(
+        "mixed_signedness",
+        series(signed=[bool(one) for one in ALTERNATING], intercept=-1024.0),
+        (Volume(12, "mixed_pixel_format"),),
+    ),
+    Case(
+        "mixed_bits_stored",
+        series(bits_stored=[12 + 4 * one for one in ALTERNATING]),
+        (Volume(12, "mixed_pixel_format"),),
+    ),
+    Case(
+        "mixed_bits_allocated",
+        series(
+            bits_stored=[8 + 8 * one for one in ALTERNATING],
+            slope=[2.0 - one for one in ALTERNATING],
+            intercept=[-160.0 - 864.0 * one for one in ALTERNATING],
+        ),
+        (Volume(12, "mixed_rescale mixed_pixel_format", error=2 * EXACT),),
+    ),
+    Case(
+        "slope_of_each_slice",
+        series(slope=[1.0 + one for one in ALTERNATING]),
+        (Volume(12, "mixed_rescale", error=2 * EXACT),),
+    ),
+    Case(
+        "intercept_of_each_slice",
+        series(intercept=[-1024.0 + index for index in range(12)]),
+        (Volume(12, "mixed_rescale"),),
+    ),
+    Case("slope_of_a_half", series(slope=0.5), (Volume(12, dtype="float32"),)),
+    Case(
+        "slopes_that_are_not_whole",
+        series(slope=[0.25 + 0.01 * index for index in range(12)], bits_stored=16),
+        (Volume(12, "mixed_rescale", dtype="float32"),),
+    ),
+    Case("intercept_of_a_half", series(intercept=-1000.5), (Volume(12, dtype="float32"),)),
+    Case("monochrome1", series(PhotometricInterpretation="MONOCHROME1"), (Volume(12),)),
+    Case(
+        "padding",
+        series(padding=-2000, signed=True, bits_stored=16),
+        (Volume(12, "padding"),),
+    ),
+    Case(
+        "padding_above_bits_stored",
+        series(padding=63536, bits_stored=12),
+        (Volume(12, "padding", dtype="int32"),),
+    ),
+    Case(
+        "values_beyond_int16",
+        series(hu_offset=40000.0, bits_stored=16),
+        (Volume(12, offset=40000.0, dtype="int32"),),
+    ),
+    Case(
+        "suspicious_values",
+        series(n=24, rows=80, columns=80, hu_offset=20000.0, bits_stored=16),
+        (Volume(24, "suspicious_hu", offset=20000.0),),
+    ),
+    Case(
+        "rescale_type_unspecified",
+        series(RescaleType="US"),
+        (Volume(12, "not_hu", kind="rescaled"),),
+    ),
+    Case(
+        "no_rescale",
+        series(signed=True, without=["RescaleSlope", "RescaleIntercept", "RescaleType"]),
+        (Volume(12, "no_rescale", kind="stored"),),
+    ),
+    *(syntax(name) for name in LOSSLESS),
+    syntax("jpeg_baseline", bits_stored=8, error=17.0),
+    syntax("jpeg_extended", error=8.5),
+    syntax("jpeg_ls_near", error=2.5),
+    syntax("jpeg2000", error=8.5),
+    Case(
+        "several_syntaxes_in_one_series",
+        series(transfer_syntax=[LOSSLESS[index % len(LOSSLESS)] for index in range(12)]),
+        (Volume(12),),
+    ),
+    Case(
+        "syntax_that_nothing_decodes",
+        series(transfer_syntax="rle", edit=say_video),
+        (Volume(12, status="failed", reason="cannot_decode", said="MPEG2"),),
+    ),
+    Case(
+        "damaged_pixels",
+        series(transfer_syntax="jpeg2000_lossless", edit=garbage),
+        (Volume(12, status="failed", reason="cannot_decode", said="JPEG 2000"),),
+    ),
+    Case(
+        "damaged_pixels_dropped",
+        series(transfer_syntax="jpeg2000_lossless", edit=garbage),
+        (Volume(11, "missing_slices unreadable_files"),),
+        settings="drop",
+    ),
+    Case(
+        "values_stored",
+        series(slope=2.0, intercept=-1000.0),
+        (Volume(12, kind="stored", truth=as_stored),),
+        settings="stored",
+    ),
+    Case(
+        "burned_in_annotation",
+        series(BurnedInAnnotation="YES"),
+        (Volume(12, "burned_in_annotation"),),
+    ),
+    Case("element_that_is_no_number", series(edit=bad_text), (Volume(12, "unparsed_elements"),)),
+    Case(
+        "names_in_other_letters",
+        series(SpecificCharacterSet="ISO_IR 192", PatientName="Yamada^Tarou=山田^太郎"),
+        (Volume(12),),
+    ),
+]
+
+# The account of every file -------------------------------------------------------------------
+
+
+def cut(keep: float) -> Callable[[Path, Series], None]:
+    """Cut one file of the series short."""
+    return lambda folder, made: truncate(made.paths[3], keep=keep)
+
+
+def cut_a_copy(folder: Path, made: Series) -> None:
+    """A copy of one file that is cut short, as an interrupted transfer leaves it."""
+    copy = folder / "copy.dcm"
+    shutil.copy(made.paths[3], copy)
+    truncate(copy, keep=0.9)
+
+
+def other_kinds(folder: Path, made: Series) -> None:
+    """Seven DICOM objects that are no CT image, and five files that are no DICOM."""
+    structured_report(folder)
+    dicomdir(folder, made)
+    secondary_capture(folder)
+    secondary_capture(folder, name="page", series_uid=made.series_uid, rgb=False)
+    kinds = {
+        "MR": "1.2.840.10008.5.1.4.1.1.4",
+        "PT": "1.2.840.10008.5.1.4.1.1.128",
+        "SEG": "1.2.840.10008.5.1.4.1.1.66.4",
+    }
+    for modality, uid in kinds.items():
+        make_series(folder, n=1, name=modality, SOPClassUID=uid, Modality=modality)
+    make_series(
+        folder, n=1, name="contours", SOPClassUID="1.2.840.10008.5.1.4.1.1.481.3",
+        Modality="RTSTRUCT", without=["PixelData", "Rows", "Columns"],
+    )  # fmt: skip
+    make_series(
+        folder, n=1, name="stub", series_uid=made.series_uid, start=5, without=["PixelData"]
+    )
+    localizer(folder, series_uid=made.series_uid)
+    not_dicom(folder)
+    not_dicom(folder, "empty.dcm", b"")
+    not_dicom(folder, "short.dcm", b"\0" * 60)
+    not_dicom(folder, "zeros.dcm", b"\0" * 4000)
+    not_dicom(folder, "picture.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 300)
+
+
+def odd_names(folder: Path, made: Series) -> None:
+    """File names of any bytes, below a folder with such a name."""
+    names = [
+        b"name with blanks", b"Bild_\xe4\xf6.dcm", "脳.dcm".encode(), b"new\nline.dcm", b"-dash",
+        b"quote\"'.dcm", b"comma,semicolon;.dcm", b".hidden", b"IM000001", b"100%.DCM", b"#1.ima",
+        b"back\\slash.dcm",
+    ]  # fmt: skip
+    below = Path(str(folder)) / b"ordner \xfc".decode("utf-8", "surrogateescape")
+    below.mkdir()
+    for path, name in zip(made.paths, names, strict=True):
+        path.rename(below / name.decode("utf-8", "surrogateescape"))
+
+
+def links(folder: Path, made: Series) -> None:
+    """A link to a file of the series, a loop, and a link that leads nowhere."""
+    (folder / "link.dcm").symlink_to(made.paths[3])
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "nowhere.dcm").symlink_to(folder / "gone.dcm")
+
+
+LACKS_ONE = "missing_slices unreadable_files"
+
+ACCOUNT = [
+    Case(
+        "other_kinds_of_files",
+        also(series(), other_kinds),
+        (Volume(12, "localizers_removed"),),
+        {"slice": 12, "not_image": 4, "not_ct": 5, "localizer": 1, "not_dicom": 5},
+    ),
+    Case(
+        "truncated_file",
+        also(series(), cut(0.9)),
+        (Volume(11, LACKS_ONE, status="failed", reason="unreadable_files", said="cut short"),),
+        {"slice": 11, "unreadable": 1},
+    ),
+    Case(
+        "truncated_file_dropped",
+        also(series(), cut(0.9)),
+        (Volume(11, LACKS_ONE),),
+        {"slice": 11, "unreadable": 1},
+        settings="drop",
+    ),
+    Case(
+        "truncated_copy_of_a_file",
+        also(series(), cut_a_copy),
+        (Volume(12, "unreadable_files"),),
+        {"slice": 12, "unreadable": 1},
+    ),
+    Case(
+        "truncated_in_the_header",
+        also(series(), lambda folder, made: truncate(made.paths[3], size=500)),
+        (Volume(11, "missing_slices"),),
+        {"slice": 11, "unreadable": 1},
+    ),
+    Case("odd_names", also(series(), odd_names), (Volume(12),)),
+    Case(
+        "links",
+        also(series(), links),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 1, "unreadable": 1},
+    ),
+    Case(
+        "only_a_localizer",
+        lambda folder, name: localizer(folder, name=name),
+        (),
+        {"localizer": 1},
+    ),
+]
+
+# Policy --------------------------------------------------------------------------------------
+
+POLICY = [
+    Case(
+        "rejected_by_headers",
+        series(tilt_degrees=20.0),
+        (Volume(12, "gantry_tilt", status="rejected", reason="gantry_tilt", said="gantry_tilt"),),
+        settings="reject",
+    ),
+    Case(
+        "rejected_by_pixels",
+        series(n=24, rows=80, columns=80, hu_offset=20000.0, bits_stored=16),
+        (Volume(24, "suspicious_hu", status="rejected", reason="suspicious_hu"),),
+        settings="reject",
+    ),
+    Case("nothing_to_reject", series(), (Volume(12),), settings="reject"),
+]
+
+CASES: Sequence[Case] = [*GROUPING, *GEOMETRY, *MULTIFRAME, *PIXELS, *ACCOUNT, *POLICY]
