@@ -112,7 +112,7 @@ def make_demonstration(folder: Path, shrink: int = 1) -> list[Path]:
         raise SettingsError(f"{folder} is not an empty folder; name one that is new or empty")
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(min(len(SERIES), os.cpu_count() or 1)) as pool:
-        series_files = pool.map(_write_series, repeat(folder), SERIES, repeat(shrink))
+        series_files = pool.map(write_series, repeat(folder), SERIES, repeat(shrink))
         files = [file for written in series_files for file in written]
     files.append(_write_dose_report(folder / "DEMO-02" / "dose_report.dcm", SERIES[2]))
     notes = folder / "README.txt"
@@ -120,7 +120,8 @@ def make_demonstration(folder: Path, shrink: int = 1) -> list[Path]:
     return [*files, notes]
 
 
-def _write_series(folder: Path, series: DemoSeries, shrink: int) -> list[Path]:
+def write_series(folder: Path, series: DemoSeries, shrink: int = 1) -> list[Path]:
+    """Write one series below ``folder`` and return its files; the localizer, if any, first."""
     files: list[Path] = []
     target = folder / series.folder
     target.mkdir(parents=True, exist_ok=True)

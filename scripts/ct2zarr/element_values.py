@@ -76,6 +76,7 @@ def read_float(vr: str, raw: bytes, header: RawHeader) -> float | None:
 
 def vector_reader(count: int) -> ValueReader:
     """A reader of exactly so many numbers; an empty element is None."""
+
     def parse(vr: str, raw: bytes, header: RawHeader) -> tuple[float, ...] | None:
         values = read_floats(vr, raw, header)
         if not any(value is not None for value in values):

@@ -1,0 +1,210 @@
+"""Which compression settings pay: size, encode, decode, patch and plane reads, on real and made CT.
+
+The real sets lie beside the repository (``../shared/data/ct``, or CT2ZARR_TEST_DATA); they are left
+out where they are absent. Blosc alone is measured, without any store, in one thread.
+"""
+
+import argparse
+import itertools
+import os
+import resource
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import measure
+import numpy as np
+from numcodecs import Blosc, blosc
+
+PLANES = 128
+"""At most so many planes of a volume are used: two layers of the deepest chunks."""
+SMALLEST = 12, 256
+"""Planes and matrix of the smallest real volume that is used."""
+PATCH = 96
+PATCHES = 12
+REPEATS = 3
+KIB = 1024
+WHOLE = 0
+"""As a block size: one block a chunk."""
+SHUFFLES = {"bit": Blosc.BITSHUFFLE, "byte": Blosc.SHUFFLE}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Blosc with zstd; ``block`` in KiB, ``WHOLE`` for the chunk."""
+
+    shuffle: str
+    level: int
+    block: int
+    chunks: tuple[int, int, int]
+
+    @property
+    def name(self) -> str:
+        """As it stands in the table."""
+        block = f"{self.block} KiB" if self.block else "chunk"
+        return f"{self.shuffle}, level {self.level}, block {block}, chunk {self.chunks}"
+
+
+SETTINGS = (
+    *(Setting(s, 1, b, (64, 64, 64))
+      for s, b in itertools.product(SHUFFLES, (32, 64, 128, WHOLE))),
+    *(Setting(s, level, b, (64, 64, 64))
+      for s, level, b in itertools.product(SHUFFLES, (3, 5), (64, WHOLE))),
+    *(Setting("byte", 1, 64, c)
+      for c in ((1, 512, 512), (16, 256, 256), (32, 64, 64), (32, 128, 128), (96, 96, 96))),
+)  # fmt: skip
+
+
+def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The volumes of the real sets that are large enough, in HU."""
+    from ct2zarr.decoding import pixel_digest
+    from ct2zarr.errors import FileError
+    from ct2zarr.grouping import plan_volumes
+    from ct2zarr.headers import read_instances
+    from ct2zarr.model import VolumePlan
+    from ct2zarr.roles import assign_role
+    from ct2zarr.settings import SelectionSettings
+
+    def size(plan: VolumePlan) -> tuple[int, int]:
+        return len(plan.planes), min(plan.planes[0].rows, plan.planes[0].columns)
+
+    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+        files = sorted(path for path in (folder / "dicom").rglob("*") if path.is_file())
+        instances = [
+            assign_role(i, SelectionSettings())
+            for path in files for i in read_instances("real", str(folder), str(path))
+        ]  # fmt: skip
+        plans, _ = plan_volumes(instances, pixel_digest)
+        for number, plan in enumerate(p for p in plans if min(map(int.__ge__, size(p), SMALLEST))):
+            try:
+                yield f"{folder.name} {number}" if number else folder.name, _values(plan)
+            except FileError as error:
+                print(f"  {folder.name}: {error}")
+
+
+def _values(plan: Any) -> np.ndarray:
+    from ct2zarr.decoding import SourceReader
+    from ct2zarr.planes import first_type, rescale_of, write_values
+
+    planes = plan.planes[:PLANES]
+    rescales = [rescale_of(plane, "hu") for plane in planes]
+    shape = (len(planes), planes[0].rows, planes[0].columns)
+    values = np.empty(shape, first_type(rescales))
+    with SourceReader() as reader:
+        for plane, rescale, out in zip(planes, rescales, values, strict=True):
+            write_values(reader.read(plane).stored, rescale, plane.padding_value, out)
+    return values
+
+
+def cpu_seconds(work: Callable[[], Any]) -> float:
+    """CPU seconds of the fastest of a few runs."""
+    times = []
+    for _ in range(REPEATS):
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        work()
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(times)
+
+
+def study(volume: np.ndarray, setting: Setting) -> dict[str, float]:
+    """Ratio, MB/s of encoding and decoding, and CPU ms of a random patch and of one plane."""
+    from ct2zarr.blosc_frames import blocks_of
+
+    depth, height, width = setting.chunks
+    depth = min(depth, len(volume))
+    size = (depth, height, width)
+    chunk_bytes = depth * height * width * volume.itemsize
+    codec = Blosc(
+        "zstd", clevel=setting.level, shuffle=SHUFFLES[setting.shuffle],
+        blocksize=min(setting.block * KIB, chunk_bytes) or chunk_bytes,
+    )  # fmt: skip
+    grid = [range(0, n, step) for n, step in zip(volume.shape, size, strict=True)]
+    raw = {start: _chunk(volume, start, size) for start in itertools.product(*grid)}
+    encoded = {start: codec.encode(chunk) for start, chunk in raw.items()}
+    scratch = np.empty(size, volume.dtype)
+    plane_items = height * width * volume.itemsize
+
+    def read(low: tuple[int, ...], high: tuple[int, ...]) -> None:
+        """Decode the blocks of the chunks that overlap a region."""
+        touched = [
+            [s for s in starts if s < stop and s + step > start]
+            for starts, step, start, stop in zip(grid, size, low, high, strict=True)
+        ]
+        flat = scratch.reshape(-1).view(np.uint8)
+        for start in itertools.product(*touched):
+            first = max(low[0] - start[0], 0) * plane_items
+            last = min(high[0] - start[0], depth) * plane_items
+            part = blocks_of(encoded[start], first, last)
+            blosc.decompress(part.content, flat[part.offset : part.offset + part.size])
+
+    rng = np.random.default_rng(0)
+    patch = tuple(min(PATCH, n) for n in volume.shape)
+    lows = [tuple(int(rng.integers(0, n - p + 1)) for n, p in zip(volume.shape, patch, strict=True))
+            for _ in range(PATCHES)]  # fmt: skip
+
+    def patches() -> None:
+        for low in lows:
+            read(low, tuple(a + b for a, b in zip(low, patch, strict=True)))
+
+    middle = len(volume) // 2
+    stored = sum(map(len, encoded.values()))
+    padded = sum(chunk.nbytes for chunk in raw.values())
+    return {
+        "ratio": volume.nbytes / stored,
+        "encode": padded / 1e6 / cpu_seconds(lambda: [codec.encode(c) for c in raw.values()]),
+        "decode": padded / 1e6
+        / cpu_seconds(lambda: [codec.decode(c, scratch) for c in encoded.values()]),
+        "patch_ms": 1e3 / PATCHES * cpu_seconds(patches),
+        "plane_ms": 1e3 * cpu_seconds(lambda: read((middle, 0, 0), (middle + 1, *volume.shape[1:]))),
+    }  # fmt: skip
+
+
+def _chunk(volume: np.ndarray, start: tuple[int, ...], size: tuple[int, int, int]) -> np.ndarray:
+    """A chunk as it is stored: at the far edges filled with -1024."""
+    part = volume[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))]
+    if part.shape == size:
+        return np.ascontiguousarray(part)
+    chunk = np.full(size, -1024, volume.dtype)
+    chunk[tuple(slice(0, n) for n in part.shape)] = part
+    return chunk
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, required=True, help="folder of the synthetic series")
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--planes", type=int, default=300)
+    arguments = parser.parse_args()
+    blosc.use_threads = False
+
+    from conversion import plan_of
+    from series import scan_folder
+
+    data = Path(os.environ.get("CT2ZARR_TEST_DATA", measure.ROOT.parent / "shared" / "data")) / "ct"
+    volumes: dict[str, np.ndarray] = {
+        "synthetic chest": _values(plan_of(scan_folder(arguments.cache, arguments.planes,
+                                                       "uncompressed")))
+    }  # fmt: skip
+    if data.is_dir():
+        volumes |= dict(real_volumes(data))
+    else:
+        print("the real sets are absent: only the synthetic one is measured")
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for setting in SETTINGS:
+        of_setting = {name: study(volume, setting) for name, volume in volumes.items()}
+        found[setting.name] = of_setting
+        middle = {k: statistics.geometric_mean(r[k] for r in of_setting.values())
+                  for k in next(iter(of_setting.values()))}  # fmt: skip
+        found[setting.name]["all"] = middle
+        print(f"  {setting.name:52s} " + "  ".join(f"{k} {v:.2f}" for k, v in middle.items()),
+              flush=True)  # fmt: skip
+    sizes = {name: [list(v.shape), str(v.dtype)] for name, v in volumes.items()}
+    content = {"volumes": sizes, "machine": measure.machine(), "settings": found}
+    measure.save(arguments.results, "compression", content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Measure tasks in fresh processes, in turn, and keep what was found as JSON.
+
+A task is a function ``module.name`` that prepares (imports, plans, opens) and returns the function
+to be measured; so start-up is counted apart. CPU seconds are those of the process and of the
+children it waited for (getrusage). Where whole jobs with worker processes are measured
+(``run_job``), the processes that outlive the job's first one are waited for as well.
+"""
+
+import ctypes
+import datetime
+import importlib
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PATHS = [str(ROOT / name) for name in ("scripts", "tests", "benchmarks")]
+KIB_PER_MB = 1000**2 / 1024
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """CPU and wall clock seconds of the task, CPU seconds of the start-up before it (imports and
+    preparation), peak resident MB of the largest process, and what the task returned."""
+
+    cpu: float
+    wall: float
+    startup_cpu: float
+    peak_mb: float
+    result: Any = None
+
+
+def run(task: str, python: str | None = None, **arguments: Any) -> Measurement:
+    """Measure ``module.function(**arguments)()`` in a fresh process; arguments are JSON."""
+    words = [python or sys.executable, __file__, "task", task, json.dumps(arguments)]
+    return _measured(words)
+
+
+def run_job(command: Sequence[str | Path], environment: Mapping[str, str]) -> Measurement:
+    """Measure a command with all processes that it starts; its start-up is part of it."""
+    return _measured(
+        [sys.executable, __file__, "job", *map(str, command)], os.environ | dict(environment)
+    )
+
+
+def _measured(words: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
+    environment = dict(environment or os.environ)
+    given = environment.get("PYTHONPATH", "")
+    environment["PYTHONPATH"] = os.pathsep.join([*PATHS, given] if given else PATHS)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def in_turn(
+    tasks: Mapping[str, Callable[[], Measurement]], rounds: int, *, show: bool = True
+) -> dict[str, list[Measurement]]:
+    """Run all tasks one after the other, ``rounds`` times: what disturbs the machine hits all."""
+    found: dict[str, list[Measurement]] = {name: [] for name in tasks}
+    for number in range(rounds):
+        for name, task in tasks.items():
+            found[name].append(task())
+            if show:
+                last = found[name][-1]
+                print(
+                    f"  {number + 1}/{rounds} {name:32s} CPU {last.cpu:8.3f} s  wall "
+                    f"{last.wall:8.3f} s  peak {last.peak_mb:6.0f} MB", flush=True,
+                )  # fmt: skip
+    return found
+
+
+def median(runs: Sequence[Measurement], what: str = "cpu") -> float:
+    """Median of one number over the rounds."""
+    return float(statistics.median(getattr(run, what) for run in runs))
+
+
+def ratio(runs: Sequence[Measurement], base: Sequence[Measurement], what: str = "cpu") -> float:
+    """Median over the rounds of the ratio within a round."""
+    pairs = zip(runs, base, strict=True)
+    return float(statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs))
+
+
+def summary(runs: Sequence[Measurement]) -> dict[str, Any]:
+    """Medians and the last result, as JSON."""
+    numbers = {name: median(runs, name) for name in ("cpu", "wall", "startup_cpu", "peak_mb")}
+    return {**numbers, "rounds": len(runs), "result": runs[-1].result}
+
+
+def save(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Write the results of one benchmark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **content}
+    (folder / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, number of cores, system and interpreter; nothing that names the machine."""
+    model = platform.machine()
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+        for line in info:
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version()}
+
+
+# In the fresh process -------------------------------------------------------------------------
+
+
+def _usage() -> tuple[float, float]:
+    """CPU seconds and peak MB of this process and its children."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF,
+                                                         resource.RUSAGE_CHILDREN))  # fmt: skip
+    cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return cpu, max(own.ru_maxrss, children.ru_maxrss) / KIB_PER_MB
+
+
+def _task(name: str, arguments: dict[str, Any]) -> Measurement:
+    module, _, function = name.rpartition(".")
+    work = getattr(importlib.import_module(module), function)(**arguments)
+    startup, _ = _usage()
+    started = time.perf_counter()
+    result = work()
+    wall = time.perf_counter() - started
+    cpu, peak = _usage()
+    return Measurement(cpu - startup, wall, startup, peak, result)
+
+
+def _job(command: Sequence[str]) -> Measurement:
+    # The fork server of multiprocessing outlives its job; it and its workers come to us.
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before, _ = _usage()
+    started = time.perf_counter()
+    done = subprocess.run(command, check=False, stdout=sys.stderr)
+    wall = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(done.returncode)
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            break
+    cpu, _ = _usage()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / KIB_PER_MB
+    return Measurement(cpu - before, wall, 0.0, peak)
+
+
+if __name__ == "__main__":
+    kind, *rest = sys.argv[1:]
+    measured = _task(rest[0], json.loads(rest[1])) if kind == "task" else _job(rest)
+    print("\n" + json.dumps(asdict(measured)))
