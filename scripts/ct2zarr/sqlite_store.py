@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 _LAST_CODE_POINT = chr(0x10FFFF)
 
+_opening = threading.Lock()
+"""Held while the one connection of a writable store is opened: a second one, made by a thread that
+came at the same time and dropped again, would be closed under the thread that got it."""
+os.register_at_fork(
+    before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release
+)
+
 
 class SQLiteStore(Store):
     """A Zarr store in a SQLite file.
@@ -78,12 +85,13 @@ class SQLiteStore(Store):
                 connection = connect_read_only(self.path, immutable=self.immutable)
                 handle = self._local.handle = SqliteHandle(connection)
         else:
-            handle = self._shared
-            if handle is None or handle.pid != pid:
-                if handle is not None:
-                    # A fork may have copied the lock while another thread held it.
-                    self._lock = threading.RLock()
-                handle = self._shared = SqliteHandle(connect_writable(self.path))
+            with _opening:
+                handle = self._shared
+                if handle is None or handle.pid != pid:
+                    if handle is not None:
+                        # A fork may have copied the lock while another thread held it.
+                        self._lock = threading.RLock()
+                    handle = self._shared = SqliteHandle(connect_writable(self.path))
         self._is_open = True
         return handle.connection
 
