@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
@@ -30,6 +30,7 @@ from phantom import (
     secondary_capture,
     structured_report,
     truncate,
+    write,
 )
 
 Build = Callable[[Path, str], Series]
@@ -275,12 +276,15 @@ GROUPING = [
         "no_uids_at_all",
         series(
             without=(
-                "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPClassUID",
+                "SeriesInstanceUID",
+                "StudyInstanceUID",
+                "FrameOfReferenceUID",
+                "SOPClassUID",
                 "SOPInstanceUID",
             )
         ),
         (Volume(12),),
-    ),  # fmt: skip
+    ),
     Case(
         "one_series_over_two_folders",
         together({"folder": "a", "n": 6}, {"folder": "b", "n": 6, "start": 6}),
@@ -293,7 +297,7 @@ GROUPING = [
     ),
     Case(
         "copied_folder",
-        also(series(), lambda folder, made: shutil.copytree(folder, folder / "copy")),
+        also(series(), lambda folder, _: shutil.copytree(folder, folder / "copy")),
         (Volume(12, "duplicate_slices"),),
         {"slice": 12, "duplicate": 12},
     ),
@@ -302,7 +306,10 @@ GROUPING = [
         also(
             series(),
             lambda folder, made: localizer(
-                folder, series_uid=made.series_uid, rows=24, columns=32,
+                folder,
+                series_uid=made.series_uid,
+                rows=24,
+                columns=32,
                 image_type=("ORIGINAL", "PRIMARY", "AXIAL", "Scout"),
                 orientation=(1, 0, 0, 0, 1, 0),
             ),
@@ -312,10 +319,10 @@ GROUPING = [
     ),
     Case(
         "derived_and_reformatted",
-        series(ImageType=lambda index: ["DERIVED", "SECONDARY", "MPR"]),
+        series(ImageType=lambda _: ["DERIVED", "SECONDARY", "MPR"]),
         (Volume(12),),
     ),
-]  # fmt: skip
+]
 
 # Geometry ------------------------------------------------------------------------------------
 
@@ -395,14 +402,10 @@ GEOMETRY = [
     ),
     Case(
         "feet_first",
-        series(
-            orientation=(-1, 0, 0, 0, 1, 0), origin=(11.0, -9.5, 14.0), PatientPosition="FFS"
-        ),
+        series(orientation=(-1, 0, 0, 0, 1, 0), origin=(11.0, -9.5, 14.0), PatientPosition="FFS"),
         (Volume(12),),
     ),
-    Case(
-        "prone", series(orientation=(-1, 0, 0, 0, -1, 0), PatientPosition="HFP"), (Volume(12),)
-    ),
+    Case("prone", series(orientation=(-1, 0, 0, 0, -1, 0), PatientPosition="HFP"), (Volume(12),)),
     Case(
         "decubitus", series(orientation=(0, -1, 0, 1, 0, 0), PatientPosition="HFDR"), (Volume(12),)
     ),
@@ -411,7 +414,7 @@ GEOMETRY = [
     Case("numbered_downwards", series(edit=number_from(100, -1)), (Volume(12),)),
     Case("numbers_missing", series(without=["InstanceNumber"]), (Volume(12),)),
     Case("single_slice", series(n=1), (Volume(1, "single_slice"),)),
-]  # fmt: skip
+]
 
 # Multi-frame ---------------------------------------------------------------------------------
 
@@ -494,14 +497,18 @@ MULTIFRAME = [
         also(
             frames(n=6),
             lambda folder, made: make_multiframe(
-                folder, name="more", n=6, start=6, series_uid=made.series_uid,
+                folder,
+                name="more",
+                n=6,
+                start=6,
+                series_uid=made.series_uid,
                 study_uid=made.study_uid,
             ),
         ),
         (Volume(12),),
         {"slice": 2},
     ),
-]  # fmt: skip
+]
 
 # Pixels --------------------------------------------------------------------------------------
 
@@ -514,11 +521,11 @@ def garbage(index: int, dataset: Dataset) -> None:
         dataset.PixelData = encapsulate([b"\xff\x4f\xff\x51" + b"no image" * 20])
 
 
-def say_video(index: int, dataset: Dataset) -> None:
+def say_video(_: int, dataset: Dataset) -> None:
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"
 
 
-def bad_text(index: int, dataset: Dataset) -> None:
+def bad_text(_: int, dataset: Dataset) -> None:
     """KVP that is no number."""
     tag = Tag("KVP")
     dataset._dict[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
@@ -633,7 +640,7 @@ PIXELS = [
     Case(
         "syntax_that_nothing_decodes",
         series(transfer_syntax="rle", edit=say_video),
-        (Volume(12, status="failed", reason="cannot_decode", said="MPEG2"),),
+        (Volume(12, "lossy_compression", status="failed", reason="cannot_decode", said="MPEG2"),),
     ),
     Case(
         "damaged_pixels",
@@ -670,7 +677,7 @@ PIXELS = [
 
 def cut(keep: float) -> Callable[[Path, Series], None]:
     """Cut one file of the series short."""
-    return lambda folder, made: truncate(made.paths[3], keep=keep)
+    return lambda _, made: truncate(made.paths[3], keep=keep)
 
 
 def cut_a_copy(folder: Path, made: Series) -> None:
@@ -678,6 +685,13 @@ def cut_a_copy(folder: Path, made: Series) -> None:
     copy = folder / "copy.dcm"
     shutil.copy(made.paths[3], copy)
     truncate(copy, keep=0.9)
+
+
+def damage_a_copy(folder: Path, made: Series) -> None:
+    """A copy of one compressed file with pixel data that no decoder takes."""
+    dataset = dcmread(made.paths[3])
+    garbage(4, dataset)
+    write(dataset, folder / "copy.dcm")
 
 
 def other_kinds(folder: Path, made: Series) -> None:
@@ -757,8 +771,26 @@ ACCOUNT = [
         {"slice": 12, "unreadable": 1},
     ),
     Case(
+        "truncated_copy_of_an_enhanced_file",
+        also(frames(), cut_a_copy),
+        (Volume(12, "unreadable_files"),),
+        {"slice": 1, "unreadable": 1},
+    ),
+    Case(
+        "damaged_copy_of_a_file",
+        also(series(transfer_syntax="jpeg2000_lossless"), damage_a_copy),
+        (Volume(12, "unreadable_files"),),
+        {"slice": 12, "unreadable": 1},
+    ),
+    Case(
+        "truncated_file_of_a_series_with_one_instance_uid",
+        also(series(SOPInstanceUID="1.2.3"), cut(0.9)),
+        (Volume(11, LACKS_ONE, status="failed", reason="unreadable_files", said="cut short"),),
+        {"slice": 11, "unreadable": 1},
+    ),
+    Case(
         "truncated_in_the_header",
-        also(series(), lambda folder, made: truncate(made.paths[3], size=500)),
+        also(series(), lambda _, made: truncate(made.paths[3], size=500)),
         (Volume(11, "missing_slices"),),
         {"slice": 11, "unreadable": 1},
     ),

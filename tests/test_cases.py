@@ -19,14 +19,14 @@ from ct2zarr.records import read_record
 from ct2zarr.settings import ConvertSettings, ManifestSettings
 from ct2zarr.shard import run_shard
 from ct2zarr.summary_columns import SummaryRow
-from ct2zarr.vocabulary import Flag, Role, Status, StoreType
-from phantom import EXACT, HU_PER_MM, Series, hu_error
+from ct2zarr.vocabulary import Flag, Role, Status
+from phantom import HU_PER_MM, Series, hu_error
 
 IRREGULAR = {Flag.MISSING_SLICES, Flag.UNEVEN_SPACING, Flag.IN_PLANE_SHIFT}
 """Flags under which index_to_lps is an approximation, and slice_origins_lps is exact."""
 
 TOLERANCE_MM = 0.025
-"""1 % of the spacing of 2.5 mm that the cases have: so far may a plane of a uniform stack be off."""
+"""1 % of the spacing of 2.5 mm: so far may a plane of a uniform stack be off."""
 
 
 def settings_of(kind: str, out: Path) -> ConvertSettings:
@@ -159,6 +159,15 @@ def check_volume(done: Done, case: Case, row: SummaryRow, due: Volume) -> None:
     assert hu_error(values, attributes["index_to_lps"], **options) <= allowed
     if not IRREGULAR.intersection(row.flags.split(";")):
         assert off <= TOLERANCE_MM
+
+
+def test_a_second_run_converts_no_finished_volume_again(done: Done):
+    again = run_shard(
+        replace(settings_of("usual", done.out), input_csv=done.manifest / "series_usual.csv")
+    )
+    ok = [row for row in again.rows if row.status == Status.OK]
+    assert len(ok) > 100
+    assert all(row.reused for row in ok)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -1,6 +1,7 @@
 import random
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct2zarr.errors import Ct2zarrError, SeriesError
+from ct2zarr.findings import ENHANCED_CT
 from ct2zarr.grouping import (
     plan_geometry,
     plan_series,
@@ -16,6 +18,7 @@ from ct2zarr.grouping import (
     series_hash,
     series_key,
 )
+from ct2zarr.model import Instance
 from ct2zarr.vocabulary import Flag, Role
 from series_of import (
     accounted,
@@ -192,7 +195,6 @@ def test_frames_of_reference_with_the_same_positions_are_apart():
         ("ImageType", {"image_type": "ORIGINAL\\PRIMARY"}, {"image_type": "ORIGINAL\\PRIMARY\\X"}),
         ("StackID", {"stack_id": "1"}, {"stack_id": "2"}),
         ("EchoNumbers", {"echo_number": 1}, {"echo_number": None}),
-        ("SOPClassUID", {}, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.2.1"}),
     ],
 )
 def test_tag_that_explains_repeated_positions_divides(keyword, one, other):
@@ -204,14 +206,49 @@ def test_tag_that_explains_repeated_positions_divides(keyword, one, other):
     assert [flags(plan) for plan in plans] == [{Flag.SPLIT_SERIES}] * 2
 
 
+def multiframe(number: int, count: int, **fields: Any) -> list[Instance]:
+    fields = {"path": f"/data/{number}", "sop_instance_uid": f"1.2.{number}", **fields}
+    fields = {"sop_class_uid": ENHANCED_CT, "stack_id": "1", **fields}
+    return [frame(number, 2.0 * i, frame=i + 1, frames=count, **fields) for i in range(count)]
+
+
+def by_place(instance: Instance) -> str:
+    """A pixel digest for series in which images of one position are equal."""
+    return str(instance.position)
+
+
 def test_two_multiframe_files_of_one_place_are_apart_by_file():
-    frames = [
-        frame(n, 2.0 * i, path=f"/data/{n}", sop_instance_uid=f"1.2.{n}", frame=i + 1, frames=5)
-        for n in (1, 2)
-        for i in range(5)
-    ]
-    plans = plan_series(frames, unread)
+    plans = plan_series(multiframe(1, 5) + multiframe(2, 5), different)
     assert [plan.split_by for plan in plans] == ["SOPInstanceUID"] * 2
+
+
+def test_single_files_and_a_multiframe_file_of_other_pixels_are_apart_by_sop_class():
+    plans = plan_series(stack(grid(6)) + multiframe(9, 6, stack_id=""), different)
+    assert [plan.split_by for plan in plans] == ["SOPClassUID"] * 2
+
+
+@pytest.mark.parametrize("planes", [4, 6])
+def test_a_series_held_twice_as_single_files_and_as_multiframe_is_one_volume(planes):
+    singles = stack([2.0 * i for i in range(planes)])
+    frames = singles + multiframe(9, 6, image_type="ORIGINAL\\PRIMARY\\AXIAL\\NONE")
+    random.Random(1).shuffle(frames)
+    (plan,) = plan_series(frames, by_place)
+    assert flags(plan) == {Flag.DUPLICATE_SLICES}
+    # The larger of the two stays; of equal ones the classic files.
+    assert len(plan.planes) == 6
+    assert {plane.frames for plane in plan.planes} == ({1} if planes == 6 else {6})
+    assert {left.role for left in plan.leftovers} == {Role.DUPLICATE}
+    assert len(plan.leftovers) == planes
+
+
+def test_a_multiframe_file_with_one_other_image_is_no_copy():
+    def one_differs(instance: Instance) -> str:
+        odd = instance.frames > 1 and instance.frame == 4
+        return "odd" if odd else by_place(instance)
+
+    plans = plan_series(stack(grid(6)) + multiframe(9, 6), one_differs)
+    assert [len(plan.planes) for plan in plans] == [6, 6]
+    assert all(plan.leftovers == () for plan in plans)
 
 
 def test_simplest_tag_wins_over_two_and_over_one_with_more_parts():

@@ -196,7 +196,8 @@ def finish(root: Path, **changes: object):
 
 def look(paths, wanted=None, drop=False):
     wanted = wanted or fingerprint(PLAN, SETTINGS)
-    return finished_record(paths, wanted, StoreType.SQLITE, accept_dropped=drop)
+    settings = replace(SETTINGS, on_bad_slice="drop" if drop else "fail")
+    return finished_record(paths, wanted, PLAN, settings)
 
 
 def test_a_complete_volume_is_reused(root):

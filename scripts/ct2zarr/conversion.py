@@ -14,7 +14,7 @@ from . import FORMAT_VERSION, __version__
 from .errors import MachineError, SeriesError
 from .fingerprint import fingerprint, finished_record
 from .model import Finding, Json, VolumePlan, VolumeRecord
-from .outcomes import SEPARATOR, count_role
+from .outcomes import SEPARATOR, count_role, lost_frames
 from .publishing import Building, build, machine_errors, volume_paths
 from .records import record_to_json, slices_to_csv
 from .settings import ConvertSettings
@@ -77,8 +77,7 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
         }
         record = _record(plan, settings, building, written, verification, wanted, seconds, started)
         if not settings.overwrite:
-            drop = settings.on_bad_slice == "drop"
-            theirs = finished_record(paths, wanted, store_type, accept_dropped=drop)
+            theirs = finished_record(paths, wanted, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
                 return theirs
         building.publish(record_to_json(record))
@@ -98,10 +97,13 @@ def _reject(findings: Iterable[Finding], settings: ConvertSettings) -> None:
 
 
 def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
-    """A file that the manifest found unreadable fails its volume, unless it may be dropped."""
+    """A file that the manifest found unreadable fails its volume, unless it may be dropped.
+
+    An unreadable copy of a frame that can be read costs nothing: it is flagged and accounted.
+    """
     if settings.on_bad_slice == "drop":
         return
-    bad = [left for left in plan.leftovers if left.role == Role.UNREADABLE]
+    bad = lost_frames(plan)
     if bad:
         others = f" and {len(bad) - 1} others" if len(bad) > 1 else ""
         raise SeriesError(

@@ -17,16 +17,14 @@ from . import FORMAT_VERSION
 from .containers import store_size
 from .errors import SeriesError
 from .model import Instance, VolumePlan, VolumeRecord
+from .outcomes import count_role, lost_frames
 from .publishing import VolumePaths
 from .records import read_record
 from .settings import ConvertSettings
-from .vocabulary import StoreType
+from .vocabulary import Role
 
 DIGEST_BYTES = 16
 """128 bits: as wide as series_hash, no collision to be expected among 10^9 volumes."""
-
-KEY_VARIABLE = "CT2ZARR_DEIDENTIFY_KEY"
-"""Environment variable with the key of the pseudonyms; another key writes other pseudonyms."""
 
 
 def fingerprint(
@@ -52,7 +50,9 @@ def fingerprint(
         ],
         "metadata": asdict(settings.metadata),
     }
-    if settings.metadata.deidentify:
+    if settings.metadata.deidentify:  # another key writes other pseudonyms
+        from .deidentification import KEY_VARIABLE  # with pydicom, which a finished shard saves
+
         key = environment.get(KEY_VARIABLE, "").encode()
         content["key"] = hashlib.blake2b(key, digest_size=DIGEST_BYTES).hexdigest()
     text = json.dumps(content, sort_keys=True)
@@ -70,22 +70,25 @@ def _frame(instance: Instance, series_dir: str) -> list[str | int]:
 
 
 def finished_record(
-    paths: VolumePaths, wanted_fingerprint: str, store_type: StoreType, *, accept_dropped: bool
+    paths: VolumePaths, wanted_fingerprint: str, plan: VolumePlan, settings: ConvertSettings
 ) -> VolumeRecord | None:
     """The record of a volume that is complete and needs no conversion, or None.
 
     Complete: the record is readable, has the wanted fingerprint, and the store and slices.csv are
-    there, the store with the recorded size. ``accept_dropped``: also where files that could not
-    be read were left out (``on_bad_slice: drop``).
+    there, the store with the recorded size. Where planes were left out because they could not be
+    read, that is so only under ``on_bad_slice: drop``.
     """
+    store_type = settings.encoding.store_type
     try:
         record = read_record(paths.record)
     except (FileNotFoundError, SeriesError):
         return None  # absent or damaged: the volume is converted again
     if record.fingerprint != wanted_fingerprint or record.store_type != store_type:
         return None
-    if record.files_unreadable and not accept_dropped:
-        return None
+    if settings.on_bad_slice != "drop":
+        dropped = record.files_unreadable > count_role(plan, Role.UNREADABLE)
+        if dropped or lost_frames(plan):
+            return None
     try:
         complete = paths.slices.exists() and store_size(paths.store) == record.output_bytes
     except FileNotFoundError:

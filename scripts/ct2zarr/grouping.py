@@ -31,6 +31,7 @@ from .repeats import (
     Removed,
     remove_copies,
     remove_same_pixels,
+    remove_twins,
     resolve_conflicts,
 )
 from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
@@ -192,8 +193,7 @@ def _parts_of(group: Partition, digests: Digests) -> tuple[list[_Part], list[Rem
     """Divide a partition into parts without repeated positions, in the order of their numbers."""
     if not group.located:
         return [_Part(tuple(sorted(group.frames, key=acquisition_order)), ())], []
-    frames = group.frames
-    removed: list[Removed] = []
+    frames, removed = remove_twins(group.frames, digests)
     while True:
         divided = divide(make_stack(frames))
         crowded = [stack for _, stack in divided if stack.repeats]
@@ -268,10 +268,12 @@ def _leftovers_of_parts(
 
 
 def _best_fit(frame: Instance, parts: Sequence[_Part]) -> int:
-    """The part whose planes share most with a frame; the first of equals."""
+    """The part that has a copy of a frame, else shares most with it; the first of equals."""
 
-    def shared(number: int) -> tuple[int, int]:
+    def shared(number: int) -> tuple[bool, int, int]:
         planes = parts[number].frames
+        uid = frame.sop_instance_uid
+        copied = any((p.sop_instance_uid, p.frame) == (uid, frame.frame) for p in planes)
         layout = sum(
             (
                 frame.rows == planes[0].rows and frame.columns == planes[0].columns,
@@ -284,7 +286,7 @@ def _best_fit(frame: Instance, parts: Sequence[_Part]) -> int:
             for name, read in KEYS.items()
             if name != "SOPInstanceUID"
         )
-        return layout, tags
+        return bool(uid) and copied, layout, tags
 
     return max(range(len(parts)), key=lambda number: (shared(number), -number))
 

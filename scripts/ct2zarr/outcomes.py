@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import __version__
-from .model import VolumePlan, VolumeRecord
+from .model import Instance, Leftover, VolumePlan, VolumeRecord
 from .summary_columns import SummaryRow
 from .vocabulary import Role, Status
 
@@ -76,6 +76,29 @@ def row_of_failure(
 def count_role(plan: VolumePlan, role: Role) -> int:
     """Number of files of the series that have ``role`` and are accounted with this volume."""
     return len({left.instance.path for left in plan.leftovers if left.role == role})
+
+
+def lost_frames(plan: VolumePlan) -> list[Leftover]:
+    """What could not be read and is not in the series another time, as a readable copy."""
+    readable = {_image(plane) for plane in plan.planes}
+    readable |= {_image(o.instance) for o in plan.leftovers if o.role is not Role.UNREADABLE}
+    return [
+        left
+        for left in plan.leftovers
+        if left.role is Role.UNREADABLE
+        and not (left.instance.sop_instance_uid and _image(left.instance) in readable)
+    ]
+
+
+def _image(frame: Instance) -> tuple[object, ...]:
+    """Equal for copies of a frame; more than its UID, since some files share one by mistake.
+
+    The frames of a multi-frame file that is cut short are not looked at one by one.
+    """
+    uid = (frame.sop_instance_uid, frame.frame, frame.frames, frame.rows, frame.columns)
+    if frame.frames > 1:
+        return uid
+    return (*uid, frame.position, frame.instance_number, frame.acquisition_number)
 
 
 def _identity(plan: VolumePlan) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .errors import FileError
 from .identity import acquisition_order, relative_path
 from .model import Instance, Leftover
-from .stack import Stack, instance_numbers
+from .stack import Stack, instance_numbers, make_stack
 from .vocabulary import Flag, Role
 
 PixelDigest = Callable[[Instance], str]
@@ -86,6 +86,54 @@ def remove_copies(
         same = (frame.sop_instance_uid, frame.frame, frame.position, frame.rows, frame.columns)
         groups.setdefault(same if frame.sop_instance_uid else frame, []).append(frame)
     return _compare(frames, groups.values(), digests)
+
+
+def remove_twins(
+    frames: tuple[Instance, ...], digests: Digests
+) -> tuple[tuple[Instance, ...], list[Removed]]:
+    """Take out images that a series holds twice: as single files and as a multi-frame object.
+
+    A multi-frame object, or all single files of one SOP class, goes if each of its frames has the
+    position and the pixels of a frame of another one. The larger stays, of equal ones the files
+    of classic CT, which a conversion to multi-frame was made from. It comes before any look at
+    tags, since the two forms name their phases and stacks by other elements.
+
+    Args:
+        frames: of one layout with geometry, in the order of ``identity.frame_order``.
+    """
+    objects: dict[tuple[str, str], list[Instance]] = {}
+    for frame in frames:
+        uid = frame.sop_instance_uid if frame.frames > 1 else ""
+        objects.setdefault((frame.sop_class_uid, uid), []).append(frame)
+    if len(objects) < 2:
+        return frames, []
+    stack = make_stack(frames)
+    together = {
+        stack.frames[i]: [stack.frames[k] for k in place]
+        for place in stack.positions_of_frames()
+        for i in place
+    }
+    kept: set[Instance] = set()
+    removed: dict[Instance, Removed] = {}
+    for key in sorted(objects, key=lambda key: (-len(objects[key]), key)):
+        twins: list[Removed] = []
+        for frame in objects[key]:
+            others = (other for other in together[frame] if other in kept)
+            twin = next((other for other in others if _alike(other, frame, digests)), None)
+            if twin is None:
+                break
+            reason = f"same position and same pixels as {_name(twin)}"
+            twins.append(Removed(Leftover(frame, Role.DUPLICATE, reason), twin))
+        if len(twins) == len(objects[key]):
+            removed.update((twin.leftover.instance, twin) for twin in twins)
+        else:
+            kept.update(objects[key])
+    return tuple(frame for frame in frames if frame not in removed), list(removed.values())
+
+
+def _alike(one: Instance, other: Instance, digests: Digests) -> bool:
+    digest = digests.of(one)
+    return not isinstance(digest, FileError) and digest == digests.of(other)
 
 
 def remove_same_pixels(stack: Stack, digests: Digests) -> list[Removed]:

@@ -153,8 +153,8 @@ def finished_rows(plans: Iterable[VolumePlan], settings: ConvertSettings) -> Ite
         record = finished_record(
             volume_paths(settings.store_root, plan.series_hash, store_type),
             fingerprint(plan, settings),
-            store_type,
-            accept_dropped=settings.on_bad_slice == "drop",
+            plan,
+            settings,
         )
         if record is not None and not settings.reject_flags.intersection(record.flags):
             yield row_of_record(plan, record, reused=True)
