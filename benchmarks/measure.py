@@ -107,7 +107,7 @@ def save(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 def machine() -> dict[str, Any]:
     """Processor, number of cores, system and interpreter; nothing that names the machine."""
     model = platform.machine()
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+    with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as info:
         for line in info:
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()

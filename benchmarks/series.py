@@ -15,7 +15,6 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-import phantom
 from pydicom import dcmread
 from pydicom.uid import (
     ExplicitVRLittleEndian,
@@ -25,6 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+import phantom
 from ct2zarr.demonstration import DemoSeries, write_series
 
 ENCODINGS = {

@@ -60,7 +60,7 @@ def sample_record(plan: VolumePlan, **changes: object) -> VolumeRecord:
         input_files=len(plan.planes),
         input_bytes=3003,
         output_bytes=5,
-        store_digest="0" * 32,
+        store_digest="0" * 40,
         verification={"ok": True, "slices": [0, 1, 2], "decoders": {"pydicom": 3}},
         seconds={"read": 0.5, "write": 0.25, "verify": 0.1, "total": 1.0},
         decoders={"native": 3},

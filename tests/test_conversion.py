@@ -10,6 +10,7 @@ import zarr
 from pydicom import Dataset
 
 from converted import convert, plans_in, settings_for
+from ct2zarr.containers import store_digest
 from ct2zarr.conversion import RejectedError, convert_volume
 from ct2zarr.errors import MachineError, SeriesError
 from ct2zarr.model import VolumePlan
@@ -62,6 +63,7 @@ def test_the_record_on_the_disk_is_the_one_returned_and_fits_the_files(tmp_path,
     record = read_record(done.paths.record)
     assert record == done.record
     assert record.output_bytes == done.paths.store.stat().st_size
+    assert record.store_digest == store_digest(done.paths.store)
     assert record.input_bytes == sum(Path(plane.path).stat().st_size for plane in plan.planes)
     assert record.verification["ok"] is True
     assert record.verification["slices"] == list(range(12))

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import zarr
 
+from ct2zarr.containers import store_digest, store_size
 from ct2zarr.errors import MachineError
 from ct2zarr.vocabulary import StoreType
-from ct2zarr.writers import open_writer, store_digest, store_size
+from ct2zarr.writers import open_writer
 from handmade_volume import voxels, write_volume
 
 ALL_STORES = pytest.mark.parametrize("store_type", list(StoreType))
@@ -77,6 +78,19 @@ def test_the_digest_is_the_same_in_every_store_and_sees_each_change(tmp_path: Pa
     for name, content in changed.items():
         digests.add(store_digest(write(tmp_path / name, StoreType.SQLITE, content)))
     assert len(digests) == 1 + len(changed)
+
+
+@ALL_STORES
+def test_the_digest_taken_while_writing_is_that_of_the_finished_store(
+    tmp_path: Path, store_type: StoreType
+) -> None:
+    writer = open_writer(store_type, tmp_path / "a")
+    writer.put("volume/c/7/7/7", b"of an attempt that was given up")
+    writer.restart()
+    for key, value in CONTENT.items():
+        writer.put(key, value)
+    writer.finish()
+    assert writer.digest() == store_digest(tmp_path / "a")
 
 
 @ALL_STORES

@@ -1,83 +1,82 @@
-"""Blosc frames: what their header says, and frames of a few of their blocks.
+"""Blosc frames: whether one is whole, and a small frame of a few of its items.
 
 A frame is a header, the offsets of its blocks, and the blocks, each compressed on its own (c-blosc,
-README_CHUNK_FORMAT). So the planes that a reader wants can be taken out of a deep chunk, and cost
-what they are worth. The header is checked first, because c-blosc trusts it.
+README_CHUNK_FORMAT). ct2zarr makes a chunk one block: its values are shuffled, so that equal bits
+(or bytes) of all of them lie in one stream after the other, and then packed by Zstandard. To read
+one plane of a deep chunk all must be unpacked, but only the plane's own bits be put in order again,
+which is the other half of the work. The header is checked first, because c-blosc trusts it.
 """
 
 import struct
-from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 HEADER = struct.Struct("<BBBBIII")
 """Version, version of the codec, flags, item size, bytes unpacked, bytes a block, bytes packed."""
-_OFFSET = struct.Struct("<I")
-_COPIED = 0x02  # flag: the content is stored as it is, behind the header
-_NOT_SPLIT = 0x10  # flag: a block is one stream; else bytes of items lie in streams of their own
+
+_NUMBER = struct.Struct("<I")  # offset of a block; length of a stream in a block
+_BYTE_SHUFFLED, _COPIED, _BIT_SHUFFLED, _ONE_STREAM = 0x01, 0x02, 0x04, 0x10
+_ZSTD = 4  # in the upper three bits of the flags
+_GROUP = 8  # items whose equal bits make one byte
 
 Buffer = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame that was taken out of a longer one.
+def check_frame(frame: Buffer, size: int) -> None:
+    """Raise ValueError unless a frame is as long as its header says and unpacks to ``size`` bytes.
 
-    Attributes:
-        content: what Blosc decompresses. size: bytes that it unpacks to.
-        offset: place of its first byte in what the longer frame unpacks to.
-    """
-
-    content: Buffer
-    size: int
-    offset: int
-
-
-def unpacked_size(frame: Buffer) -> int:
-    """Bytes that a frame unpacks to.
-
-    Raises:
-        ValueError: it is no frame, or has another length than its header says.
+    A frame cut short would otherwise be read beyond its end.
     """
     if len(frame) < HEADER.size:
         raise ValueError("shorter than the header of a Blosc frame")
-    size, packed = HEADER.unpack_from(frame)[4::2]
+    unpacked, _, packed = HEADER.unpack_from(frame)[4:]
     if packed != len(frame):
         raise ValueError(f"{len(frame)} bytes where the Blosc header says {packed}")
-    return int(size)
+    if unpacked != size:
+        raise ValueError(f"unpacks to {unpacked} bytes where {size} are due")
 
 
-def blocks_of(frame: Buffer, start: int, stop: int) -> Frame:
-    """The blocks that hold the unpacked bytes ``start`` to ``stop``, as a frame of their own.
+def frame_of_items(frame: Buffer, start: int, stop: int, scratch: NDArray[np.uint8]) -> Buffer:
+    """A frame of the items ``start`` to ``stop`` (in bytes) of a frame that is one shuffled block.
+
+    Args:
+        frame: as ``check_frame`` wants it. scratch: as many bytes as the frame unpacks to.
+
+    Returns:
+        A frame that unpacks to ``stop - start`` bytes; ``frame`` itself where it is built in
+        another way, or the limits are not those of whole groups of items.
 
     Raises:
-        ValueError: as ``unpacked_size``, or an offset leads out of the frame.
+        RuntimeError, ValueError: the block is damaged.
     """
-    size = unpacked_size(frame)
-    *kind, _, block, packed = HEADER.unpack_from(frame)
-    flags = kind[2]
-    if not 0 < block <= size or not flags & (_COPIED | _NOT_SPLIT):
-        return Frame(frame, size, 0)
-    first, last = start // block, -(-min(stop, size) // block)
-    count = -(-size // block)
-    if last - first >= count:
-        return Frame(frame, size, 0)
-    offset = first * block
-    part = min(last * block, size) - offset
-    view = memoryview(frame)
-    if flags & _COPIED:
-        table, content = b"", view[HEADER.size + offset : HEADER.size + offset + part]
-    else:
-        starts = struct.unpack_from(f"<{count}I", frame, HEADER.size)
-        # Blocks may lie in any order (threads write them as they are done): each has its length.
-        order = sorted(starts)
-        ends = dict(zip(order, [*order[1:], packed], strict=True))
-        wanted = starts[first:last]
-        pieces = [view[begin : ends[begin]] for begin in wanted]
-        if order[0] < HEADER.size + _OFFSET.size * count or packed < order[-1]:
-            raise ValueError("a block offset leads out of the Blosc frame")
-        places, place = [], HEADER.size + _OFFSET.size * len(wanted)
-        for piece in pieces:
-            places.append(place)
-            place += len(piece)
-        table, content = struct.pack(f"<{len(places)}I", *places), b"".join(pieces)
-    header = HEADER.pack(*kind, part, min(block, part), HEADER.size + len(table) + len(content))
-    return Frame(b"".join((header, table, content)), part, offset)
+    version, codec, flags, item, size, block, packed = HEADER.unpack_from(frame)
+    streams = item * (8 if flags & _BIT_SHUFFLED else 1)
+    one_block = block == size and flags & _ONE_STREAM and not flags & _COPIED
+    shuffled = bool(flags & _BIT_SHUFFLED) != bool(flags & _BYTE_SHUFFLED)
+    even = not any(limit % (item * _GROUP) for limit in (start, stop, size) if item)
+    if not (one_block and shuffled and even and item > 1 and flags >> 5 == _ZSTD):
+        return frame
+    (offset,) = _NUMBER.unpack_from(frame, HEADER.size)
+    if offset + _NUMBER.size > packed:
+        raise ValueError("the block lies beyond the end of the Blosc frame")
+    (length,) = _NUMBER.unpack_from(frame, offset)
+    content = memoryview(frame)[offset + _NUMBER.size :][:length]
+    if length == size:  # a block that did not shrink is stored as it is
+        return frame
+    _zstd().decompress(content, scratch)
+    part = scratch.reshape(streams, -1)[:, start // streams : stop // streams].tobytes()
+    # A block as long unpacked as packed is put in order without a decompressor.
+    place = HEADER.size + _NUMBER.size
+    sizes = (len(part), len(part), place + _NUMBER.size + len(part))
+    header = HEADER.pack(version, codec, flags, item, *sizes)
+    return b"".join((header, _NUMBER.pack(place), _NUMBER.pack(len(part)), part))
+
+
+@cache
+def _zstd() -> Any:
+    import numcodecs.zstd
+
+    return numcodecs.zstd

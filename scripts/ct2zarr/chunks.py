@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .blosc_frames import check_frame, frame_of_items
 from .containers import Container
 from .errors import FileError
 
 MAX_THREADS = 8
 """Threads that decompress at most; memory bandwidth is used up by then."""
 
-_BLOSC_HEADER = 16  # bytes; c-blosc README_CHUNK_FORMAT: sizes at 4 (raw), 8 (block), 12 (packed)
+_THIN = 0.5  # share of a chunk's planes up to which it pays to put only those in order
 _FEW_CHUNKS = 4  # below this, handing them to threads costs more than it gains
 
 
@@ -185,40 +186,40 @@ def _read_chunks(
             source.append(slice(low - number * size, high - number * size))
         key = layout.key(index)
         part = out[tuple(target)]
-        value = container.get(key)
-        if value is None:
+        frame = container.get(key)
+        if frame is None:
             raise FileError(
                 f"{container.path}: chunk {key} is missing; copy or convert this volume again",
                 "store_damaged",
             )
-        if part.shape == layout.chunks and part.flags.c_contiguous:
-            _decompress(container, key, value, part)
-        else:
-            _decompress(container, key, value, scratch)
-            part[...] = scratch[tuple(source)]
+        try:
+            check_frame(frame, scratch.nbytes)
+            if part.shape == layout.chunks and part.flags.c_contiguous:
+                _blosc().decompress(frame, part)
+            else:
+                planes = _unpack_planes(frame, source[0], scratch)
+                part[...] = planes[:, *source[1:]]
+        except (ValueError, RuntimeError) as error:
+            raise FileError(
+                f"{container.path}: chunk {key} is damaged; copy or convert this volume again",
+                "store_damaged",
+            ) from error
 
 
-def _decompress(
-    container: Container, key: str, value: bytes | memoryview, out: npt.NDArray[Any]
-) -> None:
-    """Decompress a Blosc frame into ``out``, once its header says that it fits."""
-    header = bytes(value[:_BLOSC_HEADER])
-    raw_size = int.from_bytes(header[4:8], "little")
-    packed_size = int.from_bytes(header[12:16], "little")
-    # c-blosc trusts its header: a chunk cut short would be read beyond its end.
-    if len(header) < _BLOSC_HEADER or packed_size != len(value) or raw_size != out.nbytes:
-        raise _damaged(container, key)
-    try:
-        _blosc().decompress(value, out)
-    except RuntimeError as error:
-        raise _damaged(container, key) from error
-
-
-def _damaged(container: Container, key: str) -> FileError:
-    return FileError(
-        f"{container.path}: chunk {key} is damaged; copy or convert this volume again",
-        "store_damaged",
-    )
+def _unpack_planes(
+    frame: bytes | memoryview, planes: slice, scratch: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Some planes of a chunk; ``scratch`` is as large as the chunk and may hold the result."""
+    count = planes.stop - planes.start
+    if count <= _THIN * len(scratch):
+        size = scratch[0].nbytes
+        limits = (planes.start * size, planes.stop * size)
+        thin = frame_of_items(frame, *limits, scratch.reshape(-1).view(np.uint8))
+        if thin is not frame:
+            _blosc().decompress(thin, scratch[:count])
+            return scratch[:count]
+    _blosc().decompress(frame, scratch)
+    return scratch[planes]
 
 
 @cache

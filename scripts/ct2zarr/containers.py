@@ -87,21 +87,40 @@ def store_size(path: Path | str) -> int:
     return path.stat().st_size
 
 
-def store_digest(path: Path | str) -> str:
-    """MD5 (hex) over the sorted keys and values of a store, the same in every container.
+class StoreDigest:
+    """SHA-1 over the keys and values of a store: equal for equal content, whatever keeps it.
 
-    Each key enters as UTF-8, a NUL, the length of its value in 8 bytes, and the value. The digest
-    tells whether content is unchanged; it protects against accidents, not against forgery.
+    The sorted keys enter, each as UTF-8, a NUL, the length of its value in 8 bytes, and the SHA-1
+    of its value; so values may come in any order, and a writer need not read back what it wrote.
+    The digest tells whether content is unchanged; it protects against accidents, not against
+    forgery. SHA-1 is the fastest hash of hashlib that is large enough, 2.4 times as fast as MD5
+    where the processor knows it.
     """
+
+    def __init__(self) -> None:
+        self._entries: list[bytes] = []
+
+    def add(self, key: str, value: bytes | memoryview) -> None:
+        """Take in one key, which was not there before."""
+        size = memoryview(value).nbytes.to_bytes(8, "little")
+        digest = hashlib.sha1(value, usedforsecurity=False).digest()
+        self._entries.append(key.encode() + b"\0" + size + digest)
+
+    def hexdigest(self) -> str:
+        """40 hexadecimal digits."""
+        return hashlib.sha1(b"".join(sorted(self._entries)), usedforsecurity=False).hexdigest()
+
+
+def store_digest(path: Path | str) -> str:
+    """The digest of a store that is there, see ``StoreDigest``; all of it is read."""
     container = open_container(path)
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = StoreDigest()
     try:
         for key in container.keys():  # noqa: SIM118 - a container is no dict
             value = container.get(key)
             if value is None:
                 raise FileError(f"{path}: key {key} went away while reading", "store_unreadable")
-            digest.update(key.encode() + b"\0" + len(value).to_bytes(8, "little"))
-            digest.update(value)
+            digest.add(key, value)
     finally:
         container.close()
     return digest.hexdigest()

@@ -6,11 +6,12 @@ published where only the pixels do.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from . import FORMAT_VERSION, __version__
+from .containers import store_size
 from .errors import MachineError, SeriesError
 from .fingerprint import fingerprint, finished_record
 from .model import Finding, Json, VolumePlan, VolumeRecord
@@ -21,7 +22,7 @@ from .settings import ConvertSettings
 from .verification import Verification, verify_volume
 from .vocabulary import Role
 from .volume import WrittenVolume, write_volume
-from .writers import open_writer, store_digest, store_size
+from .writers import open_writer
 
 LIBRARIES = (
     "numpy",
@@ -64,7 +65,7 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
     paths = volume_paths(settings.store_root, plan.series_hash, store_type)
     wanted = fingerprint(plan, settings)
     with build(paths) as building:
-        written = _write(plan, settings, building, wanted)
+        written, digest = _write(plan, settings, building, wanted)
         verifying = time.perf_counter()
         verification = verify_volume(
             building.store, building.slices, written.plan, settings, tuple(written.decoders)
@@ -75,7 +76,8 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
             "write": round(written.write_seconds, DECIMALS),
             "verify": round(verified - verifying, DECIMALS),
         }
-        record = _record(plan, settings, building, written, verification, wanted, seconds, started)
+        seconds["total"] = round(time.perf_counter() - started, DECIMALS)
+        record = _record(plan, settings, building, written, verification, wanted, digest, seconds)
         if not settings.overwrite:
             theirs = finished_record(paths, wanted, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
@@ -115,8 +117,11 @@ def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
 
 def _write(
     plan: VolumePlan, settings: ConvertSettings, building: Building, wanted: str
-) -> WrittenVolume:
-    """Write the store and slices.csv under their temporary names, complete and closed."""
+) -> tuple[WrittenVolume, str]:
+    """Write the store and slices.csv under their temporary names, complete and closed.
+
+    Returns what was written, and the digest of the store.
+    """
     writer = open_writer(settings.encoding.store_type, building.store)
     try:
         written = write_volume(plan, settings, writer, fingerprint=wanted)
@@ -131,7 +136,7 @@ def _write(
         building.slices.write_text(
             slices_to_csv(written.slices), encoding="utf-8", errors="backslashreplace", newline=""
         )
-    return written
+    return written, writer.digest()
 
 
 def _record(
@@ -141,12 +146,10 @@ def _record(
     written: WrittenVolume,
     verification: Verification,
     wanted: str,
-    seconds: dict[str, Json],
-    started: float,
+    digest: str,
+    seconds: Mapping[str, Json],
 ) -> VolumeRecord:
     files = {plane.path: plane.bytes for plane in written.plan.planes}
-    output_bytes, digest = store_size(building.store), store_digest(building.store)
-    seconds["total"] = round(time.perf_counter() - started, DECIMALS)
     return VolumeRecord(
         version=__version__,
         format_version=FORMAT_VERSION,
@@ -175,7 +178,7 @@ def _record(
         files_unreadable=count_role(written.plan, Role.UNREADABLE),
         input_files=len(files),
         input_bytes=sum(files.values()),
-        output_bytes=output_bytes,
+        output_bytes=store_size(building.store),
         store_digest=digest,
         verification=verification.as_json(),
         seconds=seconds,

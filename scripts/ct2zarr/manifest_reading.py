@@ -130,7 +130,8 @@ def _files_of(series: str, path: Path) -> Path:
 def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Instance, int | None]]]:
     """The frames of some volumes, each with its slice index."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # read_table would load pandas and more
+            table = file.read()
     except FileNotFoundError:
         raise SettingsError(
             f"{path} is missing; it lists the files of the volumes: {_AGAIN}"

@@ -165,7 +165,7 @@ class VolumeRecord:
         tags: keyword → value of the header elements that are one for all planes.
         varying_tags: keywords that are columns of slices.csv because planes differ in them.
         input_bytes: size of the source files. output_bytes: size of the store.
-        store_digest: MD5 over the store's keys and values, independent of the container.
+        store_digest: ``StoreDigest`` of the store's keys and values, whatever keeps them.
         verification: ok, slices (indices checked), decoders.
         seconds: read, write, verify, total (wall clock).
         decoders: decoder name → number of planes. libraries: package → version.

@@ -87,7 +87,8 @@ class ScanCache:
 
 def _read(path: Path) -> pa.Table | None:
     try:
-        table = pq.read_table(path, memory_map=False)
+        with pq.ParquetFile(path, memory_map=False) as file:
+            table = file.read()
     except (pa.ArrowInvalid, OSError) as error:
         logger.warning("the scan cache %s is not readable and is made again (%s)", path, error)
         return None

@@ -1,7 +1,8 @@
 """Check a finished store against its source, by another way than the one that made it.
 
-The store is opened as a user would open it, and its planes are decoded by zarr. The source files
-are read again, by another decoder than the conversion used where there is one, and their values
+The store is opened as a user would open it, by ``open_volume``, which shares no code with the
+writing of stores (that zarr and others read the same from them is tested). The source files are
+read again, by another decoder than the conversion used where there is one, and their values
 are computed here, in float64. What is compared: the bytes of each chosen plane with the source and
 with the MD5 in slices.csv; its SOPInstanceUID and position in the file with slices.csv and with the
 attributes; and for all planes, chosen or not, that positions, index_to_lps and slices.csv agree and
@@ -18,16 +19,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from .decoding import SourceReader, StoredFrame
 from .errors import FileError, SeriesError, VerificationError
 from .model import Instance, Json, VolumePlan
+from .reader import Volume, open_volume
 from .records import SliceTable, read_slices
 from .settings import ConvertSettings
-from .stores import open_store
 
 REASON = "verification_failed"
 
@@ -84,12 +84,12 @@ def verify_volume(
     """
     try:
         table = read_slices(slices_path)
-        volume, attributes = _open(store_path)
-        _check_shape(volume, plan, table)
-        _check_identity(plan, table, attributes, settings)
-        _check_geometry(plan, table, attributes)
         chosen = choose_planes(len(plan.planes), settings.verify_slices)
-        decoders = _check_planes(volume, plan, table, settings, chosen, decoders_used)
+        with _open(store_path) as volume:
+            _check_shape(volume, plan, table)
+            _check_identity(plan, table, volume.attrs, settings)
+            _check_geometry(plan, table, volume.attrs)
+            decoders = _check_planes(volume, plan, table, settings, chosen, decoders_used)
     except VerificationError:
         raise
     except (FileError, SeriesError) as error:
@@ -117,21 +117,16 @@ def _fail(what: str) -> VerificationError:
 # The store ------------------------------------------------------------------------------------
 
 
-def _open(store_path: Path) -> tuple[zarr.Array[Any], Mapping[str, Any]]:
+def _open(store_path: Path) -> Volume:
     try:
-        group = zarr.open_group(store=open_store(store_path), mode="r")
-        volume = group["volume"]
-        attributes = group.attrs["ct2zarr"]
+        return open_volume(store_path, threads=1)
     except FileError:
         raise
     except Exception as error:
         raise _fail(f"the store cannot be opened ({type(error).__name__})") from error
-    if not isinstance(volume, zarr.Array) or not isinstance(attributes, dict):
-        raise _fail("the store has no array volume with ct2zarr attributes")
-    return volume, attributes
 
 
-def _read_planes(volume: zarr.Array[Any], start: int, stop: int) -> NDArray[Any]:
+def _read_planes(volume: Volume, start: int, stop: int) -> NDArray[Any]:
     try:
         return np.asarray(volume[start:stop])
     except MemoryError:
@@ -142,7 +137,7 @@ def _read_planes(volume: zarr.Array[Any], start: int, stop: int) -> NDArray[Any]
         ) from error
 
 
-def _check_shape(volume: zarr.Array[Any], plan: VolumePlan, table: SliceTable) -> None:
+def _check_shape(volume: Volume, plan: VolumePlan, table: SliceTable) -> None:
     first = plan.planes[0]
     expected = (len(plan.planes), first.rows, first.columns)
     if tuple(volume.shape) != expected:
@@ -231,7 +226,7 @@ def _triple(text: str) -> tuple[float, ...] | None:
 
 
 def _check_planes(
-    volume: zarr.Array[Any],
+    volume: Volume,
     plan: VolumePlan,
     table: SliceTable,
     settings: ConvertSettings,
@@ -241,7 +236,7 @@ def _check_planes(
     """Compare the chosen planes; each chunk is decoded once. Returns decoder → planes."""
     md5s = table.column("md5")
     used: Counter[str] = Counter()
-    depth = (volume.shards or volume.chunks)[0]
+    depth = volume.chunks[0]
     with SourceReader(wanted=WANTED, avoid=decoders_used) as reader:
         headers = _FrameHeaders()
         for _, members in groupby(chosen, key=lambda index: index // depth):

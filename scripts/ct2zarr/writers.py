@@ -15,12 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from .containers import store_digest, store_size
+from .containers import StoreDigest
 from .errors import MachineError
 from .sqlite_file import PAGE_SIZE, SCHEMA, file_uri
 from .vocabulary import StoreType
-
-__all__ = ["StoreWriter", "open_writer", "store_digest", "store_size"]
 
 METADATA_NAMES = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray", ".zmetadata"})
 """Last part of the keys that are metadata documents, in Zarr formats 3 and 2."""
@@ -45,6 +43,9 @@ class StoreWriter(Protocol):
     def restart(self) -> None:
         """Remove all that was put and begin again: a value did not fit the type tried first."""
 
+    def digest(self) -> str:
+        """``StoreDigest`` of what was put: what ``store_digest`` finds in a sound store later."""
+
 
 def open_writer(store_type: StoreType, temporary_path: Path) -> StoreWriter:
     """A writer of a new store at ``temporary_path``; what an interrupted run left there goes.
@@ -60,15 +61,35 @@ def open_writer(store_type: StoreType, temporary_path: Path) -> StoreWriter:
     return writers[store_type](temporary_path)
 
 
-class _SqliteWriter:
+class _Writer:
+    """Checks keys, and takes the digest of what passes by."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = StoreDigest()
+        _remove(path)
+
+    def put(self, key: str, value: bytes) -> None:
+        if not key or any(part in {"", ".", ".."} for part in key.split("/")):
+            raise ValueError(f"{key!r} is no key of a Zarr store")
+        self._put(key, value)
+        self._digest.add(key, value)
+
+    def _put(self, key: str, value: bytes) -> None:
+        raise NotImplementedError
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
+class _SqliteWriter(_Writer):
     """One transaction, no journal, no locks: nobody else knows the temporary name.
 
     A writer that is killed leaves a useless file, which is why the name is temporary.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        _remove(path)
+        super().__init__(path)
         with _writing(path):
             self._connection = sqlite3.connect(
                 # No locks: they fail on some network file systems and protect nothing here.
@@ -88,8 +109,7 @@ class _SqliteWriter:
             for statement in SCHEMA:
                 self._connection.execute(statement)
 
-    def put(self, key: str, value: bytes) -> None:
-        _check_key(key)
+    def _put(self, key: str, value: bytes) -> None:
         try:
             with _writing(self._path):
                 self._connection.execute("INSERT INTO zarr(k, v) VALUES (?, ?)", (key, value))
@@ -112,7 +132,7 @@ class _SqliteWriter:
         _remove(self._path)
 
 
-class _DirWriter:
+class _DirWriter(_Writer):
     """A file for each key.
 
     Files are synced at the end, when the system has written most of them out by itself; then their
@@ -120,15 +140,13 @@ class _DirWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         self._files: list[str] = []
         self._folders = {str(path)}
-        _remove(path)
         with _writing(path):
             path.mkdir()
 
-    def put(self, key: str, value: bytes) -> None:
-        _check_key(key)
+    def _put(self, key: str, value: bytes) -> None:
         file = f"{self._path}/{key}"
         folder = file.rpartition("/")[0]
         try:
@@ -159,23 +177,21 @@ class _DirWriter:
         _remove(self._path)
 
 
-class _ZipWriter:
+class _ZipWriter(_Writer):
     """Entries stored uncompressed, metadata documents first: also a valid ``.ozx`` (OME RFC-9).
 
     The documents are known last, so the chunks wait in a file beside; the documents in memory.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         self._spool_path = Path(f"{path}.chunks")
         self._documents: dict[str, bytes] = {}
         self._chunks: dict[str, int] = {}  # key -> bytes, in the order of the spool
-        _remove(path)
         with _writing(path):
             self._spool = self._spool_path.open("wb", buffering=0)
 
-    def put(self, key: str, value: bytes) -> None:
-        _check_key(key)
+    def _put(self, key: str, value: bytes) -> None:
         if key in self._documents or key in self._chunks:
             raise _put_twice(key)
         if PurePosixPath(key).name in METADATA_NAMES:
@@ -234,11 +250,6 @@ def _ozx_comment(root_document: bytes | None) -> bytes:
         return b""
     comment = {"ome": {"version": version, "zipFile": {"centralDirectory": {"jsonFirst": True}}}}
     return json.dumps(comment, separators=(",", ":")).encode()
-
-
-def _check_key(key: str) -> None:
-    if not key or any(part in {"", ".", ".."} for part in key.split("/")):
-        raise ValueError(f"{key!r} is no key of a Zarr store")
 
 
 def _put_twice(key: str) -> ValueError:
