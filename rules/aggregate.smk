@@ -5,6 +5,8 @@ rule aggregate:
     """Join the summaries of all shards."""
     input:
         summaries=SHARD_SUMMARIES,
+        # The joined summary names the checksum of the manifest.
+        index=f"{MANIFEST_DIR}/series_all.csv",
     output:
         table=f"{STORE_ROOT}/summary_all.csv",
         totals=f"{STORE_ROOT}/summary_all.json",

@@ -61,10 +61,14 @@ def sample_record(plan: VolumePlan, **changes: object) -> VolumeRecord:
         input_bytes=3003,
         output_bytes=5,
         store_digest="0" * 40,
+        store_crc32="0" * 8,
+        slices_md5="0" * 32,
         verification={"ok": True, "slices": [0, 1, 2], "decoders": {"pydicom": 3}},
         seconds={"read": 0.5, "write": 0.25, "verify": 0.1, "total": 1.0},
         decoders={"native": 3},
         libraries={"zarr": "3.1.6"},
+        settings={"store_type": "sqlite"},
+        manifest_md5="0" * 32,
     )
     return replace(record, **changes)  # type: ignore[arg-type]
 

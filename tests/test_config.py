@@ -62,7 +62,9 @@ def test_defaults_of_the_schema_are_those_of_the_code():
     assert replace(convert_from_config(config, csv, 0, 1), num_shards=None) == ConvertSettings(
         csv, Path(config["out_root"]), shard_id=0
     )
-    assert aggregate_from_config(config, []) == AggregateSettings(Path(config["out_root"]))
+    assert aggregate_from_config(config, []) == AggregateSettings(
+        Path(config["out_root"]), manifest_dir=Path(config["manifest_dir"])
+    )
     html = Path("r.html")
     assert report_from_config(config, html) == ReportSettings(
         Path(config["out_root"]), output_html=html
@@ -160,6 +162,7 @@ def test_every_wrong_key_has_its_own_line():
         ("extra_series_tags", ["exposure time"]),
         ("extra_slice_tags", [7]),
         ("series_timeout", 0),
+        ("series_memory", -1),
     ],
 )
 def test_wrong_value_is_named_with_what_is_allowed(key, value):

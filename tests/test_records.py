@@ -27,6 +27,17 @@ def test_a_value_that_is_no_json_number_is_refused():
         record_to_json(record)
 
 
+def test_a_record_with_one_bit_flipped_anywhere_is_damaged(tmp_path):
+    path = tmp_path / "x.series.json"
+    whole = record_to_json(sample_record(sample_plan())).encode()
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        with pytest.raises(SeriesError):
+            read_record(path)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

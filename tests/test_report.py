@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import report_dataset
 from ct2zarr import report, report_summary
 from ct2zarr.errors import SettingsError
+from ct2zarr.records import read_record, record_to_json
 from ct2zarr.report import make_report
 from ct2zarr.report_packing import choose_scale, pack_levels
 from ct2zarr.report_plots import plot_histogram, plot_placement
@@ -162,12 +164,19 @@ def test_changed_voxel_in_the_store_shows_as_a_difference(dataset: Dataset, tmp_
     shutil.copytree(first, changed)
     meta = root / "zarr_sqlite" / "meta" / f"{dataset.hashes['plain']}.series.json"
     _brighten_a_pixel(changed)
-    meta.write_text(meta.read_text().replace(str(first), str(changed)))
+    _move_source(meta, str(first), str(changed))
     page = make_report(ReportSettings(root)).read_text(encoding="utf-8")
     plain = dataset.hashes["plain"]
     assert "the largest difference is 100 HU" in article(page, plain)
     verdict = page[page.index('<p class="verdict bad">') :]
     assert f"differs from its source now: {plain[:12]}." in verdict[:300]
+
+
+def _move_source(meta: Path, old: str, new: str) -> None:
+    """Let the record say that its source lies elsewhere."""
+    record = read_record(meta)
+    moved = replace(record, series_dir=record.series_dir.replace(old, new))
+    meta.write_text(record_to_json(moved))
 
 
 def _brighten_a_pixel(folder: Path) -> None:
@@ -185,7 +194,7 @@ def test_source_that_is_gone_is_said_and_the_rest_is_shown(
     root = tmp_path / "out"
     shutil.copytree(dataset.root, root)
     for meta in (root / "zarr_sqlite" / "meta").glob("*.series.json"):
-        meta.write_text(meta.read_text().replace(str(dataset.source), "/gone"))
+        _move_source(meta, str(dataset.source), "/gone")
     page = make_report(ReportSettings(root)).read_text(encoding="utf-8")
     part = article(page, dataset.hashes["plain"])
     assert "The source is no longer there" in part

@@ -97,6 +97,7 @@ def test_every_convert_variable_reaches_its_field():
             "EXTRA_SLICE_TAGS": "XRayTubeCurrent",
             "MAX_DEPTH": "9",
             "SERIES_TIMEOUT": "12.5",
+            "SERIES_MEMORY": "500",
         }
     )
     assert settings == ConvertSettings(
@@ -115,6 +116,7 @@ def test_every_convert_variable_reaches_its_field():
         reject_flags=frozenset({Flag.MISSING_SLICES, Flag.GANTRY_TILT}),
         on_bad_slice="drop",
         series_timeout_seconds=12.5,
+        series_memory_mb=500,
     )
 
 
@@ -135,6 +137,7 @@ def test_config_and_environment_give_the_same_settings():
     }
     environ = {
         "OUT_DIR": "m",
+        "MANIFEST_DIR": "m",
         "OUT_ROOT": "out",
         "CONVERTED_ROOT": "out",
         "OUTPUT_HTML": "r.html",

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -15,13 +16,16 @@ from typing import Any
 
 import pytest
 
+from ct2zarr import __version__
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.manifest import make_manifest
+from ct2zarr.reader import open_volume
 from ct2zarr.settings import (
     AggregateSettings,
     ConvertSettings,
     EncodingSettings,
     ManifestSettings,
+    MetadataSettings,
 )
 from ct2zarr.shard import label_of, run_shard
 from ct2zarr.summaries import aggregate
@@ -370,6 +374,52 @@ def test_the_json_has_the_totals_of_the_csv(series_csv, tree):
     assert content["totals"]["output_bytes"] == sum(int(row["output_bytes"]) for row in done)
     assert content["csv_md5"] == hashlib.md5(summary.csv_path.read_bytes()).hexdigest()
     assert content["settings"]["encoding"]["store_type"] == "sqlite"
+
+
+@pytest.mark.parametrize("name", ["series_all.csv", "shards/series_shard_00.csv"])
+def test_volume_record_and_summaries_say_by_what_they_were_made(tree, name):
+    folder = manifest(tree)
+    index_md5 = hashlib.md5((folder / "series_all.csv").read_bytes()).hexdigest()
+    settings = settings_for(folder / name, metadata=MetadataSettings(False, ("Exposure",)))
+    summary = run_shard(settings)
+    (made,) = {
+        json.dumps([source[key] for key in ("version", "libraries", "settings", "manifest_md5")])
+        for row in summary.rows
+        for volume in [open_volume(settings.store_root / f"data/{row.series_hash}.zarr.sqlite")]
+        for source in (volume.attrs, volume.series)
+    }
+    version, libraries, options, md5 = json.loads(made)
+    assert (version, md5) == (__version__, index_md5)
+    assert options["extra_series_tags"] == ["Exposure"]
+    assert set(options) == {
+        "store_type", "values", "zarr_format", "chunks", "compression_level",
+        "deidentify", "extra_series_tags", "extra_slice_tags",
+    }  # fmt: skip
+    content = json.loads(summary.json_path.read_text())
+    assert content["manifest_md5"] == index_md5
+    assert content["libraries"] == libraries
+    assert libraries["numpy"] == importlib.metadata.version("numpy")
+    assert content["versions"]["ct2zarr"] == __version__
+
+
+def test_the_joined_summary_names_the_checksum_of_the_manifest(tree):
+    folder = manifest(tree)
+    for shard in range(SHARDS):
+        run_shard(settings_for(folder / f"shards/series_shard_{shard:02}.csv", num_shards=SHARDS))
+    index = folder / "series_all.csv"
+    old = hashlib.md5(index.read_bytes()).hexdigest()
+    out_root = folder.parent / "out"
+    totals = out_root / "zarr_sqlite/summary_all.json"
+
+    def named(manifest_dir: Path | None) -> dict[str, Any]:
+        aggregate(AggregateSettings(out_root=out_root, manifest_dir=manifest_dir))
+        return json.loads(totals.read_text())["manifest"]
+
+    alone = {"file": "series_all.csv", "md5": old, "shards_by_md5": {old: SHARDS}}
+    assert named(None) == named(folder) == alone
+    index.write_text(index.read_text() + "\n")
+    new = hashlib.md5(index.read_bytes()).hexdigest()
+    assert named(folder) == alone | {"md5": new}
 
 
 def test_the_log_has_a_line_a_volume_and_no_word_of_a_patient(series_csv, tree, caplog):

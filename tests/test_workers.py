@@ -55,6 +55,10 @@ def fill_memory() -> None:
     raise MemoryError
 
 
+def take_memory(megabytes: int) -> int:
+    return len(bytearray(megabytes * 1_000_000))
+
+
 def fill_disk() -> None:
     raise MachineError("the disk is full", "machine")
 
@@ -82,6 +86,20 @@ def test_a_death_is_an_error_with_its_reason_and_the_next_task_runs(worker, task
         worker.run(task, timeout=LONG)
     assert raised.value.reason == reason
     assert worker.run(answer, 3, timeout=LONG)[0] == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+def test_a_task_that_wants_more_memory_than_allowed_is_an_error_and_a_smaller_one_runs():
+    with fork_server():
+        worker = Worker(memory_mb=200)
+        try:
+            assert worker.run(take_memory, 150, timeout=LONG)
+            with pytest.raises(SeriesError, match="raise series_memory") as raised:
+                worker.run(take_memory, 250, timeout=LONG)
+            assert raised.value.reason == "out_of_memory"
+            assert worker.run(take_memory, 150, timeout=LONG)
+        finally:
+            worker.stop()
 
 
 def test_a_hang_ends_with_the_time_limit(worker):

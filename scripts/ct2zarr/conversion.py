@@ -7,15 +7,14 @@ published where only the pixels do.
 
 import time
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from . import FORMAT_VERSION, __version__
-from .containers import store_size
+from .containers import store_crc32, store_size
 from .errors import MachineError, SeriesError
 from .fingerprint import fingerprint, finished_record
 from .model import Finding, Json, VolumePlan, VolumeRecord
 from .outcomes import SEPARATOR, count_role, lost_frames
+from .provenance import file_md5, library_versions, output_settings
 from .publishing import Building, build, machine_errors, volume_paths
 from .records import record_to_json, slices_to_csv
 from .settings import ConvertSettings
@@ -23,20 +22,6 @@ from .verification import Verification, verify_volume
 from .vocabulary import Role
 from .volume import WrittenVolume, write_volume
 from .writers import open_writer
-
-LIBRARIES = (
-    "numpy",
-    "zarr",
-    "numcodecs",
-    "pydicom",
-    "imagecodecs",
-    "python-gdcm",
-    "pylibjpeg",
-    "pylibjpeg-libjpeg",
-    "pylibjpeg-openjpeg",
-    "pylibjpeg-rle",
-)
-"""Packages whose versions may change what is read or written; recorded with every volume."""
 
 DECIMALS = 4
 """Digits behind the point of the recorded seconds: a tenth of a millisecond."""
@@ -180,20 +165,12 @@ def _record(
         input_bytes=sum(files.values()),
         output_bytes=store_size(building.store),
         store_digest=digest,
+        store_crc32=store_crc32(building.store),
+        slices_md5=file_md5(building.slices),
         verification=verification.as_json(),
         seconds=seconds,
         decoders=dict(written.decoders),
         libraries=dict(library_versions()),
+        settings=output_settings(settings),
+        manifest_md5=settings.manifest_md5,
     )
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Package → version of the installed ones of ``LIBRARIES``."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

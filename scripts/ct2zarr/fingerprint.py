@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from . import FORMAT_VERSION
 from .containers import store_size
 from .errors import SeriesError
 from .model import Instance, VolumePlan, VolumeRecord
 from .outcomes import count_role, lost_frames
+from .provenance import output_settings
 from .publishing import VolumePaths
 from .records import read_record
 from .settings import ConvertSettings
@@ -31,7 +31,6 @@ def fingerprint(
     plan: VolumePlan, settings: ConvertSettings, environment: Mapping[str, str] = os.environ
 ) -> str:
     """Hash of all that determines the output of a conversion: 32 hexadecimal digits."""
-    encoding = settings.encoding
     content = {
         "format_version": FORMAT_VERSION,
         "series_hash": plan.series_hash,
@@ -41,14 +40,7 @@ def fingerprint(
             [*_frame(left.instance, plan.series_dir), left.role] for left in plan.leftovers
         ),
         "findings": [[finding.flag, dict(finding.evidence)] for finding in plan.findings],
-        "encoding": [
-            encoding.store_type,
-            encoding.values,
-            encoding.format_number,
-            encoding.chunks,
-            encoding.compression_level,
-        ],
-        "metadata": asdict(settings.metadata),
+        "settings": output_settings(settings),
     }
     if settings.metadata.deidentify:  # another key writes other pseudonyms
         from .deidentification import KEY_VARIABLE  # with pydicom, which a finished shard saves

@@ -25,6 +25,8 @@ from .manifest_reading import read_plans
 from .manifest_rows import SEPARATOR, row_order, series_row
 from .model import Instance, Json
 from .pixel_digests import IsolatedPixels, isolated_pixels
+from .provenance import INDEX_MD5, SERIES_ALL
+from .provenance import MANIFEST_SUMMARY as SUMMARY
 from .publishing import machine_errors, remove_abandoned
 from .roles import assign_role
 from .scan_cache import FACTS_VERSION
@@ -40,8 +42,6 @@ __all__ = ["make_manifest", "read_plans"]
 
 logger = logging.getLogger(__name__)
 
-SERIES_ALL = "series_all.csv"
-SUMMARY = "manifest_summary.json"
 EXCLUDED = "files_excluded.parquet"
 CACHE = "scan_cache"
 STATE = "state.json"
@@ -222,7 +222,9 @@ def _write(
     for cells in account.series:
         series_of[int(cells["series_hash"], 16) % len(labels)].append(cells)
     paths = found.table["path"].to_pylist()
-    summary = _summary(found, account, settings)
+    index = series_csv(account.series).encode()
+    index_md5 = hashlib.md5(index, usedforsecurity=False).hexdigest()
+    summary = {**_summary(found, account, settings), INDEX_MD5: index_md5}
     changed = 0
     names = []
     (folder / CACHE / STATE).unlink(missing_ok=True)
@@ -249,7 +251,7 @@ def _write(
     write_bytes_if_changed(folder / SUMMARY, text.encode())
     _remove_stale(folder / "shards", set(names))
     names += [EXCLUDED, SUMMARY]
-    write_bytes_if_changed(folder / SERIES_ALL, series_csv(account.series).encode())
+    write_bytes_if_changed(folder / SERIES_ALL, index)
     _keep_state(folder, key, names)
     logger.info("%d of %d shards have changed", changed, len(labels))
     _tell(summary)

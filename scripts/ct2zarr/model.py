@@ -166,9 +166,13 @@ class VolumeRecord:
         varying_tags: keywords that are columns of slices.csv because planes differ in them.
         input_bytes: size of the source files. output_bytes: size of the store.
         store_digest: ``StoreDigest`` of the store's keys and values, whatever keeps them.
+        store_crc32: of every byte of a store that is one file; empty for a directory.
+        slices_md5: of slices.csv.
         verification: ok, slices (indices checked), decoders.
         seconds: read, write, verify, total (wall clock).
         decoders: decoder name → number of planes. libraries: package → version.
+        settings: option → value, those that determine the output. manifest_md5: of the
+            series_all.csv (or the CSV written by hand) that named the volume.
     """
 
     version: str
@@ -199,8 +203,12 @@ class VolumeRecord:
     input_bytes: int
     output_bytes: int
     store_digest: str
+    store_crc32: str
+    slices_md5: str
     verification: Mapping[str, Json]
     seconds: Mapping[str, Json]
     decoders: Mapping[str, Json]
     libraries: Mapping[str, Json]
+    settings: Mapping[str, Json]
+    manifest_md5: str
     varying_tags: tuple[str, ...] = ()

@@ -174,6 +174,7 @@ OPTIONS: Mapping[str, Option] = {
     "extra_series_tags": _KEYWORDS,
     "extra_slice_tags": _KEYWORDS,
     "series_timeout": Option(_seconds, "a number of seconds greater than 0"),
+    "series_memory": _whole(0),
 }
 """Every option of a config, in the order in which the documentation lists them."""
 

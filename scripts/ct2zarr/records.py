@@ -5,6 +5,7 @@ caller decides whether that means converting again (resume) or a fault to report
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ from .model import VolumeRecord
 DAMAGED = "damaged_record"
 """Reason of a sidecar that cannot be read as what it should be."""
 
-TRIPLES = ("shape", "chunks")
-"""Fields of VolumeRecord that are tuples of three integers."""
+SEAL = "record_md5"
+"""Last field of series.json: the MD5 of the text before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class SliceTable:
 def record_to_json(record: VolumeRecord) -> str:
     """The text of series.json: a line a field, and a line a member of the fields that have some.
 
-    NaN and infinity are not JSON and raise ValueError.
+    The last field is the MD5 of all that stands before it, so that no byte changes unseen. NaN and
+    infinity are not JSON and raise ValueError.
     """
     lines = []
     for name, value in asdict(record).items():
@@ -57,13 +59,19 @@ def record_to_json(record: VolumeRecord) -> str:
             )
             text = f"{{\n  {inner}\n }}"
         lines.append(f" {json.dumps(name)}: {text}")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    return _sealed("{\n" + ",\n".join(lines))
+
+
+def _sealed(text: str) -> str:
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return f'{text},\n "{SEAL}": "{digest}"\n}}\n'
 
 
 def record_from_json(text: str, source: str) -> VolumeRecord:
     """Read the text of series.json back; ``source`` names the file in errors.
 
-    Raises SeriesError when the text is no JSON, a field is missing, or one is of another type.
+    Raises SeriesError when the text is no JSON, a field is missing, one is of another type, or
+    the text was changed after it was written.
     """
     try:
         content = json.loads(text)
@@ -79,6 +87,12 @@ def record_from_json(text: str, source: str) -> VolumeRecord:
         if not _fits(field.type, value):
             raise SeriesError(f"{source} has a wrong {field.name}; {ADVICE}", DAMAGED)
         values[field.name] = tuple(value) if isinstance(value, list) else value
+    if _sealed(text.rpartition(f',\n "{SEAL}"')[0]) != text:
+        raise SeriesError(
+            f"{source} was changed after it was written: it does not have the MD5 that its last "
+            f"line gives; {ADVICE}",
+            DAMAGED,
+        )
     return VolumeRecord(**values)
 
 

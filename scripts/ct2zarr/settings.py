@@ -99,6 +99,8 @@ class ConvertSettings:
     """Convert the volumes of one shard.
 
     ``series_timeout_seconds``: a series that takes longer is a failed row.
+    ``series_memory_mb``: so is one that wants more memory than this beyond what an idle worker
+    has; 0 for no limit. ``manifest_md5``: names the manifest; the shard fills it in.
     """
 
     input_csv: Path
@@ -116,6 +118,8 @@ class ConvertSettings:
     reject_flags: frozenset[Flag] = frozenset()
     on_bad_slice: Literal["fail", "drop"] = "fail"
     series_timeout_seconds: float = 3600.0
+    series_memory_mb: int = 4000
+    manifest_md5: str = ""
 
     @property
     def store_root(self) -> Path:
@@ -125,11 +129,15 @@ class ConvertSettings:
 
 @dataclass(frozen=True, slots=True)
 class AggregateSettings:
-    """Join the shard summaries. ``summaries``: the CSVs to join; empty for all that lie there."""
+    """Join the shard summaries. ``summaries``: the CSVs to join; empty for all that lie there.
+
+    ``manifest_dir``: folder of the manifest that the joined summary names; None: as shards say.
+    """
 
     out_root: Path
     store_type: StoreType = StoreType.SQLITE
     summaries: tuple[Path, ...] = ()
+    manifest_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +240,7 @@ def aggregate_from_config(
     return AggregateSettings(
         out_root=values.required("out_root", _OUT_ROOT),
         summaries=tuple(summaries),
-        **values.given("store_type"),
+        **values.given("store_type", "manifest_dir"),
     )
 
 
@@ -244,7 +252,8 @@ def aggregate_from_environ(environ: Mapping[str, str]) -> AggregateSettings:
     """
     values = Values.of_environ(environ)
     return AggregateSettings(
-        out_root=values.required("out_root", _OUT_ROOT), **values.given("store_type")
+        out_root=values.required("out_root", _OUT_ROOT),
+        **values.given("store_type", "manifest_dir"),
     )
 
 
@@ -287,6 +296,7 @@ def _selection(values: Values) -> SelectionSettings:
 def _convert(values: Values, input_csv: Path) -> ConvertSettings:
     encoding = values.given("store_type", "values", "zarr_format", "chunks", "compression_level")
     timeout = values.given("series_timeout")
+    memory = values.given("series_memory")
     return ConvertSettings(
         input_csv=input_csv,
         out_root=values.required("out_root", _OUT_ROOT),
@@ -296,6 +306,7 @@ def _convert(values: Values, input_csv: Path) -> ConvertSettings:
         ),
         selection=_selection(values),
         **({"series_timeout_seconds": timeout["series_timeout"]} if timeout else {}),
+        **({"series_memory_mb": memory["series_memory"]} if memory else {}),
         **values.given(
             "num_workers",
             "shard_id",

@@ -25,6 +25,7 @@ from .fingerprint import fingerprint, finished_record
 from .joblog import BYTES_PER_MB, Progress, progress
 from .model import Json, VolumePlan
 from .outcomes import SEPARATOR, row_of_failure, row_of_record
+from .provenance import file_md5, library_versions, manifest_md5
 from .publishing import (
     prepare_store_root,
     remove_abandoned,
@@ -62,6 +63,7 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
     """
     started = time.monotonic()
     plans = plans_of_shard(settings)
+    settings = replace(settings, manifest_md5=manifest_md5(settings.input_csv))
     label = label_of(settings)
     root = settings.store_root
     csv_path = root / f"summary_shard_{label}{settings.summary_suffix}.csv"
@@ -174,7 +176,7 @@ def converted_rows(plans: Sequence[VolumePlan], settings: ConvertSettings) -> It
 
     def convert(plan: VolumePlan) -> SummaryRow:
         if not hasattr(own, "worker"):
-            own.worker = Worker()
+            own.worker = Worker(settings.series_memory_mb)
             workers.append(own.worker)
         return convert_in_worker(own.worker, plan, settings)
 
@@ -294,20 +296,18 @@ def summary_content(
         "flags": {flag: flags[flag] for flag in Flag if flags[flag]},
         "reasons": dict(sorted(reasons.items())),
         "settings": settings_content(settings),
-        "input": {"name": settings.input_csv.name, "md5": _file_md5(settings.input_csv)},
+        "input": {"name": settings.input_csv.name, "md5": file_md5(settings.input_csv)},
+        "manifest_md5": settings.manifest_md5,
         "versions": {"ct2zarr": __version__, "format": FORMAT_VERSION},
+        "libraries": dict(library_versions()),
     }
 
 
 def settings_content(settings: ConvertSettings) -> dict[str, Json]:
-    """The settings that say what was made, as JSON; folders are left out."""
+    """The settings, as JSON; folders are left out, and the manifest has a place of its own."""
     content: dict[str, Json] = {}
     for name, value in asdict(settings).items():
-        if isinstance(value, Path):
+        if isinstance(value, Path) or name == "manifest_md5":
             continue
         content[name] = sorted(value) if isinstance(value, frozenset) else value
     return content
-
-
-def _file_md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

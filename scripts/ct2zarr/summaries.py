@@ -8,7 +8,9 @@ import hashlib
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pandas as pd
 from . import __version__
 from .errors import SettingsError
 from .outcomes import SEPARATOR
+from .provenance import SERIES_ALL, file_md5
 from .publishing import write_atomically
 from .settings import AggregateSettings
 from .shard_names import shard_label
@@ -73,7 +76,11 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     check_shards(shards, root)
     table = join(shards)
     csv_path, json_path = root / "summary_all.csv", root / "summary_all.json"
-    content = json.dumps(summary_content(table, shards), indent=1, allow_nan=False)
+    content = json.dumps(
+        {**summary_content(table, shards), "manifest": manifest_content(settings, shards)},
+        indent=1,
+        allow_nan=False,
+    )
     write_atomically(json_path, content + "\n")
     write_atomically(csv_path, table_to_csv(table))
     logger.info("joined %d shards with %d volumes", len(shards), len(table))
@@ -240,6 +247,7 @@ def summary_content(table: pd.DataFrame, shards: Sequence[ShardTable]) -> dict[s
         "dataset": _counts(table["dataset"]),
         "distributions": distributions(done),
         "versions": _counts(table["version"]),
+        "libraries": _agreed([shard.content.get("libraries") for shard in shards]),
         "settings": _agreed([shard.content.get("settings") for shard in shards]),
         "inputs": {shard.label: shard.content.get("input") for shard in shards},
         "shards": {
@@ -247,6 +255,20 @@ def summary_content(table: pd.DataFrame, shards: Sequence[ShardTable]) -> dict[s
             for shard in sorted(shards, key=lambda shard: int(shard.label))
         },
     }
+
+
+def manifest_content(settings: AggregateSettings, shards: Sequence[ShardTable]) -> dict[str, Any]:
+    """Which manifest the summary is of, and how many shards were made from which.
+
+    A shard that gained nothing is not converted again when the manifest is made anew, so it names
+    the older manifest, in which the shard was the same.
+    """
+    named = Counter(str(shard.content.get("manifest_md5") or "") for shard in shards)
+    md5 = next(iter(named)) if len(named) == 1 else ""
+    if settings.manifest_dir is not None:
+        with suppress(OSError):  # the results may lie where their manifest does not
+            md5 = file_md5(settings.manifest_dir / SERIES_ALL)
+    return {"file": SERIES_ALL, "md5": md5, "shards_by_md5": dict(sorted(named.items()))}
 
 
 def distributions(done: pd.DataFrame) -> dict[str, Any]:

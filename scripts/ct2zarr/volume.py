@@ -17,7 +17,7 @@ import numpy as np
 from numcodecs import Blosc, blosc
 from numpy.typing import NDArray
 
-from . import __version__
+from . import FORMAT_VERSION, __version__
 from .decoding import GONE, SOURCE_CHANGED, SourceReader
 from .deidentification import Pseudonyms, key_from_environment
 from .errors import FileError, SeriesError
@@ -35,6 +35,7 @@ from .planes import (
     rescale_of,
     write_values,
 )
+from .provenance import library_versions, output_settings
 from .records import SliceTable
 from .settings import ConvertSettings
 from .vocabulary import Flag
@@ -283,6 +284,7 @@ def _complete(
     layout = attempt.layout()
     attributes: dict[str, Json] = {
         "version": __version__,
+        "format_version": FORMAT_VERSION,
         "values": dict(values),
         "flags": [str(finding.flag) for finding in findings],
         **{name: value for name, value in geometry.items() if name != "tilt_degrees"},
@@ -296,6 +298,9 @@ def _complete(
             "shuffle": "bitshuffle",
             "compression_level": layout.compression_level,
         },
+        "settings": output_settings(settings),
+        "libraries": dict(library_versions()),
+        "manifest_md5": settings.manifest_md5,
     }
     stack = plan_geometry(plan)
     spacing, translation = _nominal_spacing(plan), (0.0, 0.0, 0.0)

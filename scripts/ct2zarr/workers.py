@@ -18,11 +18,13 @@ from concurrent.futures import CancelledError, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from .errors import SeriesError
+from .joblog import BYTES_PER_MB
 
 Result = TypeVar("Result")
 
@@ -43,12 +45,17 @@ a jump of the system's clock, by which pebble measures."""
 
 
 class Worker:
-    """One worker process, started when first needed and replaced when it has died."""
+    """One worker process, started when first needed and replaced when it has died.
 
-    def __init__(self) -> None:
+    ``memory_mb``: what a task may take beyond what the idle process has; 0 for no limit.
+    """
+
+    def __init__(self, memory_mb: int = 0) -> None:
+        self._memory_mb = memory_mb
         self._pool: ProcessPool | None = None
         self._future: ProcessFuture[Any] | None = None
         self._stopped = False
+        self._closing = threading.Lock()
 
     def run(self, function: Callable[..., Result], *args: Any, timeout: float) -> Result:
         """Run ``function`` in the process and return its result, or raise what it raised.
@@ -92,7 +99,8 @@ class Worker:
             except MemoryError:
                 self._discard()  # what is left of the heap is not worth keeping
                 raise SeriesError(
-                    "memory ran out; run with fewer workers or on a machine with more memory.",
+                    "memory ran out; raise series_memory if the series is merely large, or run "
+                    "with fewer workers or on a machine with more memory.",
                     "out_of_memory",
                 ) from None
         raise CancelledError
@@ -100,34 +108,35 @@ class Worker:
     def _schedule(
         self, function: Callable[..., Result], args: tuple[Any, ...], timeout: float
     ) -> Result:
-        if self._pool is None or not self._pool.active:
+        pool = self._pool
+        if pool is None or not pool.active:
             self._discard()
-            self._pool = ProcessPool(
+            pool = self._pool = ProcessPool(
                 max_workers=1,
                 initializer=prepare_process,
+                initargs=(self._memory_mb,),
                 context=multiprocessing.get_context("forkserver"),
             )
-        self._future = self._pool.schedule(function, args=args, timeout=timeout)
+        future = self._future = pool.schedule(function, args=args, timeout=timeout)
         if self._stopped:
-            self._future.cancel()  # type: ignore[no-untyped-call]
-        result: Result = self._future.result()
+            future.cancel()  # type: ignore[no-untyped-call]
+            self._discard()
+        result: Result = future.result()
         return result
 
     def _discard(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
+        with self._closing:  # twice at once would close the same descriptors twice
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.stop()  # type: ignore[no-untyped-call]
+                pool.join()
 
     def stop(self) -> None:
         """End the process at once, whatever it does; ``run`` in another thread then raises."""
         self._stopped = True
-        future, pool = self._future, self._pool
-        if future is not None:  # a pool that is stopped leaves its futures open
-            future.cancel()  # type: ignore[no-untyped-call]
-        if pool is not None:
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
+        if self._future is not None:  # a pool that is stopped leaves its futures open
+            self._future.cancel()  # type: ignore[no-untyped-call]
+        self._discard()
 
 
 def _is_pool_error(error: BaseException) -> bool:
@@ -150,8 +159,8 @@ def _death_sentence(exit_code: int) -> str:
     return f"its worker process ended with exit code {exit_code}."
 
 
-def prepare_process() -> None:
-    """In a new worker: be quiet, and die with the job."""
+def prepare_process(memory_mb: int = 0) -> None:
+    """In a new worker: be quiet, keep to the memory, and die with the job."""
     import logging
     import warnings
 
@@ -164,6 +173,32 @@ def prepare_process() -> None:
     job = multiprocessing.parent_process()
     if job is not None:
         threading.Thread(target=_end_with, args=(job.sentinel,), daemon=True).start()
+    if memory_mb:
+        limit_memory(memory_mb)
+
+
+def limit_memory(megabytes: int) -> None:
+    """Let this process have so much more memory than it has now; what goes beyond is refused.
+
+    RLIMIT_DATA counts private writable memory, touched or not (setrlimit(2), since Linux 4.7): it
+    refuses at once what would take a machine down, and is not fooled by the large address space
+    that threads and allocators reserve, as RLIMIT_AS is. Elsewhere than on Linux it means
+    something else, and nothing is done.
+    """
+    import resource
+
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return
+    used = next((line for line in status.splitlines() if line.startswith("VmData:")), None)
+    if used is None:
+        return
+    limit = int(used.split()[1]) * 1024 + megabytes * BYTES_PER_MB
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _end_with(sentinel: int) -> None:

@@ -1,0 +1,107 @@
+"""A change of a setting that changes the output converts again; one that does not, does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ct2zarr.manifest import make_manifest
+from ct2zarr.options import OPTIONS
+from ct2zarr.settings import (
+    CONVERT_OPTIONS,
+    MANIFEST_OPTIONS,
+    convert_from_config,
+    manifest_from_config,
+)
+from ct2zarr.shard import run_shard
+from phantom import make_series
+
+CONVERTS, SUMMARISES, SCANS, NOTHING = "converts", "summarises", "scans", "nothing"
+
+EFFECTS: dict[str, tuple[Any, str]] = {
+    # What identifies a volume or says which files it has: the manifest, and all that follows.
+    "datasets": ({"other": "<same folder>"}, SCANS),
+    "num_shards": (2, SCANS),
+    "max_depth": (9, SCANS),
+    "include_secondary_capture": (True, SCANS),
+    "exclude_image_types": (["MIP"], SCANS),
+    # The bytes of a volume or of its sidecars.
+    "store_type": ("zip", CONVERTS),
+    "values": ("stored", CONVERTS),
+    "zarr_format": (3, CONVERTS),
+    "chunks": ([5, 8, 8], CONVERTS),
+    "compression_level": (3, CONVERTS),
+    "deidentify": (True, CONVERTS),
+    "extra_series_tags": (["Exposure"], CONVERTS),
+    "extra_slice_tags": (["XRayTubeCurrent"], CONVERTS),
+    "overwrite": (True, CONVERTS),
+    # Which volumes of a shard are wanted: the summary, from the records.
+    "reject_flags": (["padding"], SUMMARISES),
+    "on_bad_slice": ("drop", SUMMARISES),
+    "verify_slices": ("all", SUMMARISES),
+    # How a run goes, and where its results lie.
+    "manifest_dir": ("elsewhere", NOTHING),
+    "out_root": ("<same folder>", NOTHING),
+    "num_workers": (3, NOTHING),
+    "num_samples": (3, NOTHING),
+    "series_timeout": (100, NOTHING),
+    "series_memory": (1000, NOTHING),
+}
+"""Option → another value than its default, and what a run with it does again."""
+
+
+def test_the_table_has_every_option():
+    assert set(EFFECTS) == set(OPTIONS)
+
+
+def test_the_rules_name_what_runs_again_as_params():
+    """The workflow compares these with those of the last run; dry runs elsewhere show it does."""
+    by_effect = {
+        effect: {name for name, (_, found) in EFFECTS.items() if found == effect}
+        for effect in (CONVERTS, SUMMARISES, SCANS, NOTHING)
+    }
+    # Another store type has a folder of its own, so that everything in it is missing.
+    converts = by_effect[CONVERTS] - {"store_type"}
+    assert set(CONVERT_OPTIONS) == converts | by_effect[SUMMARISES]
+    assert set(MANIFEST_OPTIONS) == by_effect[SCANS]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> dict[str, Any]:
+    root = tmp_path_factory.mktemp("provenance")
+    make_series(root / "in", n=5)
+    return {"datasets": {"v1": str(root / "in")}, "out_root": str(root / "out"), "num_shards": 1}
+
+
+@pytest.mark.parametrize("option", EFFECTS)
+def test_a_changed_option_converts_finished_volumes_again_or_not(
+    option, base, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CT2ZARR_DEIDENTIFY_KEY", "a key of sixteen characters")
+    value, effect = EFFECTS[option]
+    if option == "datasets":
+        value = {"other": base["datasets"]["v1"]}
+    if option == "out_root":
+        value = base["out_root"]
+    converted(base, tmp_path / "manifest", overwrite=False)
+    reused = converted(base | {option: value}, tmp_path / "manifest")
+    # The dataset's name is part of the name of a volume; the other options of the manifest only
+    # decide which volumes there are, and a volume of the same files is the same.
+    expected = effect != CONVERTS and option != "datasets"
+    assert reused is expected
+
+
+def converted(config: dict[str, Any], folder: Path, **changes: Any) -> bool:
+    """Run the manifest and its only volume's shard; whether the volume was reused."""
+    config = {**config, "manifest_dir": str(folder), **changes}
+    make_manifest(manifest_from_config(config, workers=1))
+    rows = [
+        row
+        for csv_path in sorted(folder.glob("shards/series_shard_*.csv"))
+        for row in run_shard(
+            convert_from_config(config, csv_path, int(csv_path.stem[-2:]), workers=1)
+        ).rows
+    ]
+    (row,) = rows
+    assert row.status == "ok", row.error
+    return row.reused
