@@ -21,12 +21,14 @@ from pydicom.tag import Tag
 from phantom import (
     EXACT,
     Series,
+    body,
     dicomdir,
     localizer,
     make_multiframe,
     make_series,
     make_uid,
     not_dicom,
+    patch_bytes,
     secondary_capture,
     structured_report,
     truncate,
@@ -48,6 +50,7 @@ class Volume:
         said: words of the error sentence.
         truth: values due where the phantom cannot be asked, because there is no geometry or the
             array does not hold HU.
+        fault: of the scale, as the evidence of ``suspicious_hu`` names it.
     """
 
     planes: int
@@ -60,6 +63,7 @@ class Volume:
     dtype: str = "int16"
     kind: str = "hu"
     truth: Callable[[Series], NDArray[Any]] | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -545,6 +549,25 @@ def syntax(name: str, error: float = EXACT, **options: Any) -> Case:
     return Case(f"syntax_{name}", build, (Volume(12, flags, error=error),))
 
 
+def a_body(fault: str, stored: Callable[[NDArray[Any]], NDArray[Any]], **options: Any) -> Case:
+    """A row for a body in view whose stored values do not fit their header."""
+    seen = stored(body())
+    shift = options.setdefault("intercept", 0.0)
+    signed = options.setdefault("signed", False)
+    due = np.broadcast_to(
+        seen.astype("<i2" if signed else "<u2").astype(int) + int(shift), (12, 128, 128)
+    )
+
+    def show(_: int, dataset: Dataset) -> None:
+        dataset.PixelData = seen.astype("<u2").tobytes()
+
+    build = series(rows=128, columns=128, bits_stored=16, edit=show, hu_offset=1000.0, **options)
+    dtype = "int32" if due.max() > 32767 else "int16"
+    flags = "suspicious_hu" if fault else ""
+    volume = Volume(12, flags, dtype=dtype, truth=lambda _: due, fault=fault)
+    return Case(f"body_{fault or 'in_hu'}", build, (volume,))
+
+
 LOSSLESS = (
     "implicit", "explicit", "big_endian", "deflated", "rle", "jpeg_lossless", "jpeg_lossless_sv1",
     "jpeg_ls", "jpeg2000_lossless", "htj2k",
@@ -612,10 +635,15 @@ PIXELS = [
         series(hu_offset=40000.0, bits_stored=16),
         (Volume(12, offset=40000.0, dtype="int32"),),
     ),
+    a_body("", lambda hu: np.maximum(hu + 1024, 0), intercept=-1024.0),
+    a_body("unsigned_wrap", lambda hu: hu % 65536),
+    a_body("rescaled_twice", lambda hu: hu, intercept=-1024.0, signed=True),
+    a_body("not_rescaled", lambda hu: np.maximum(hu + 1024, 0)),
+    a_body("inverted", lambda hu: -hu, signed=True),
     Case(
         "suspicious_values",
         series(n=24, rows=80, columns=80, hu_offset=20000.0, bits_stored=16),
-        (Volume(24, "suspicious_hu", offset=20000.0),),
+        (Volume(24, "suspicious_hu", offset=20000.0, fault="unsigned_wrap"),),
     ),
     Case(
         "rescale_type_unspecified",
@@ -665,6 +693,26 @@ PIXELS = [
         (Volume(12, "burned_in_annotation"),),
     ),
     Case("element_that_is_no_number", series(edit=bad_text), (Volume(12, "unparsed_elements"),)),
+    Case(
+        "unknown_character_set",
+        also(
+            series(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jürgen"),
+            lambda _, made: [patch_bytes(p, b"ISO_IR 100", b"ISO_IR 999") for p in made.paths],
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "value_longer_than_the_file",
+        also(
+            series(ProtocolName="Thorax"),
+            lambda _, made: [
+                patch_bytes(p, b"\x18\0\x30\x10LO\x06\0", b"\x18\0\x30\x10LO\xff\xff")
+                for p in made.paths[5:6]
+            ],
+        ),
+        (Volume(11, "missing_slices"),),
+        {"slice": 11, "unreadable": 1},
+    ),
     Case(
         "names_in_other_letters",
         series(SpecificCharacterSet="ISO_IR 192", PatientName="Yamada^Tarou=山田^太郎"),
@@ -822,6 +870,12 @@ POLICY = [
         "rejected_by_pixels",
         series(n=24, rows=80, columns=80, hu_offset=20000.0, bits_stored=16),
         (Volume(24, "suspicious_hu", status="rejected", reason="suspicious_hu"),),
+        settings="reject",
+    ),
+    Case(
+        "rejected_before_a_pixel_is_read",
+        series(tilt_degrees=20.0, transfer_syntax="jpeg2000_lossless", edit=garbage),
+        (Volume(12, "gantry_tilt", status="rejected", reason="gantry_tilt"),),
         settings="reject",
     ),
     Case("nothing_to_reject", series(), (Volume(12),), settings="reject"),

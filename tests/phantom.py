@@ -140,6 +140,18 @@ def make_uid(*parts: object) -> UID:
     return UID(f"2.25.{int.from_bytes(hashlib.blake2b(text, digest_size=15).digest())}")
 
 
+def body(size: int = 128) -> NDArray[np.int64]:
+    """A plane of HU: air, a body of soft tissue with lungs and bone, and a table, with noise."""
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    hu = np.full((size, size), -1000)
+    hu[(y / 0.35) ** 2 + (x / 0.42) ** 2 < 1] = 40
+    hu[(y / 0.2) ** 2 + ((np.abs(x) - 0.2) / 0.1) ** 2 < 1] = -850
+    hu[((y - 0.22) / 0.06) ** 2 + (x / 0.06) ** 2 < 1] = 700
+    hu[int(0.9 * size) : int(0.93 * size)] = -300
+    noise = np.random.default_rng(1).normal(0, 15, hu.shape)
+    return np.rint(hu + noise).astype(np.int64)
+
+
 @dataclass
 class Series:
     """What was written. All sequences run along the planes as given (ascending by default).

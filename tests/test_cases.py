@@ -142,12 +142,12 @@ def check_volume(done: Done, case: Case, row: SummaryRow, due: Volume) -> None:
     assert all(evidence for evidence in record.findings.values())
     padding = attributes["values"]["padding_value"]
     ignored = None if padding is None else values == padding
+    assert (attributes["index_to_lps"] is None) == (Flag.NO_GEOMETRY in row.flags)
+    fault = record.findings[Flag.SUSPICIOUS_HU]["fault"] if due.fault else ""
+    assert fault == due.fault
+    assert sum(record.decoders.values()) == due.planes
     if due.truth is not None:
         assert np.array_equal(values, due.truth(done.built[case.name]))
-    if attributes["slice_origins_lps"] is None:
-        assert Flag.NO_GEOMETRY in row.flags
-        return
-    if due.kind == "stored" and due.truth is not None:
         return
     options: dict[str, Any] = {"offset": due.offset, "ignore": ignored}
     origins = np.array(attributes["slice_origins_lps"])

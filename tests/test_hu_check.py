@@ -9,21 +9,9 @@ from ct2zarr.errors import FileError
 from ct2zarr.hu_check import HuCheck
 from ct2zarr.planes import first_type, rescale_of, write_values
 from ct2zarr.vocabulary import Flag
-from phantom import real_data
+from phantom import body, real_data
 
-SIZE = 128
-
-
-def body() -> np.ndarray:
-    """A plane of HU: air, a body of soft tissue with lungs and bone, and a table."""
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
-    hu = np.full((SIZE, SIZE), -1000)
-    hu[(y / 0.35) ** 2 + (x / 0.42) ** 2 < 1] = 40
-    hu[(y / 0.2) ** 2 + ((np.abs(x) - 0.2) / 0.1) ** 2 < 1] = -850
-    hu[((y - 0.22) / 0.06) ** 2 + (x / 0.06) ** 2 < 1] = 700
-    hu[int(0.9 * SIZE) : int(0.93 * SIZE)] = -300
-    noise = np.random.default_rng(1).normal(0, 15, hu.shape)
-    return np.rint(hu + noise).astype(np.int32)
+SIZE = len(body())
 
 
 def fault_of(values: np.ndarray, padding: float | None = None) -> object:

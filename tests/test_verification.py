@@ -1,9 +1,11 @@
 """The verifier finds whatever is broken, in the store, in the sidecar or in the source."""
 
 import os
+import shutil
 import sqlite3
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,19 +16,22 @@ from pydicom import dcmread
 from pydicom.uid import JPEGLosslessSV1, RLELossless
 
 from converted import Converted, convert, plans_in, settings_for
+from ct2zarr.deidentification import KEY_VARIABLE
 from ct2zarr.errors import VerificationError
 from ct2zarr.records import SliceTable, read_slices, slices_to_csv
+from ct2zarr.settings import MetadataSettings
 from ct2zarr.sqlite_store import SQLiteStore
 from ct2zarr.verification import choose_planes, verify_volume
 from ct2zarr.vocabulary import StoreType
 from phantom import make_multiframe, make_series
 
 
-@pytest.fixture
-def done(tmp_path) -> Converted:
-    make_series(tmp_path / "in")
+@pytest.fixture(params=list(StoreType))
+def done(tmp_path, request) -> Converted:
+    """A sound volume in each of the stores; rows and columns differ in number and spacing."""
+    make_series(tmp_path / "in", slope=2.0)
     (plan,) = plans_in(tmp_path / "in")
-    return convert(plan, settings_for(tmp_path, StoreType.DIR))
+    return convert(plan, settings_for(tmp_path, request.param))
 
 
 def verify(done: Converted, **changes: object):
@@ -37,10 +42,34 @@ def verify(done: Converted, **changes: object):
     )
 
 
-def open_to_break(done: Converted) -> zarr.Group:
+@contextmanager
+def open_to_break(done: Converted) -> Iterator[zarr.Group]:
+    """The finished store, writable; a zip is unpacked for that and packed again."""
+    path = done.paths.store
     if done.settings.encoding.store_type is StoreType.SQLITE:
-        return zarr.open_group(SQLiteStore(done.paths.store), mode="r+")
-    return zarr.open_group(done.paths.store, mode="r+")
+        store = SQLiteStore(path)
+        yield zarr.open_group(store, mode="r+")
+        store.close()
+        return
+    if done.settings.encoding.store_type is StoreType.DIR:
+        yield zarr.open_group(path, mode="r+")
+        return
+    folder = path.with_suffix(".unpacked")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    yield zarr.open_group(folder, mode="r+")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder).as_posix())
+    shutil.rmtree(folder)
+
+
+def test_opening_a_store_to_break_it_does_not_break_it(done):
+    with open_to_break(done) as group:
+        group["volume"][7, 3, 5] += 0
+        group.attrs["ct2zarr"] = dict(group.attrs["ct2zarr"])
+    assert verify(done).slices == tuple(range(12))
 
 
 @pytest.mark.parametrize("store_type", list(StoreType))
@@ -82,21 +111,18 @@ def test_fractional_slopes_and_stored_values_pass_too(tmp_path):
 # The store -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("store_type", [StoreType.DIR, StoreType.SQLITE])
-def test_one_voxel_changed_in_the_store_is_found(tmp_path, store_type):
-    make_series(tmp_path / "in")
-    (plan,) = plans_in(tmp_path / "in")
-    done = convert(plan, settings_for(tmp_path, store_type))
-    open_to_break(done)["volume"][7, 3, 5] += 1
+def test_one_voxel_changed_in_the_store_is_found(done):
+    with open_to_break(done) as group:
+        group["volume"][7, 3, 5] += 1
     with pytest.raises(VerificationError, match="plane 7"):
         verify(done)
 
 
 def swap_planes(done: Converted) -> None:
-    volume = open_to_break(done)["volume"]
-    data = volume[...]
-    data[[3, 8]] = data[[8, 3]]
-    volume[...] = data
+    with open_to_break(done) as group:
+        data = group["volume"][...]
+        data[[3, 8]] = data[[8, 3]]
+        group["volume"][...] = data
 
 
 def test_two_planes_swapped_in_the_store_are_found(done):
@@ -113,10 +139,10 @@ def test_two_planes_swapped_with_their_md5_are_found_in_the_source(done):
 
 
 def edit_attributes(done: Converted, edit: Callable[[dict], None]) -> None:
-    group = open_to_break(done)
-    attributes = dict(group.attrs["ct2zarr"])
-    edit(attributes)
-    group.attrs["ct2zarr"] = attributes
+    with open_to_break(done) as group:
+        attributes = dict(group.attrs["ct2zarr"])
+        edit(attributes)
+        group.attrs["ct2zarr"] = attributes
 
 
 def negate_z(attributes: dict) -> None:
@@ -147,6 +173,20 @@ def shift_all(attributes: dict) -> None:
     attributes["index_to_lps"][1][3] += 0.5
 
 
+def stretch_rows(attributes: dict) -> None:
+    for row in attributes["index_to_lps"]:
+        row[2] *= 1.001
+
+
+def swap_rows_and_columns(attributes: dict) -> None:
+    for row in attributes["index_to_lps"]:
+        row[1], row[2] = row[2], row[1]
+
+
+def turn_orientation(attributes: dict) -> None:
+    attributes["orientation"].reverse()
+
+
 def lose_matrix(attributes: dict) -> None:
     del attributes["index_to_lps"]
 
@@ -163,6 +203,9 @@ def rename(attributes: dict) -> None:
         (reverse_all, "does not lie above"),
         (shift_one, "slices.csv puts plane 4"),
         (shift_all, "slices.csv puts"),
+        (stretch_rows, "otherwise along the rows"),
+        (swap_rows_and_columns, "otherwise along the columns"),
+        (turn_orientation, r"orientation|ascend|above"),
         (lose_matrix, "index_to_lps"),
         (rename, "says that it is volume"),
     ],
@@ -171,6 +214,13 @@ def test_wrong_geometry_in_the_store_is_found_even_without_reading_a_plane(done,
     edit_attributes(done, edit)
     with pytest.raises(VerificationError, match=said):
         verify(done, verify_slices=0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("slope", 1), ("intercept", 0)])
+def test_a_rescale_changed_in_the_store_is_found(done, name, value):
+    edit_attributes(done, lambda attributes: attributes["values"].update({name: value}))
+    with pytest.raises(VerificationError, match=f"the {name} of plane 0"):
+        verify(done)
 
 
 def cut_dir(path: Path) -> None:
@@ -212,16 +262,20 @@ def test_a_chunk_cut_short_is_found(tmp_path, store_type, cut):
         verify(done)
 
 
-def test_a_missing_chunk_is_found(done):
+def test_a_missing_chunk_is_found(tmp_path):
+    make_series(tmp_path / "in")
+    (plan,) = plans_in(tmp_path / "in")
+    done = convert(plan, settings_for(tmp_path, StoreType.DIR))
     next(p for p in (done.paths.store / "volume" / "c").rglob("*") if p.is_file()).unlink()
     with pytest.raises(VerificationError, match="cannot be read from the store"):
         verify(done)
 
 
-def test_a_store_cut_in_half_is_found(tmp_path):
+@pytest.mark.parametrize("store_type", [StoreType.SQLITE, StoreType.ZIP])
+def test_a_store_cut_in_half_is_found(tmp_path, store_type):
     make_series(tmp_path / "in")
     (plan,) = plans_in(tmp_path / "in")
-    done = convert(plan, settings_for(tmp_path))
+    done = convert(plan, settings_for(tmp_path, store_type))
     path = done.paths.store
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(VerificationError):
@@ -276,6 +330,18 @@ def test_a_wrong_cell_of_slices_csv_is_found(done, edit, said):
         verify(done)
 
 
+def test_a_changed_uid_is_found_among_pseudonyms(tmp_path, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "a key of enough characters")
+    make_series(tmp_path / "in")
+    (plan,) = plans_in(tmp_path / "in")
+    settings = settings_for(tmp_path, metadata=MetadataSettings(deidentify=True))
+    done = convert(plan, settings)
+    assert verify(done).slices == tuple(range(12))
+    edit_slices(done, swap_column("SOPInstanceUID", 2, 3))
+    with pytest.raises(VerificationError, match="plane 2 has another SOPInstanceUID"):
+        verify(done)
+
+
 # The source ----------------------------------------------------------------------------------
 
 
@@ -293,7 +359,7 @@ def edit_source(path: str, edit: Callable, *, keep_time: bool) -> None:
 
 
 def change_slope(dataset) -> None:
-    dataset.RescaleSlope = 2
+    dataset.RescaleSlope = 3
 
 
 def change_pixel(dataset) -> None:

@@ -4,10 +4,10 @@ The store is opened as a user would open it, by ``open_volume``, which shares no
 writing of stores (that zarr and others read the same from them is tested). The source files are
 read again, by another decoder than the conversion used where there is one, and their values
 are computed here, in float64. What is compared: the bytes of each chosen plane with the source and
-with the MD5 in slices.csv; its SOPInstanceUID and position in the file with slices.csv and with the
-attributes; and for all planes, chosen or not, that positions, index_to_lps and slices.csv agree and
-that planes ascend along the normal. A comparison of memory with the store could not find a wrong
-order; this does.
+with the MD5 in slices.csv; its SOPInstanceUID, position and rescale in the file with slices.csv and
+the attributes; and for all planes, chosen or not, that positions, index_to_lps, slices.csv and the
+directions and distances of the header agree and that planes ascend along the normal. A comparison
+of memory with the store could not find a wrong order; this does.
 """
 
 import hashlib
@@ -20,14 +20,15 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
 from .decoding import SourceReader, StoredFrame
+from .deidentification import Pseudonyms, key_from_environment
 from .errors import FileError, SeriesError, VerificationError
 from .model import Instance, Json, VolumePlan
 from .reader import Volume, open_volume
 from .records import SliceTable, read_slices
 from .settings import ConvertSettings
+from .source_headers import WANTED, FrameHeader, FrameHeaders
 
 REASON = "verification_failed"
 
@@ -36,20 +37,15 @@ POSITION_TOLERANCE_MM = 1e-3
 numbers: DS has at most 16 characters (PS3.5 6.2), so a micrometre is far above any rounding, and
 far below what matters."""
 
+COSINE_TOLERANCE = 1e-6
+"""How far direction cosines may differ between header and attributes: they are copied."""
+
 DCT_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 """JPEG baseline and extended: their inverse cosine transform is not defined to the last bit."""
 
 DCT_ROUNDING = 1.001
 """Stored units by which two right decoders of these may differ: one (measured between libjpeg-turbo
 and libjpeg, on real CT of both syntaxes), and a margin for float32."""
-
-SOP_INSTANCE_UID = 0x00080018
-IMAGE_POSITION = 0x00200032
-RESCALE_INTERCEPT = 0x00281052
-RESCALE_SLOPE = 0x00281053
-SHARED_GROUPS = 0x52009229
-PER_FRAME_GROUPS = 0x52009230
-WANTED = (SOP_INSTANCE_UID, IMAGE_POSITION, RESCALE_INTERCEPT, RESCALE_SLOPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +147,12 @@ def _check_identity(
 ) -> None:
     if attributes.get("series_hash") != plan.series_hash:
         raise _fail(f"the store says that it is volume {attributes.get('series_hash')}")
+    uids = [plane.sop_instance_uid for plane in plan.planes]
     if settings.metadata.deidentify:
-        return  # slices.csv has pseudonyms in place of the UIDs
-    for index, (found, plane) in enumerate(
-        zip(table.column("SOPInstanceUID"), plan.planes, strict=True)
-    ):
-        if found != plane.sop_instance_uid:
+        pseudonyms = Pseudonyms(key_from_environment(), "")  # UIDs depend on the key alone
+        uids = [pseudonyms.uid(uid) for uid in uids]
+    for index, (found, due) in enumerate(zip(table.column("SOPInstanceUID"), uids, strict=True)):
+        if found != due:
             raise _fail(f"plane {index} has another SOPInstanceUID in slices.csv than its file")
 
 
@@ -176,6 +172,7 @@ def _check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str
     placed = steps * index_to_lps[:3, 0] + index_to_lps[:3, 3]
     _check_near(placed, origins, allowed, "index_to_lps puts", "slice_origins_lps")
     row, column = _numbers(attributes, "orientation", (2, 3))
+    _check_in_plane(plan.planes[0], index_to_lps, np.concatenate((row, column)))
     ascending = np.diff(origins @ np.cross(row, column))
     if len(ascending) and ascending.min() <= 0:
         raise _fail(f"plane {int(ascending.argmin()) + 1} does not lie above the one before it")
@@ -183,6 +180,28 @@ def _check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str
     known = [index for index, position in enumerate(written) if position is not None]
     positions = np.array([written[index] for index in known], dtype=np.float64).reshape(-1, 3)
     _check_near(positions, origins[known], POSITION_TOLERANCE_MM, "slices.csv puts", "the store")
+
+
+def _check_in_plane(
+    first: Instance, index_to_lps: NDArray[np.float64], orientation: NDArray[np.float64]
+) -> None:
+    """Rows and columns run as the header says, up to the far corner of the plane."""
+    if first.orientation is None or first.pixel_spacing is None:
+        raise _fail("the store has a geometry, and the header of its first plane has none")
+    between_rows, between_columns = first.pixel_spacing
+    cosines = np.array(first.orientation).reshape(2, 3)
+    steps = np.stack((cosines[1] * between_rows, cosines[0] * between_columns))
+    for along, extent, found, due in zip(
+        ("columns", "rows"),
+        (first.rows, first.columns),
+        index_to_lps[:3, 1:3].T,
+        steps,
+        strict=True,
+    ):
+        if not float(np.linalg.norm(found - due)) * extent <= POSITION_TOLERANCE_MM:
+            raise _fail(f"index_to_lps runs otherwise along the {along} than the header says")
+    if not np.allclose(orientation.reshape(2, 3), cosines, rtol=0, atol=COSINE_TOLERANCE):
+        raise _fail("the orientation of the store is not that of the header")
 
 
 def _numbers(
@@ -234,11 +253,12 @@ def _check_planes(
     decoders_used: Collection[str],
 ) -> dict[str, int]:
     """Compare the chosen planes; each chunk is decoded once. Returns decoder → planes."""
+    declared = volume.attrs.get("values") or {}
     md5s = table.column("md5")
     used: Counter[str] = Counter()
     depth = volume.chunks[0]
     with SourceReader(wanted=WANTED, avoid=decoders_used) as reader:
-        headers = _FrameHeaders()
+        headers = FrameHeaders()
         for _, members in groupby(chosen, key=lambda index: index // depth):
             slab = list(members)
             planes = _read_planes(volume, slab[0], slab[-1] + 1)
@@ -251,6 +271,7 @@ def _check_planes(
                 header = headers.of(frame, instance)
                 _check_values(plane, frame, header, index, settings, instance.transfer_syntax_uid)
                 _check_source_header(header, index, instance, table, settings)
+                _check_scale(header, index, declared)
                 used[frame.decoder] += 1
     return dict(sorted(used.items()))
 
@@ -263,7 +284,7 @@ def _md5(plane: NDArray[Any]) -> str:
 def _check_values(
     plane: NDArray[Any],
     frame: StoredFrame,
-    header: "_FrameHeader",
+    header: FrameHeader,
     index: int,
     settings: ConvertSettings,
     syntax: str,
@@ -288,8 +309,18 @@ def _check_values(
     )
 
 
+def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> None:
+    """The store declares the rescale of the file, or none where planes differ."""
+    for name, own in (("slope", header.slope), ("intercept", header.intercept)):
+        declared = values.get(name)
+        if declared is not None and declared != own:
+            raise _fail(
+                f"the {name} of plane {index} is {own} in its file, {declared} in the store"
+            )
+
+
 def _check_source_header(
-    header: "_FrameHeader",
+    header: FrameHeader,
     index: int,
     instance: Instance,
     table: SliceTable,
@@ -306,72 +337,3 @@ def _check_source_header(
     distance = float(np.linalg.norm(np.subtract(position, header.position)))
     if not distance <= POSITION_TOLERANCE_MM:
         raise _fail(f"plane {index} lies {distance:.3f} mm away from where its file has it")
-
-
-# Headers of the source ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _FrameHeader:
-    """What the source says of one frame; read here anew, not taken from the manifest."""
-
-    sop_instance_uid: str
-    position: tuple[float, ...] | None
-    slope: float
-    intercept: float
-
-
-class _FrameHeaders:
-    """Reads frame headers; the top level of a multi-frame file is parsed once."""
-
-    def __init__(self) -> None:
-        self._path = ""
-        self._dataset = Dataset()
-
-    def of(self, frame: StoredFrame, instance: Instance) -> _FrameHeader:
-        """The header of one frame: its own item, else the shared one, else the file itself."""
-        if self._path != instance.path:
-            self._path, self._dataset = instance.path, frame.dataset
-        groups = frame.header.groups
-        own = groups.get(PER_FRAME_GROUPS, [])[instance.frame - 1 : instance.frame]
-        shared = groups.get(SHARED_GROUPS, [])[:1]
-        places = [*_items_of(own), *_items_of(shared), self._dataset]
-        slope = _first_number(places, "RescaleSlope")
-        intercept = _first_number(places, "RescaleIntercept")
-        return _FrameHeader(
-            sop_instance_uid=str(self._dataset.get("SOPInstanceUID", "")).strip(" \0"),
-            position=_first_position(places),
-            slope=1.0 if slope is None else slope,
-            intercept=0.0 if intercept is None else intercept,
-        )
-
-
-def _items_of(groups: Sequence[Dataset]) -> list[Dataset]:
-    """Items of the macros that hold position and rescale (PS3.3 C.7.6.16.2)."""
-    items: list[Dataset] = []
-    for group in groups:
-        for keyword in ("PlanePositionSequence", "PixelValueTransformationSequence"):
-            items += list(group.get(keyword) or [])[:1]
-    return items
-
-
-def _first_number(places: Sequence[Dataset], keyword: str) -> float | None:
-    for place in places:
-        try:
-            value = place.get(keyword)
-            if value is not None and value != "":
-                return float(value)
-        except (ValueError, TypeError, OverflowError, NotImplementedError):
-            continue  # an element that cannot be parsed counts as absent
-    return None
-
-
-def _first_position(places: Sequence[Dataset]) -> tuple[float, ...] | None:
-    for place in places:
-        try:
-            value = place.get("ImagePositionPatient")
-            if value is not None and len(value) == 3:
-                return tuple(float(number) for number in value)
-        except (ValueError, TypeError, OverflowError, NotImplementedError):
-            continue
-    return None
