@@ -6,6 +6,8 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV ?= .venv
+# Two test processes; the tests of a file stay together and share what they set up.
+PYTEST ?= --numprocesses 2 --dist loadfile
 BIN := $(VENV)/bin
 
 .PHONY: help run test test-fast lint lock clean
@@ -24,10 +26,10 @@ demo/dicom: | $(VENV)/run-ready
 	mv demo/unfinished demo/dicom
 
 test: $(VENV)/test-ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 test-fast: $(VENV)/test-ready
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
 lint: $(VENV)/test-ready
 	$(BIN)/ruff check .

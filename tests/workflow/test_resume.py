@@ -66,7 +66,7 @@ def run_until(project: Project, records: int) -> tuple[subprocess.Popen, psutil.
     raise AssertionError("the run did not get so far in time")
 
 
-@pytest.mark.parametrize("records", [0, 1, 5])
+@pytest.mark.parametrize("records", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 5))])
 def test_killed_shard_job_is_resumed_to_the_same_result(
     records, many_series, undisturbed, tmp_path
 ):

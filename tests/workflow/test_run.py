@@ -24,7 +24,14 @@ def by_folder(project):
 # What comes out --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("store_type", list(StoreType))
+@pytest.mark.parametrize(
+    "store_type",
+    [
+        StoreType.SQLITE,
+        pytest.param(StoreType.DIR, marks=pytest.mark.slow),
+        pytest.param(StoreType.ZIP, marks=pytest.mark.slow),
+    ],
+)
 def test_whole_run_gives_right_volumes_summary_and_report(store_type, request, fresh):
     if store_type is StoreType.SQLITE:
         project = request.getfixturevalue("finished")
@@ -86,6 +93,7 @@ def test_each_job_leaves_a_log_without_folder_names(finished):
         assert "tilted" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_run_from_another_folder_finds_package_profile_and_paths(fresh, tmp_path):
     fresh.command()
     elsewhere = tmp_path / "elsewhere"
@@ -155,6 +163,7 @@ def test_default_written_out_in_the_config_runs_nothing_again(project):
     assert project.pending() == {}
 
 
+@pytest.mark.slow
 def test_deleted_summary_comes_back_with_the_same_rows_from_the_records(project):
     before = project.final_state()
     row = project.rows()[0]
@@ -174,6 +183,7 @@ def test_deleted_summary_comes_back_with_the_same_rows_from_the_records(project)
     assert "Nothing to be done" in project.snakemake()
 
 
+@pytest.mark.slow
 def test_new_file_converts_only_its_own_shard(tmp_path):
     root = tmp_path / "ct"
     for number in range(6):
@@ -199,6 +209,7 @@ def test_new_file_converts_only_its_own_shard(tmp_path):
             assert row["reused"] == "true"
 
 
+@pytest.mark.slow
 def test_second_scan_of_an_unchanged_tree_converts_nothing(project):
     times = project.times()
     project.snakemake("-R", "manifest")
