@@ -1,6 +1,7 @@
 """Files to a finished store: values, documents, chunks, memory, and slices that cannot be read."""
 
 import hashlib
+import importlib
 import json
 import os
 import subprocess
@@ -145,13 +146,17 @@ def test_store_is_what_zarr_itself_writes(tmp_path, zarr_format, dtype):
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_ome_metadata_is_valid_and_in_millimeter(tmp_path, zarr_format):
-    models = pytest.importorskip("ome_zarr_models")
+    version = {2: "0.4", 3: "0.5"}[zarr_format]
     make_series(tmp_path / "in", n=6)
     _, _, group, _ = convert(tmp_path / "in", tmp_path, zarr_format=zarr_format)
-    image = models.open_ome_zarr(group)
-    assert image.ome_zarr_version == {2: "0.4", 3: "0.5"}[zarr_format]
-    found = group.attrs if zarr_format == 2 else group.attrs["ome"]
+    attributes = group.attrs.asdict()
+    found = attributes if zarr_format == 2 else attributes["ome"]
+    # The attributes alone: with pydantic 2.13 the models cannot be made from a group of format 2
+    # (issue 417 of ome-zarr-models).
+    models = importlib.import_module(f"ome_zarr_models.v{version.replace('.', '')}.image")
+    models.ImageAttrs.model_validate(found)
     (scales,) = found["multiscales"]
+    assert (scales if zarr_format == 2 else found)["version"] == version
     assert [axis["unit"] for axis in scales["axes"]] == ["millimeter"] * 3
     scale, translation = scales["datasets"][0]["coordinateTransformations"]
     assert scale["scale"] == [2.5, 0.8, 0.7]
