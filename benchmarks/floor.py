@@ -49,10 +49,22 @@ def decode_jpegls(data: bytes, shape: tuple[int, int]) -> np.ndarray:
 
 
 def decode_rle(data: bytes, shape: tuple[int, int]) -> np.ndarray:
-    from rle.rle import decode_frame
+    encoded = encapsulated_pixels(data)
+    _, high, low = struct.unpack_from("<3I", encoded)
+    samples = unpack_bits(encoded[high:low], shape).astype(np.uint16)
+    samples <<= 8
+    samples |= unpack_bits(encoded[low:], shape)
+    return samples
 
-    frame = decode_frame(bytes(encapsulated_pixels(data)), shape[0] * shape[1], 16, "<")
-    return np.frombuffer(frame, "<u2").reshape(shape)
+
+def unpack_bits(segment: memoryview, shape: tuple[int, int]) -> np.ndarray:
+    """One byte of each pixel; a segment of odd length has a 0 behind it (PS3.5 G.3.1)."""
+    out = np.empty(shape, np.uint8)
+    try:
+        imagecodecs.packbits_decode(segment, out=out.reshape(-1))
+    except imagecodecs.ImcdError:
+        imagecodecs.packbits_decode(segment[:-1], out=out.reshape(-1))
+    return out
 
 
 def decode_jpeg2000(data: bytes, shape: tuple[int, int]) -> np.ndarray:

@@ -3,11 +3,13 @@
 import os
 import struct
 from dataclasses import replace
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 
@@ -380,6 +382,51 @@ def test_uncompressed_files_are_read_once_and_verified_through_pydicom(tmp_path)
     with SourceReader() as reader, SourceReader(avoid={NATIVE}) as verifier:
         assert reader.read(instance).decoder == NATIVE
         assert verifier.read(instance).decoder == PYDICOM
+
+
+@given(
+    size=st.sampled_from([8, 16, 32]),
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 300),
+    noise=st.floats(0, 1),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_all_decoders_of_rle_agree_with_padded_segments_and_without(
+    size, rows, columns, noise, seed
+):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 1 << size, (rows, columns), dtype=f"u{size // 8}")
+    values[rng.random(values.shape) > noise] = 0
+    encoded = b"".join(encode_rle(values))
+    layout = FrameLayout(RLE, rows, columns, size, size, 0)
+    for decoder in decoders.decoders_for(RLE):
+        np.testing.assert_array_equal(decoder.decode(encoded, layout), values, decoder.NAME)
+
+
+def encode_rle(values: np.ndarray) -> list[bytes]:
+    """Header and segments, each row packed by itself as PS3.5 G.3.1 wants it."""
+    segments = []
+    for byte in reversed(range(values.itemsize)):
+        rows = values.view(np.uint8).reshape(*values.shape, -1)[..., byte]
+        segment = b"".join(pack_bits(row.tobytes()) for row in rows)
+        segments.append(segment + b"\0" * (len(segment) % 2))
+    starts = np.cumsum([64, *map(len, segments)])[:-1]
+    return [
+        struct.pack(f"<{len(segments) + 1}L", len(segments), *starts).ljust(64, b"\0"),
+        *segments,
+    ]
+
+
+def pack_bits(row: bytes) -> bytes:
+    """Runs of equal bytes, at most 128 long; a single byte is a literal of its own."""
+    packed = bytearray()
+    for value, run in groupby(row):
+        left = len(list(run))
+        while left:
+            count = min(left, 128)
+            packed += bytes([257 - count if count > 1 else 0, value])
+            left -= count
+    return bytes(packed)
 
 
 def test_rle_with_a_wrong_number_of_segments_is_refused():

@@ -6,6 +6,7 @@ the bytes were made, so the bits are repaired from both (``decoding.stored_value
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ JPEG_LS_FAMILY = (JPEG_LS, JPEG_LS_NEAR)
 JPEG_2000_FAMILY = (JPEG_2000_LOSSLESS, JPEG_2000)
 HTJ2K_FAMILY = (HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K)
 
+_RLE_HEADER = struct.Struct("<16L")  # number of segments and 15 offsets, PS3.5 G.5
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC then SIZ marker, ISO/IEC 15444-1 A.5.1
 _J2K_SSIZ = 42  # offset of the first component's Ssiz from SOC
 _NO_SEGMENT = frozenset({0x01, *range(0xD0, 0xD9)})  # TEM, RSTn and SOI have no length field
@@ -100,6 +102,22 @@ def _jpeg_precision(encoded: bytes) -> int:
         else:
             at += 2 + int(struct.unpack_from(">H", encoded, at + 2)[0])
     return 0
+
+
+def rle_segments(encoded: bytes, layout: FrameLayout) -> list[memoryview]:
+    """Return the segments of an RLE frame, the most significant bytes first (PS3.5 G.5).
+
+    Raises:
+        FileError: the header is cut short, or has another number of segments than a pixel bytes.
+    """
+    if len(encoded) < _RLE_HEADER.size:
+        raise FileError("the RLE header is cut short", "truncated")
+    size = layout.bits_allocated // 8
+    count, *offsets = _RLE_HEADER.unpack_from(encoded)
+    if count != size:
+        raise FileError(f"the RLE frame has {count} segments where {size} are due", "cannot_decode")
+    view = memoryview(encoded)
+    return [view[start:end] for start, end in pairwise([*offsets[:count], len(encoded)])]
 
 
 def as_plane(decoded: bytes | bytearray | Integers, layout: FrameLayout, bits: int) -> Integers:

@@ -1,19 +1,31 @@
-"""JPEG, JPEG-LS and JPEG 2000 by imagecodecs (libjpeg-turbo 3, CharLS, OpenJPEG)."""
+"""JPEG, JPEG-LS, JPEG 2000 and RLE by imagecodecs (libjpeg-turbo 3, CharLS, OpenJPEG, its own)."""
 
 from importlib.util import find_spec
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FileError
 from .layout import (
     HTJ2K_FAMILY,
     JPEG_2000_FAMILY,
     JPEG_FAMILY,
     JPEG_LS_FAMILY,
+    RLE,
     FrameLayout,
     Integers,
     as_plane,
+    rle_segments,
 )
 
 NAME = "imagecodecs"
-SYNTAXES: tuple[str, ...] = (*JPEG_FAMILY, *JPEG_LS_FAMILY, *JPEG_2000_FAMILY, *HTJ2K_FAMILY)
+SYNTAXES: tuple[str, ...] = (
+    *JPEG_FAMILY,
+    *JPEG_LS_FAMILY,
+    *JPEG_2000_FAMILY,
+    *HTJ2K_FAMILY,
+    RLE,
+)
 PACKAGES: tuple[str, ...] = ("imagecodecs",)
 
 
@@ -26,6 +38,8 @@ def decode(encoded: bytes, layout: FrameLayout) -> Integers:
     """Decode one frame to (rows, columns)."""
     import imagecodecs
 
+    if layout.syntax == RLE:
+        return _decode_rle(encoded, layout)
     if layout.syntax in JPEG_FAMILY:
         decoded = imagecodecs.jpeg_decode(encoded)
     elif layout.syntax in JPEG_LS_FAMILY:
@@ -33,3 +47,30 @@ def decode(encoded: bytes, layout: FrameLayout) -> Integers:
     else:
         decoded = imagecodecs.jpeg2k_decode(encoded)
     return as_plane(decoded, layout, 0)
+
+
+def _decode_rle(encoded: bytes, layout: FrameLayout) -> Integers:
+    """RLE is PackBits for each byte of a pixel (PS3.5 Annex G)."""
+    pixels = layout.rows * layout.columns
+    first, *others = (_unpack_bits(part, pixels) for part in rle_segments(encoded, layout))
+    samples: Integers = first.astype(f"u{1 + len(others)}")
+    for lower in others:
+        samples <<= 8
+        samples |= lower
+    return samples.reshape(layout.rows, layout.columns)
+
+
+def _unpack_bits(segment: memoryview, due: int) -> NDArray[np.uint8]:
+    import imagecodecs
+
+    out = np.empty(due, np.uint8)
+    try:
+        unpacked = imagecodecs.packbits_decode(segment, out=out)
+    except imagecodecs.ImcdError:
+        # A segment of odd length is padded by a 0 (PS3.5 G.3.1), which says that a byte follows.
+        if not segment or segment[-1] != 0:
+            raise
+        unpacked = imagecodecs.packbits_decode(segment[:-1], out=out)
+    if len(unpacked) != due:
+        raise FileError("an RLE segment ends before its last pixel", "truncated")
+    return out
