@@ -70,8 +70,9 @@ _PREFERENCE: dict[str, tuple[Decoder, ...]] = {
 """Fastest first, by CPU time on 512 x 512 frames of 16 bits. Milliseconds on one core: JPEG
 lossless imagecodecs 3.0, gdcm 9.5, pylibjpeg 16; JPEG-LS imagecodecs 5.2, gdcm 11,
 pylibjpeg 29; JPEG 2000 imagecodecs 35, pylibjpeg 36, gdcm 46; HTJ2K imagecodecs 4.2, pylibjpeg
-4.8; RLE imagecodecs 0.18, pylibjpeg 0.30, numpy 12. GDCM has no JPEG Extended of 12 bits. The two lossy JPEG
-processes differ between decoders by one unit, which T.83 allows; all others agree to the bit."""
+4.8; RLE imagecodecs 0.18, pylibjpeg 0.30, numpy 12. GDCM has no JPEG Extended of 12 bits. The two
+lossy JPEG processes differ between decoders by one unit, which T.83 allows; all others agree to the
+bit."""
 
 _SOUND_STREAMS_ONLY: frozenset[tuple[str, str]] = frozenset(
     {(with_pylibjpeg.NAME, JPEG_LS), (with_pylibjpeg.NAME, JPEG_LS_NEAR)}

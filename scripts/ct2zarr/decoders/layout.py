@@ -104,7 +104,7 @@ def _jpeg_precision(encoded: bytes) -> int:
     return 0
 
 
-def rle_segments(encoded: bytes, layout: FrameLayout) -> list[memoryview]:
+def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
     """Return the segments of an RLE frame, the most significant bytes first (PS3.5 G.5).
 
     Raises:
@@ -116,8 +116,7 @@ def rle_segments(encoded: bytes, layout: FrameLayout) -> list[memoryview]:
     count, *offsets = _RLE_HEADER.unpack_from(encoded)
     if count != size:
         raise FileError(f"the RLE frame has {count} segments where {size} are due", "cannot_decode")
-    view = memoryview(encoded)
-    return [view[start:end] for start, end in pairwise([*offsets[:count], len(encoded)])]
+    return [encoded[start:end] for start, end in pairwise([*offsets[:count], len(encoded)])]
 
 
 def as_plane(decoded: bytes | bytearray | Integers, layout: FrameLayout, bits: int) -> Integers:

@@ -60,17 +60,17 @@ def _decode_rle(encoded: bytes, layout: FrameLayout) -> Integers:
     return samples.reshape(layout.rows, layout.columns)
 
 
-def _unpack_bits(segment: memoryview, due: int) -> NDArray[np.uint8]:
+def _unpack_bits(segment: bytes, due: int) -> NDArray[np.uint8]:
     import imagecodecs
 
     out = np.empty(due, np.uint8)
     try:
-        unpacked = imagecodecs.packbits_decode(segment, out=out)
+        unpacked = imagecodecs.packbits_decode(segment, out=memoryview(out))
     except imagecodecs.ImcdError:
         # A segment of odd length is padded by a 0 (PS3.5 G.3.1), which says that a byte follows.
         if not segment or segment[-1] != 0:
             raise
-        unpacked = imagecodecs.packbits_decode(segment[:-1], out=out)
+        unpacked = imagecodecs.packbits_decode(segment[:-1], out=memoryview(out))
     if len(unpacked) != due:
         raise FileError("an RLE segment ends before its last pixel", "truncated")
     return out

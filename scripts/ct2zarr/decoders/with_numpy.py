@@ -24,7 +24,7 @@ def decode(encoded: bytes, layout: FrameLayout) -> Integers:
     pixels, segments = layout.rows * layout.columns, rle_segments(encoded, layout)
     planes = np.empty((pixels, len(segments)), dtype=np.uint8)
     for place, segment in enumerate(reversed(segments)):
-        planes[:, place] = np.frombuffer(_unpack_bits(bytes(segment), pixels), dtype=np.uint8)
+        planes[:, place] = np.frombuffer(_unpack_bits(segment, pixels), dtype=np.uint8)
     return planes.view(f"<u{len(segments)}").reshape(layout.rows, layout.columns)
 
 
