@@ -7,6 +7,7 @@ rule aggregate:
         summaries=SHARD_SUMMARIES,
         # The joined summary names the checksum of the manifest.
         index=f"{MANIFEST_DIR}/series_all.csv",
+        decisions=config["decisions"] or [],
     output:
         table=f"{STORE_ROOT}/summary_all.csv",
         totals=f"{STORE_ROOT}/summary_all.json",

@@ -19,5 +19,6 @@ rule report:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         num_samples=config["num_samples"],
+        sample_series=config["sample_series"],
     script:
         "../scripts/generate_verify_report.py"

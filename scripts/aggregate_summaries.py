@@ -1,7 +1,7 @@
 """Join the summaries of all shards into one table and its totals.
 
 Snakemake runs this for the rule ``aggregate``. Alone, it takes environment variables:
-    OUT_ROOT=converted python scripts/aggregate_summaries.py
+    OUT_ROOT=converted DECISIONS=decisions.csv python scripts/aggregate_summaries.py
 """
 
 import os

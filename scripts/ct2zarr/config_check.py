@@ -11,6 +11,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
+from .decisions import read_decisions
 from .errors import SettingsError
 from .options import A_SWITCH, OPTIONS, wrong_value
 
@@ -33,10 +34,11 @@ def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict
 
 
 def require_folders(config: Mapping[str, Any]) -> None:
-    """Check that every dataset folder is there and that results may be written; makes nothing.
+    """Check what the config names: dataset folders, decisions, where results go; makes nothing.
 
     Raises:
-        SettingsError: no dataset is named, one folder is missing, or an output cannot be written.
+        SettingsError: no dataset is named, one folder is missing, the decisions make no sense, or
+            an output cannot be written.
     """
     if not config["datasets"]:
         raise SettingsError(
@@ -46,6 +48,8 @@ def require_folders(config: Mapping[str, Any]) -> None:
     for name, folder in config["datasets"].items():
         if not Path(folder).expanduser().is_dir():
             raise SettingsError(f"config: the folder of dataset '{name}' does not exist: {folder}")
+    if config.get("decisions"):
+        read_decisions(Path(config["decisions"]))
     for key in ("manifest_dir", "out_root"):
         folder = Path(config[key]).absolute()
         nearest = next(place for place in (folder, *folder.parents) if place.exists())
@@ -60,7 +64,7 @@ def _from_text(key: str, value: Any) -> Any:
         return A_SWITCH.read(value)
     if key == "chunks" and isinstance(value, list):
         return [int(item) if str(item).strip().isdecimal() else item for item in value]
-    if key in ("manifest_dir", "out_root") and isinstance(value, str) and value:
+    if key in ("manifest_dir", "out_root", "decisions") and isinstance(value, str) and value:
         return str(Path(value).expanduser())
     if key == "datasets" and isinstance(value, Mapping):
         # {v1:/data}, without a space, arrives as the name "v1:/data" of nothing.

@@ -125,6 +125,14 @@ def _keywords(value: Any) -> tuple[str, ...]:
     return keywords
 
 
+def _series(value: Any) -> tuple[str, ...]:
+    return tuple(str(item).strip() for item in _items(value))
+
+
+def _optional_path(value: Any) -> Path | None:
+    return None if value == "" else _path(value)
+
+
 def _seconds(value: Any) -> float:
     if isinstance(value, bool):
         raise TypeError(value)
@@ -162,6 +170,8 @@ OPTIONS: Mapping[str, Option] = {
     "verify_slices": Option(_slices, "a whole number, at least 0, or all"),
     "overwrite": A_SWITCH,
     "num_samples": _whole(0),
+    "sample_series": Option(_series, "a list of series_hash or SeriesInstanceUID, each in quotes"),
+    "decisions": Option(_optional_path, "a path, or empty for none"),
     "values": _choice("hu", "stored"),
     "zarr_format": Option(_zarr_format, "one of auto, 2, 3"),
     "chunks": Option(_chunks, "three whole numbers of at least 1 (z, y, x), such as [64, 64, 64]"),

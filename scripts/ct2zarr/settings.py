@@ -129,25 +129,36 @@ class ConvertSettings:
 
 @dataclass(frozen=True, slots=True)
 class AggregateSettings:
-    """Join the shard summaries. ``summaries``: the CSVs to join; empty for all that lie there.
+    """Join the shard summaries.
 
-    ``manifest_dir``: folder of the manifest that the joined summary names; None: as shards say.
+    Attributes:
+        summaries: the CSVs to join; empty for all that lie there.
+        manifest_dir: folder of the manifest that the joined summary names; None: as shards say.
+        decisions: what people decided on volumes, as the report exports it; None for nothing.
     """
 
     out_root: Path
     store_type: StoreType = StoreType.SQLITE
     summaries: tuple[Path, ...] = ()
     manifest_dir: Path | None = None
+    decisions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """Make the verification report. ``output_html`` None: beside the summary."""
+    """Make the verification report.
+
+    Attributes:
+        output_html: None for beside the summary.
+        num_samples: how many volumes are chosen by flag and dataset.
+        sample_series: series_hash (or its start) or SeriesInstanceUID of volumes to show besides.
+    """
 
     converted_root: Path
     store_type: StoreType = StoreType.SQLITE
     output_html: Path | None = None
     num_samples: int = 10
+    sample_series: tuple[str, ...] = ()
     seed: int = 0
 
 
@@ -240,7 +251,7 @@ def aggregate_from_config(
     return AggregateSettings(
         out_root=values.required("out_root", _OUT_ROOT),
         summaries=tuple(summaries),
-        **values.given("store_type", "manifest_dir"),
+        **values.given("store_type", "manifest_dir", "decisions"),
     )
 
 
@@ -253,7 +264,7 @@ def aggregate_from_environ(environ: Mapping[str, str]) -> AggregateSettings:
     values = Values.of_environ(environ)
     return AggregateSettings(
         out_root=values.required("out_root", _OUT_ROOT),
-        **values.given("store_type", "manifest_dir"),
+        **values.given("store_type", "manifest_dir", "decisions"),
     )
 
 
@@ -267,7 +278,7 @@ def report_from_config(config: Mapping[str, Any], output_html: Path) -> ReportSe
     return ReportSettings(
         converted_root=values.required("out_root", _OUT_ROOT),
         output_html=output_html,
-        **values.given("store_type", "num_samples"),
+        **values.given("store_type", "num_samples", "sample_series"),
     )
 
 
@@ -280,7 +291,7 @@ def report_from_environ(environ: Mapping[str, str]) -> ReportSettings:
     values = Values.of_environ(environ)
     return ReportSettings(
         converted_root=values.required("converted_root", _OUT_ROOT),
-        **values.given("store_type", "output_html", "num_samples"),
+        **values.given("store_type", "output_html", "num_samples", "sample_series"),
     )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from . import __version__
+from .decisions import apply_decisions, read_decisions
 from .errors import SettingsError
 from .outcomes import SEPARATOR
 from .provenance import SERIES_ALL, file_md5
@@ -31,7 +32,7 @@ from .vocabulary import Flag, Status
 logger = logging.getLogger(__name__)
 
 SHARD_COLUMN = "shard"
-"""The column that summary_all.csv has beyond those of the shards."""
+"""The column that tells where a row of summary_all.csv is from."""
 
 SUMMARY_NAME = re.compile(r"summary_shard_(\d+)(.*)\.csv")
 
@@ -67,14 +68,16 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     """Write summary_all.csv and summary_all.json from the summaries of all shards.
 
     Raises:
-        SettingsError: a summary is missing, damaged, of another run, or names a volume again.
+        SettingsError: a summary is missing, damaged, of another run, or names a volume again; or
+            the decisions cannot be read or are about other volumes.
         MachineError: the folder cannot be written.
     """
     root = settings.out_root / f"zarr_{settings.store_type}"
+    reviews = read_decisions(settings.decisions) if settings.decisions else {}
     paths = settings.summaries or find_summaries(root)
     shards = [read_shard(path) for path in paths]
     check_shards(shards, root)
-    table = join(shards)
+    table = apply_decisions(join(shards), reviews, settings.decisions)
     csv_path, json_path = root / "summary_all.csv", root / "summary_all.json"
     content = json.dumps(
         {**summary_content(table, shards), "manifest": manifest_content(settings, shards)},
@@ -84,6 +87,8 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     write_atomically(json_path, content + "\n")
     write_atomically(csv_path, table_to_csv(table))
     logger.info("joined %d shards with %d volumes", len(shards), len(table))
+    if reviews:
+        logger.info("applied %d decisions", len(reviews))
     return AggregatedSummary(len(table), csv_path, json_path)
 
 

@@ -16,7 +16,7 @@ class SummaryRow:
     """What became of one volume.
 
     Attributes:
-        status: ``ok``, ``failed`` or ``rejected``. reason: a code; empty when ok.
+        status: see ``vocabulary.Status``. reason: a code; empty when ok.
         error: the sentence that goes with the reason; may name files.
         flags: codes in the order of ``vocabulary.Flag``, joined by ``;``.
         slice_count: planes. rows, columns: of a plane.

@@ -85,7 +85,18 @@ class Status(_Described):
 
     OK = "ok", "converted and published"
     FAILED = "failed", "not converted; reason and error say why"
-    REJECTED = "rejected", "not converted because of a flag named in reject_flags"
+    REJECTED = "rejected", "not to be used: a flag named in reject_flags, or a person's decision"
+
+
+class Decision(_Described):
+    """What a person decided on a volume that the report shows."""
+
+    ACCEPT = "accept", "seen and found good"
+    REJECT = "reject", "seen and found unfit; its status becomes rejected, its store stays"
+
+
+REJECTED_IN_REVIEW = "rejected_in_review"
+"""Reason of a volume that a person rejected; that of any other rejected one is a flag."""
 
 
 class StoreType(_Described):
