@@ -1,27 +1,33 @@
 """The report: one file, everything escaped, nobody named, the same sample each time."""
 
+import base64
 import csv
 import json
 import re
 import shutil
 from dataclasses import replace
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import report_dataset
-from ct2zarr import report, report_summary
+from ct2zarr import report, report_attention, report_samples, report_summary
+from ct2zarr.decisions import Review, apply_decisions
 from ct2zarr.errors import SettingsError
 from ct2zarr.records import read_record, record_to_json
+from ct2zarr.identity import series_hash as hash_of
 from ct2zarr.report import make_report
 from ct2zarr.report_packing import choose_scale, pack_levels
 from ct2zarr.report_plots import plot_histogram, plot_placement
 from ct2zarr.report_privacy import scrub_error, scrub_text
-from ct2zarr.report_sampling import sample_volumes
+from ct2zarr.report_sampling import find_listed, sample_volumes
 from ct2zarr.report_views import Limits, axis_letters, make_stacks, match_axes, place_planes
 from ct2zarr.settings import ReportSettings
+from ct2zarr.vocabulary import Decision
 from report_dataset import Dataset
 
 
@@ -58,6 +64,13 @@ def read(page: str) -> Reader:
     return reader
 
 
+def packed(page: str) -> dict[str, Any]:
+    """What the script of the table reads."""
+    pack = re.search(r'id="rows">([A-Za-z0-9+/=]*)<', page)
+    assert pack
+    return json.loads(zlib.decompress(base64.b64decode(pack[1])))
+
+
 def article(page: str, series_hash: str) -> str:
     start = page.index(f'id="v-{series_hash}"')
     return page[start : page.index("</article>", start)]
@@ -69,7 +82,8 @@ def article(page: str, series_hash: str) -> str:
 def test_page_refers_to_nothing_outside_itself(page: str) -> None:
     addresses = read(page).addresses
     assert any(address.startswith("data:image/webp;base64,") for address in addresses)
-    assert all(address.startswith(("data:", "#")) for address in addresses)
+    beside = re.compile(r"meta/[0-9a-f]{32}\.series\.json|logs/convert_shard_\d+\.log|")
+    assert all(a.startswith(("data:", "#")) or beside.fullmatch(a) for a in addresses)
     assert "http://" not in page
     assert "https://" not in page
     assert not re.search(r"@import|url\((?!#)", page)
@@ -80,7 +94,8 @@ def test_text_from_files_is_escaped(page: str) -> None:
     assert "&lt;script&gt;window.injected = true&lt;/script&gt;" in page
     assert "<b>B30f</b>" not in page
     assert "&lt;b&gt;B30f&lt;/b&gt; $x$" in page
-    assert read(page).tags.count("script") == 2 + 4  # ours, and the pictures of four samples
+    # ours, the rows, the decisions, and the pictures of four samples
+    assert read(page).tags.count("script") == 2 + 1 + 1 + 4
 
 
 def test_no_patient_identifier_no_path_and_no_uid_is_in_the_page(
@@ -97,7 +112,8 @@ def test_no_patient_identifier_no_path_and_no_uid_is_in_the_page(
     for path in (dataset.root / "zarr_sqlite" / "meta").glob("*.series.json"):
         tags = json.loads(path.read_text())["tags"]
         hidden += [tags["SeriesInstanceUID"], tags["StudyInstanceUID"]]
-    text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", page).lower()  # Base64 may hold any short word
+    # Base64 may hold any short word, so the pictures go, and the rows are unpacked.
+    text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", page).lower() + json.dumps(packed(page)).lower()
     assert [word for word in hidden if word.lower() in text] == []
 
 
@@ -106,7 +122,7 @@ def test_verdict_says_what_failed(page: str) -> None:
 
 
 def test_table_has_each_row_that_is_not_plainly_ok(page: str, dataset: Dataset) -> None:
-    body = page[page.index("<tbody>", page.index('id="table"')) :]
+    body = page[page.index("<tbody>", page.index('id="table"')) : page.index("<template")]
     rows = re.findall(r'<tr data-status="(\w+)" data-flags="([^"]*)"', body)
     odd = [row for row in dataset.rows() if row["status"] != "ok" or row["flags"]]
     assert sorted(rows) == sorted((r["status"], r["flags"].replace(";", " ")) for r in odd)
@@ -124,9 +140,114 @@ def test_table_is_capped_and_says_so(
         ReportSettings(dataset.root, output_html=tmp_path / "a" / "r.html", num_samples=1)
     )
     page = path.read_text(encoding="utf-8")
-    assert page.count("<tr data-status=") == 2
+    assert len(packed(page)["hashes"]) == 2
     assert "The table shows 2 of 5 volumes" in page
     assert "summary_all.csv" in page
+
+
+def test_rows_of_a_large_dataset_are_all_in_the_page_and_few_as_they_are(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    root = tmp_path / "out"
+    shutil.copytree(dataset.root, root)
+    summary = root / "zarr_sqlite" / "summary_all.csv"
+    failed = next(row for row in dataset.rows() if row["status"] == "failed")
+    with summary.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(failed))
+        for number in range(3000):
+            writer.writerow({**failed, "series_hash": f"{number:032x}"})
+    page = make_report(ReportSettings(root, num_samples=0)).read_text(encoding="utf-8")
+    body = page[page.index("<tbody>", page.index('id="table"')) : page.index("<template")]
+    assert body.count("<tr ") == report_attention.PLAIN_ROWS
+    rows = packed(page)
+    assert len(rows["hashes"]) == 3000 + 5
+    assert {f"{number:032x}" for number in range(3000)} < set(rows["hashes"])
+
+
+def test_table_keeps_to_its_room_and_the_gravest_rows() -> None:
+    frame = report_summary.pd.DataFrame(
+        {
+            "series_hash": [f"{number * 7919:032x}" for number in range(400)],
+            "dataset": "v1", "series_dir": "/x", "status": "failed", "reason": "timeout",
+            "error": "", "flags": "", "slice_count": 3.0, "shard": "00",
+        }
+    )  # fmt: skip
+    table = report_summary.AttentionTable(frame, 400)
+    made = report_attention.make_attention(table, set(), Path("/gone"), 2000, linked=True)
+    assert len(made.pack) <= 2000
+    assert 10 < made.count < 400
+    assert made.total == 400
+    assert [row.series_hash for row in made.rows] == list(frame["series_hash"][: len(made.rows)])
+
+
+def test_rows_link_to_what_lies_beside_the_report_and_to_nothing_elsewhere(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    root = tmp_path / "out"
+    shutil.copytree(dataset.root, root)
+    (root / "zarr_sqlite" / "logs").mkdir()
+    (root / "zarr_sqlite" / "logs" / "convert_shard_03.log").touch()
+    rows = [{**row, "shard": "03"} for row in dataset.rows()]
+    with (root / "zarr_sqlite" / "summary_all.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    beside = make_report(ReportSettings(root, num_samples=0))
+    links = [a for a in read(beside.read_text()).addresses if a and not a.startswith(("#", "data"))]
+    assert all((beside.parent / link).is_file() for link in links)
+    assert {link.partition("/")[0] for link in links} == {"meta", "logs"}
+    away = make_report(ReportSettings(root, output_html=tmp_path / "r.html", num_samples=0))
+    links = [a for a in read(away.read_text()).addresses if a and not a.startswith(("#", "data"))]
+    assert links == []
+
+
+def test_every_distribution_is_drawn(page: str) -> None:
+    titles = re.findall(r"<h3>([^<]+)</h3>", page[page.index('id="distributions"') :])
+    assert {
+        "Flags", "Failed and rejected, by reason", "Failed and rejected, by flag", "Manufacturer",
+        "Kernel", "Transfer syntax", "Slices a volume", "Spacing of planes", "Slice thickness",
+        "Compression", "Speed",
+    } <= set(titles)  # fmt: skip
+
+
+# Decisions ------------------------------------------------------------------------------------
+
+
+def decided(dataset: Dataset, root: Path, **decisions: tuple[str, str]) -> str:
+    """The report over a copy of the dataset whose summary has these (decision, comment)."""
+    shutil.copytree(dataset.root, root)
+    hashes = {dataset.hashes[name]: value for name, value in decisions.items()}
+    summary = root / "zarr_sqlite" / "summary_all.csv"
+    table = report_summary.pd.read_csv(summary, dtype=str, keep_default_na=False)
+    reviews = {
+        key: Review(key, Decision(decision), comment)  # type: ignore[call-arg]
+        for key, (decision, comment) in hashes.items()
+    }
+    apply_decisions(table, reviews, None).to_csv(summary, index=False)
+    return make_report(ReportSettings(root)).read_text(encoding="utf-8")
+
+
+def test_page_starts_from_the_decisions_of_the_summary(dataset: Dataset, tmp_path: Path) -> None:
+    comment = f"moved </script>, see {dataset.source}/plain/3.dcm"
+    page = decided(dataset, tmp_path / "o", plain=("reject", comment), tilt=("accept", ""))
+    found = re.search(r'id="decided-before">(.*?)</script>', page)
+    assert found
+    rows = {row["series_hash"]: row for row in json.loads(found[1])}
+    assert rows[dataset.hashes["plain"]]["decision"] == "reject"
+    assert rows[dataset.hashes["plain"]]["comment"] == "moved </script>, see [file]"
+    assert rows[dataset.hashes["tilt"]]["decision"] == "accept"
+
+
+def test_volume_rejected_in_review_is_in_the_table_and_keeps_its_pictures(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    page = decided(dataset, tmp_path / "o", plain=("reject", "moved"))
+    rows = packed(page)
+    at = rows["hashes"].index(dataset.hashes["plain"])
+    assert rows["words"]["reason"][rows["columns"]["reason"][at]] == "rejected_in_review"
+    assert rows["words"]["error"][rows["columns"]["error"][at]].endswith("in review: moved")
+    assert article(page, dataset.hashes["plain"]).count('<figure class="viewer"') == 6
+    assert sorted(re.findall(r'id="v-(\w+)"', page)) == sorted(dataset.hashes.values())
 
 
 def test_same_summary_gives_the_same_page_but_for_its_time(dataset: Dataset, page: str) -> None:
@@ -244,6 +365,41 @@ def test_sample_depends_on_the_seed_and_not_on_the_order() -> None:
     turned = dict(reversed(some.items()))
     assert sample_volumes(some, 10, 0) == sample_volumes(turned, 10, 0)
     assert sample_volumes(some, 10, 0) != sample_volumes(some, 10, 1)
+
+
+def test_listed_volumes_come_first_and_besides() -> None:
+    some = volumes(plain=300, padding=40)
+    chosen = sample_volumes(some, 3, 0, ["plain0007", "padding0001"])
+    assert [sample.series_hash for sample in chosen[:2]] == ["plain0007", "padding0001"]
+    assert chosen[0].stratum == "listed by hand"
+    assert len(chosen) == 5
+
+
+def test_series_are_listed_by_hash_its_start_or_their_uid() -> None:
+    uid = "1.2.826.0.1.3680043.8.498.1"
+    parts = [hash_of("v2", uid, part) for part in (1, 2)]
+    hashes = [*parts, "0123456789abcdef" * 2, "01234567ffffffff" * 2]
+    wanted = ["0123456789ab", uid, parts[0]]
+    assert find_listed(wanted, hashes, ["v1", "v2"], 2) == [hashes[2], *parts]
+    with pytest.raises(SettingsError, match="sample_series: 01234567 is the start of 2"):
+        find_listed(["01234567"], hashes, ["v1"], 1)
+    for unknown in ("fedcba9876543210", "1.2.3", "0123"):
+        with pytest.raises(SettingsError, match=f"sample_series: {unknown} is no series_hash"):
+            find_listed([unknown], hashes, ["v1", "v2"], 2)
+
+
+def test_listed_series_is_shown_whatever_the_number(dataset: Dataset, tmp_path: Path) -> None:
+    flat = dataset.hashes["flat"]
+    record = json.loads((dataset.root / f"zarr_sqlite/meta/{flat}.series.json").read_text())
+    uid = record["tags"]["SeriesInstanceUID"]
+    settings = ReportSettings(
+        dataset.root, output_html=tmp_path / "r.html", num_samples=0, sample_series=(uid, "f" * 32)
+    )
+    page = make_report(settings).read_text(encoding="utf-8")
+    assert re.findall(r'id="v-(\w+)"', page) == [flat]
+    assert uid not in page
+    assert "1 of 4, 1 of them listed by hand" in page
+    assert "1 listed by hand have no store" in page  # the one that failed
 
 
 @pytest.mark.parametrize("number", [0, 3, 7, 50])
@@ -372,6 +528,16 @@ def test_one_level_is_one_hounsfield_unit() -> None:
     assert scale.levels(values).tolist() == [[1, 25, 1065, 4025, 0]]
     assert not scale.clipped
     assert choose_scale(-3024.0, 20000.0, hounsfield=True).clipped
+
+
+def test_pictures_of_the_worst_volume_keep_to_their_room() -> None:
+    noise = np.random.default_rng(0).integers(-1000, 3000, (60, 512, 512)).astype(np.int16)
+    placement = place_planes(60, (1, 1, 1), None, None)
+    histogram = report_samples.Histogram(np.ones(1), np.array([-1000.0, 3000.0]), -1000, 3000, 0)
+    room = report_samples.MOST_BYTES
+    *_, data = report_samples.pack_pictures(Array(noise), placement, None, histogram, True, room)
+    assert len(data) * 4 / 3 <= room
+    assert room * 10 + report.TABLE_BYTES < 28_000_000  # which leaves 2 MB for all the rest
 
 
 def test_smooth_pictures_pack_small() -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import report_dataset
+from ct2zarr.decisions import apply_decisions, read_decisions
 from ct2zarr.report import make_report
 from ct2zarr.settings import ReportSettings
 from report_dataset import Dataset
@@ -73,6 +75,36 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     assert said == []
     assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {address}
     context.close()
+
+
+CONTRAST = """() => {
+  const parse = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+    return text.startsWith('color(') ? [r * 255, g * 255, b * 255, a] : [r, g, b, a];
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => c / 255)
+      .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour[3] > 0.8) return colour;
+    }
+    return [255, 255, 255, 1];
+  };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *:not(svg *):not(script):not(template)')) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility() || e.closest('.frame, [disabled], .hidden-label')) continue;
+    const a = light(parse(getComputedStyle(e).color)), b = light(ground(e));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) bad.push(`${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 20)}: `
+      + ratio.toFixed(2));
+  }
+  return [...new Set(bad)];
+}"""
 
 
 def ready(page: Any, series_hash: str) -> Any:
@@ -227,6 +259,124 @@ def test_decisions_are_kept_and_exported(page: Any, dataset: Dataset) -> None:
         page.get_by_role("button", name="Export JSON").click()
     content = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert content["decisions"][1]["comment"] == '=odd, "very"'
+
+
+def test_exported_decisions_count_in_the_summary_and_come_back(
+    browser: Any, dataset: Dataset, tmp_path: Path
+) -> None:
+    """The whole way round: decide, export, apply, report again, take back, export again."""
+    root = tmp_path / "out"
+    shutil.copytree(dataset.root, root)
+    summary = root / "zarr_sqlite" / "summary_all.csv"
+    plain, tilt = dataset.hashes["plain"], dataset.hashes["tilt"]
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(make_report(ReportSettings(root)).as_uri())
+        page.locator(f"#v-{plain}").get_by_role("button", name="Reject").click()
+        page.locator(f"#v-{plain}").get_by_label("Comment").fill("=moved; twice")
+        page.locator(f"#v-{tilt}").get_by_role("button", name="Accept").click()
+        for kind in ("CSV", "JSON"):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=f"Export {kind}").click()
+            download.value.save_as(tmp_path / f"decisions.{kind.lower()}")
+    reviews = read_decisions(tmp_path / "decisions.csv")
+    assert reviews == read_decisions(tmp_path / "decisions.json")
+    assert reviews[plain].comment == "=moved; twice"
+    table = pd.read_csv(summary, dtype=str, keep_default_na=False)
+    apply_decisions(table, reviews, None).to_csv(summary, index=False)
+    few = ReportSettings(root, num_samples=0, sample_series=(plain,))
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(make_report(few).as_uri())
+        sample = page.locator(f"#v-{plain}")
+        rejected = sample.get_by_role("button", name="Reject")
+        assert rejected.get_attribute("aria-pressed") == "true"
+        assert sample.get_by_label("Comment").input_value() == "=moved; twice"
+        assert "1 accepted, 1 rejected, 1 of them not shown" in page.locator("#tally").inner_text()
+        rejected.click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export JSON").click()
+        assert set(read_decisions(Path(download.value.path()))) == {tilt}
+        page.get_by_role("button", name="Forget changes").click()
+        assert rejected.get_attribute("aria-pressed") == "true"
+
+
+def test_table_of_a_large_dataset_is_drawn_as_far_as_it_is_asked_for(
+    browser: Any, dataset: Dataset, tmp_path: Path
+) -> None:
+    root = tmp_path / "out"
+    shutil.copytree(dataset.root, root)
+    failed = next(row for row in dataset.rows() if row["status"] == "failed")
+    with (root / "zarr_sqlite" / "summary_all.csv").open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(failed))
+        for number in range(20_000):
+            writer.writerow({**failed, "series_hash": f"{number:032x}", "slice_count": number})
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(make_report(ReportSettings(root, num_samples=0)).as_uri())
+        page.get_by_text("20,005 of 20,005 volumes").wait_for()
+        rows = page.locator("#table tbody tr")
+        assert rows.count() == 50
+        page.get_by_role("button", name="Show more").click()
+        assert rows.count() == 250
+        page.get_by_role("button", name="Slices").click(click_count=2)
+        assert rows.first.locator(".slices").inner_text() == "19,999"
+        page.locator("#search").fill(f"{12_345:032x}")
+        assert rows.count() == 1
+
+
+def test_link_of_a_row_leads_to_its_pictures(page: Any, dataset: Dataset) -> None:
+    row = page.locator("#table tbody tr", has_text=dataset.hashes["hole"][:12])
+    row.get_by_role("link", name="pictures").click()
+    page.locator(f"#v-{dataset.hashes['hole']}[data-ready=true]").wait_for()
+    assert page.locator(f"#v-{dataset.hashes['hole']}").bounding_box()["y"] < 200
+
+
+def test_everything_is_reached_and_seen_with_the_keyboard(page: Any) -> None:
+    """Tab goes through every control that is shown, and each shows that it has the focus."""
+    page.locator(".sample").last.scroll_into_view_if_needed()
+    page.locator(".sample[data-ready=true]").last.wait_for()
+    page.evaluate("scrollTo(0, 0)")
+    wanted = page.evaluate(
+        """() => {
+          window.reached = new Set();
+          window.unseen = [];
+          addEventListener('focusin', ({ target }) => {
+            reached.add(target);
+            if (getComputedStyle(target).outlineStyle === 'none') unseen.push(target.outerHTML);
+          });
+          return [...document.querySelectorAll('a[href], button:enabled, input:enabled, '
+            + 'select:enabled, summary, canvas:not([hidden])')]
+            .filter((e) => e.checkVisibility()).length;
+        }"""
+    )
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+    assert page.evaluate("unseen.map((html) => html.slice(0, 90))") == []
+    assert page.evaluate("reached.size") == wanted
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(browser: Any, address: str, scheme: str) -> None:
+    """Contrast of at least 4.5 to 1 for all text (WCAG 2.2, success criterion 1.4.3)."""
+    with browser.new_context(color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(address)
+        page.locator("#search:enabled").wait_for()
+        assert page.evaluate(CONTRAST) == []
+
+
+def test_print_has_the_pictures_and_none_of_the_controls(browser: Any, address: str) -> None:
+    with browser.new_context(color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(address)
+        page.emulate_media(media="print")
+        assert not page.locator("#search").is_visible()
+        assert not page.locator(".windows").first.is_visible()
+        assert page.locator(".viewer img, .viewer canvas").first.is_visible()
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == "rgb(255, 255, 255)"
+        assert len(page.pdf()) > 50_000
 
 
 def test_theme_follows_the_system_and_can_be_switched(browser: Any, address: str) -> None:

@@ -7,6 +7,7 @@ deflate, which every browser can undo (DecompressionStream).
 """
 
 import base64
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 LEVELS = 4095
 """Levels 1 to 4095 carry values; level 0 says that there is nothing."""
@@ -70,6 +72,12 @@ def _fold(stack: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
         np.uint16
     )
     return folded
+
+
+def to_script_json(content: object) -> Markup:
+    """JSON that is safe inside a script element: no ``<`` and no ``&`` can occur in it."""
+    text = json.dumps(content).replace("<", "\\u003c").replace(">", "\\u003e")
+    return Markup(text.replace("&", "\\u0026"))
 
 
 def to_base64(data: bytes) -> str:

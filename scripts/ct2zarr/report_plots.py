@@ -174,7 +174,8 @@ def _draw_planes(axes: Axes, placement: Placement, rows: int, odd: np.ndarray) -
     axes.set_xlabel("along the normal, mm")
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(visible=False)
-    axes.set_ylim(shifts.max() + height * 1.05, shifts.min() - height * 0.05)
+    axes.margins(y=0.05)
+    axes.invert_yaxis()  # as in a picture, rows go down
     span = float(np.ptp(offsets))
     if span and 0.15 < height / span < 1.2:
         axes.set_aspect("equal", adjustable="datalim")

@@ -1,15 +1,12 @@
 """Everything the report shows of one sampled volume: pictures, drawings, flags, metadata."""
 
-import itertools
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
-from pydicom.uid import UID
 
 from .errors import Ct2zarrError
 from .model import Json, VolumeRecord
@@ -22,13 +19,24 @@ from .report_packing import (
     grey_picture,
     pack_levels,
     to_base64,
+    to_script_json,
 )
 from .report_plots import Plot, plot_placement, plot_values
 from .report_privacy import scrub_text
 from .report_sampling import Sample
 from .report_sources import Comparison, compare_planes
 from .report_summary import flag_sentence
-from .report_views import Array, Limits, Pixels, Placement, Stack, make_stacks, place_planes
+from .report_views import (
+    Array,
+    Limits,
+    Pixels,
+    Placement,
+    PlaneSource,
+    Stack,
+    make_stacks,
+    place_planes,
+)
+from .report_words import describe_evidence, describe_volume, secrets_of
 
 PAGE_BYTES = 24_000_000
 """Room for all samples together; with the rest the page stays below 30 MB."""
@@ -46,21 +54,6 @@ _LADDER = (
     (Limits(96, 6, 4), 8.0),
 )
 """Size of the pictures and width of a level in HU, the best first; the first that fits is used."""
-_TAGS = (
-    ("Modality", "Modality"), ("Manufacturer", "Manufacturer"),
-    ("ManufacturerModelName", "Model"), ("SeriesDescription", "Description"),
-    ("ProtocolName", "Protocol"), ("BodyPartExamined", "Body part"),
-    ("PatientPosition", "Patient position"), ("ConvolutionKernel", "Kernel"), ("KVP", "kVp"),
-    ("SliceThickness", "Slice thickness, mm"), ("ImageType", "Image type"),
-    ("PhotometricInterpretation", "Photometric"), ("BitsStored", "Bits stored"),
-    ("RescaleSlope", "Slope"), ("RescaleIntercept", "Intercept"),
-)  # fmt: skip
-"""Header elements that are shown: none of the patient, no date, no UID, no institution."""
-_IDENTITY_TAGS = (
-    "PatientID", "PatientName", "OtherPatientIDs", "AccessionNumber", "StudyID",
-    "PatientBirthDate", "StudyDate", "SeriesDate", "InstitutionName", "ReferringPhysicianName",
-)  # fmt: skip
-"""Elements whose values are taken out of any text that repeats them."""
 _HU_PRESETS = (
     ("Lung", -600.0, 1500.0),
     ("Soft tissue", 40.0, 400.0),
@@ -130,7 +123,9 @@ class SampleView:
 
 
 @dataclass(frozen=True, slots=True)
-class _Histogram:
+class Histogram:
+    """Voxels of one volume: counts between edges, extremes, and the share in the range of lung."""
+
     counts: Array
     edges: Array
     low: float
@@ -187,11 +182,11 @@ def _show(
     window = next(preset for preset in presets if preset.chosen)
     wanted = _planes_to_compare(record)
     comparison = compare_planes(planes, record, slices, wanted, COMPARED_SIDE)
-    stacks, compared, scale, data = _pack(
+    stacks, compared, scale, data = pack_pictures(
         planes, placement, comparison, histogram, hounsfield, room
     )
     shown = [_view(stack, window) for stack in (*stacks, *compared)]
-    secrets = _secrets(record)
+    secrets = secrets_of(record)
     return SampleView(
         series_hash=record.series_hash,
         short=record.series_hash[:12],
@@ -200,11 +195,13 @@ def _show(
         verification=_verification(record),
         flags=tuple(
             FlagLine(
-                code, flag_sentence(code), _evidence(record.findings.get(code), record, secrets)
+                code,
+                flag_sentence(code),
+                describe_evidence(record.findings.get(code), record, secrets),
             )
             for code in record.flags
         ),
-        metadata=tuple(_metadata(record, secrets)),
+        metadata=describe_volume(record, secrets),
         plots=(
             plot_placement(placement, planes.shape[1]),
             plot_values(histogram.counts, histogram.edges, volume.units),
@@ -218,10 +215,21 @@ def _show(
     )
 
 
+def _flag_lines(record: VolumeRecord, secrets: Sequence[str]) -> tuple[FlagLine, ...]:
+    return tuple(
+        FlagLine(
+            code,
+            flag_sentence(code),
+            describe_evidence(record.findings.get(code), record, secrets),
+        )
+        for code in record.flags
+    )
+
+
 # Values and windows ---------------------------------------------------------------------------
 
 
-def _count_values(planes: _Planes, padding: Json) -> _Histogram:
+def _count_values(planes: _Planes, padding: Json) -> Histogram:
     """Histogram of up to 64 planes spread over the volume, every second pixel; no padding."""
     count = planes.shape[0]
     blocks = np.unique(np.linspace(0, count - 1, min(count, 16)).astype(int))
@@ -236,10 +244,10 @@ def _count_values(planes: _Planes, padding: Json) -> _Histogram:
     margin = max((high - low) * 1e-3, 0.5)
     counts, edges = np.histogram(values, np.linspace(low - margin, high + margin, 161))
     aerated = float(np.mean((values > -950) & (values < -600)))
-    return _Histogram(counts.astype(np.float64), edges.astype(np.float64), low, high, aerated)
+    return Histogram(counts.astype(np.float64), edges.astype(np.float64), low, high, aerated)
 
 
-def _presets(histogram: _Histogram, hounsfield: bool) -> tuple[Preset, ...]:
+def _presets(histogram: Histogram, hounsfield: bool) -> tuple[Preset, ...]:
     full = Preset(
         "Full range",
         (histogram.low + histogram.high) / 2,
@@ -261,11 +269,11 @@ def _planes_to_compare(record: VolumeRecord) -> list[int]:
     return sorted({0, count // 2, count - 1})[:COMPARED_PLANES]
 
 
-def _pack(
-    planes: _Planes,
+def pack_pictures(
+    planes: PlaneSource,
     placement: Placement,
     comparison: Comparison | None,
-    histogram: _Histogram,
+    histogram: Histogram,
     hounsfield: bool,
     room: int,
 ) -> tuple[list[Stack], list[Stack], Scale, bytes]:
@@ -320,7 +328,7 @@ def _view(stack: Stack, window: Preset) -> View:
 
 
 def _pack_json(data: bytes, scale: Scale, stacks: Sequence[Stack]) -> Markup:
-    """What the script needs, safe inside a script element: no ``<`` and no ``&`` can occur."""
+    """What the script needs to draw the pictures."""
     content = {
         "scale": {**asdict(scale), "levels": LEVELS},
         "stacks": [
@@ -334,8 +342,7 @@ def _pack_json(data: bytes, scale: Scale, stacks: Sequence[Stack]) -> Markup:
         ],
         "data": to_base64(data),
     }
-    text = json.dumps(content).replace("<", "\\u003c").replace(">", "\\u003e")
-    return Markup(text.replace("&", "\\u0026"))
+    return to_script_json(content)
 
 
 # Words ----------------------------------------------------------------------------------------
@@ -365,81 +372,3 @@ def _verification(record: VolumeRecord) -> Line:
         return Line("bad", "verification failed at conversion")
     every = "all" if count == record.shape[0] else f"{count} of {record.shape[0]}"
     return Line("good", f"verified at conversion: {every} planes equal their source")
-
-
-def _metadata(record: VolumeRecord, secrets: Sequence[str]) -> list[tuple[str, str]]:
-    planes, rows, columns = record.shape
-    spacing = record.geometry.get("spacing")
-    lines = [
-        ("Volume", record.series_hash),
-        ("Planes x rows x columns", f"{planes} x {rows} x {columns}"),
-    ]
-    if isinstance(spacing, list | tuple):
-        lines.append(("Spacing z, y, x, mm", ", ".join(_number(value) for value in spacing)))
-    tilt = record.geometry.get("tilt_degrees")
-    if isinstance(tilt, int | float) and tilt:
-        lines.append(("Tilt, degrees", _number(tilt)))
-    error = record.geometry.get("max_position_error_mm")
-    if isinstance(error, int | float):
-        lines.append(("Position error at most, mm", _number(error)))
-    if record.parts > 1:
-        by = f", by {record.split_by}" if record.split_by else ""
-        lines.append(("Part of its series", f"{record.part} of {record.parts}{by}"))
-    for keyword, label in _TAGS:
-        value = record.tags.get(keyword)
-        if value not in (None, "", []):
-            lines.append((label, scrub_text(_words(value), [record.series_dir], secrets)))
-    units = record.values.get("units")
-    lines += [
-        ("Values", f"{record.dtype}, {units}" if units else f"{record.dtype}, as stored"),
-        ("Decoder", ", ".join(record.decoders)),
-        (
-            "Source, store",
-            f"{record.input_bytes / 1e6:,.1f} MB, {record.output_bytes / 1e6:,.1f} MB",
-        ),
-    ]
-    return lines
-
-
-def _evidence(value: Json, record: VolumeRecord, secrets: Sequence[str]) -> str:
-    """Counts and measures of a finding in words; names of files and UIDs are counted, not shown."""
-    if not isinstance(value, Mapping):
-        return ""
-    words = []
-    for key, item in value.items():
-        label = key.replace("_", " ")
-        if isinstance(item, list) and any(isinstance(part, str) for part in item):
-            private = any(word in key.lower() for word in ("file", "path", "uid", "name"))
-            item = len(item) if private else item
-        if isinstance(item, Mapping) and "file" in key.lower():
-            item = len(item)
-        words.append(f"{label}: {_words(item)}")
-    return scrub_text("; ".join(words), [record.series_dir], secrets)
-
-
-def _words(value: Json) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return _number(value)
-    if isinstance(value, Mapping):
-        pairs = itertools.islice(value.items(), 6)
-        return ", ".join(f"{key} {_words(item)}" for key, item in pairs)
-    if isinstance(value, list | tuple):
-        more = f" and {len(value) - 8} more" if len(value) > 8 else ""
-        return ", ".join(_words(item) for item in value[:8]) + more
-    return "none" if value is None else str(value)
-
-
-def _number(value: Json) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _secrets(record: VolumeRecord) -> list[str]:
-    values = (record.tags.get(keyword) for keyword in _IDENTITY_TAGS)
-    return [str(value) for value in values if value not in (None, "")]
-
-
-def syntax_names(uids: str) -> str:
-    """Transfer syntaxes by name, from the UIDs of a summary cell."""
-    return ", ".join(UID(uid).name for uid in uids.split(";") if uid)

@@ -1,8 +1,16 @@
 """Choose the volumes that the report shows, so that rare trouble is seen."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from .errors import SettingsError
+from .identity import series_hash as hash_of
+
+LISTED = "listed by hand"
+_START_OF_HASH = re.compile(r"[0-9a-f]{8,32}")
+"""A series_hash or its start, of which the report shows the first 12 digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +22,10 @@ class Sample:
 
 
 def sample_volumes(
-    volumes: Mapping[str, tuple[str, Sequence[str]]], number: int, seed: int
+    volumes: Mapping[str, tuple[str, Sequence[str]]],
+    number: int,
+    seed: int,
+    listed: Sequence[str] = (),
 ) -> list[Sample]:
     """Choose ``number`` volumes, stratified by flag and dataset.
 
@@ -27,6 +38,7 @@ def sample_volumes(
         volumes: series_hash to (dataset, flag codes), converted volumes only.
         number: how many to choose; all of them when there are fewer.
         seed: another seed gives another choice.
+        listed: volumes that come first, whatever is chosen besides.
     """
     flags: dict[str, list[str]] = {}
     plain: dict[str, list[str]] = {}
@@ -38,14 +50,54 @@ def sample_volumes(
     queues = _alternate(_rarest_first(flags, ""), _rarest_first(plain, "plain, "))
     for _, members in queues:
         members.sort(key=lambda series_hash: _rank(series_hash, seed), reverse=True)
-    chosen: dict[str, str] = {}
-    while len(chosen) < min(number, len(volumes)):
+    chosen = dict.fromkeys(listed, LISTED)
+    wanted = min(number + len(chosen), len(volumes))
+    while len(chosen) < wanted:
         for stratum, members in queues:
             while members and members[-1] in chosen:
                 members.pop()
-            if members and len(chosen) < number:
+            if members and len(chosen) < wanted:
                 chosen[members.pop()] = stratum
     return [Sample(series_hash, stratum) for series_hash, stratum in chosen.items()]
+
+
+def find_listed(
+    wanted: Iterable[str], hashes: Sequence[str], datasets: Sequence[str], parts: int
+) -> list[str]:
+    """series_hash of the volumes that a list names, in its order.
+
+    Args:
+        wanted: a series_hash, at least its first 8 digits, or a SeriesInstanceUID each. The UIDs
+            stand in no summary, but they determine the hash.
+        hashes, datasets: all that the summary has.
+        parts: into how many volumes a series was divided at most.
+
+    Raises:
+        SettingsError: one is not there, or is the start of several.
+    """
+    known = set(hashes)
+    found: dict[str, None] = {}
+    for name in wanted:
+        if name in known:
+            matching = [name]
+        elif _START_OF_HASH.fullmatch(name.lower()):
+            matching = [one for one in hashes if one.startswith(name.lower())]
+            if len(matching) > 1:
+                raise SettingsError(
+                    f"sample_series: {name} is the start of {len(matching)} series_hash; give more "
+                    "of its digits."
+                )
+        else:
+            numbers = range(1, parts + 1)
+            made = (hash_of(dataset, name, part) for dataset in datasets for part in numbers)
+            matching = [one for one in made if one in known]
+        if not matching:
+            raise SettingsError(
+                f"sample_series: {name} is no series_hash of summary_all.csv and no "
+                "SeriesInstanceUID of a series in it; take it out of the list."
+            )
+        found.update(dict.fromkeys(matching))
+    return list(found)
 
 
 def _rarest_first(strata: Mapping[str, list[str]], prefix: str) -> list[tuple[str, list[str]]]:

@@ -13,9 +13,9 @@ from .vocabulary import Flag, Status
 
 _CATEGORIES = (
     "dataset", "status", "reason", "flags", "kernel", "manufacturer", "transfer_syntax",
-    "values_kind", "version", "verify_ok", "dtype", "split_by",
+    "values_kind", "version", "verify_ok", "dtype", "split_by", "decision", "shard",
 )  # fmt: skip
-_TEXTS = ("series_hash", "series_dir", "error")
+_TEXTS = ("series_hash", "series_dir", "error", "comment")
 _NUMBERS = (
     "slice_count", "rows", "columns", "localizers_skipped", "files_unreadable", "input_bytes",
     "output_bytes", "verified_slices", "read_seconds", "write_seconds", "total_seconds",
@@ -91,6 +91,8 @@ def read_summary(path: Path) -> pd.DataFrame:
     for name in (*_CATEGORIES, "reused"):
         column = table[name] if name in table else pd.Series("", index=table.index)
         table[name] = column.astype("category")
+    if "comment" not in table:
+        table["comment"] = ""
     table["verify_ok"] = _booleans(table["verify_ok"])
     table["reused"] = _booleans(table["reused"])
     return table
@@ -148,7 +150,7 @@ def verdict(totals: Totals) -> tuple[str, str]:
     if totals.rejected:
         return "look", (
             f"{totals.rejected:,} of {_volumes(totals.volumes)} {_were(totals.rejected)} "
-            "rejected by reject_flags; all others were converted."
+            "rejected, by reject_flags or in review; all others were converted."
         )
     if totals.unverified:
         return "look", (
@@ -223,6 +225,15 @@ def select_attention(table: pd.DataFrame, limit: int) -> AttentionTable:
     )
     order = keys.sort_values(list(keys.columns), kind="stable").index[:limit]
     return AttentionTable(rows.loc[order], len(rows))
+
+
+def size_words(number: float) -> tuple[str, str]:
+    """Bytes as three significant digits and a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            break
+        number /= 1000
+    return (f"{number:.0f}" if number >= 100 else f"{number:.3g}"), unit
 
 
 def count_values(column: pd.Series, limit: int) -> list[tuple[str, int]]:

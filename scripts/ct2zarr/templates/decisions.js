@@ -1,0 +1,114 @@
+// ---- decisions ----
+class Decisions {
+  constructor(samples) {
+    this.samples = samples;
+    this.key = `ct2zarr-decisions-${document.body.dataset.report}`;
+    // Decisions that the summary knows, on volumes of this page and on others; those made in this
+    // browser go before them.
+    this.before = JSON.parse(document.getElementById("decided-before").textContent);
+    this.all = {};
+    try { this.all = JSON.parse(storage.get(this.key)) || {}; } catch { /* damaged: start anew */ }
+    const here = new Set(samples.map(({ article }) => article.dataset.hash));
+    this.elsewhere = this.before.filter(({ series_hash }) => !here.has(series_hash));
+    for (const { article } of samples) this.setUp(article);
+    const csv = document.getElementById("export-csv");
+    if (!csv) return;
+    csv.addEventListener("click", () => this.exportCsv());
+    document.getElementById("export-json").addEventListener("click", () => this.exportJson());
+    document.getElementById("forget").addEventListener("click", () => this.forget());
+    this.count();
+  }
+
+  setUp(article) {
+    const hash = article.dataset.hash;
+    const comment = article.querySelector(".comment");
+    for (const name of ["accept", "reject"]) {
+      const button = article.querySelector(`.${name}`);
+      button.disabled = false;
+      button.addEventListener("click", () => this.decide(article, name));
+    }
+    comment.disabled = false;
+    comment.value = this.of(hash).comment;
+    comment.addEventListener("input", () => this.keep(article, { comment: comment.value }));
+    this.draw(article);
+  }
+
+  of(hash) {
+    const before = this.before.find(({ series_hash }) => series_hash === hash);
+    return { decision: "", comment: "", ...before, ...this.all[hash] };
+  }
+
+  decide(article, name) {
+    const now = this.of(article.dataset.hash).decision;
+    this.keep(article, { decision: now === name ? "" : name });
+  }
+
+  keep(article, change) {
+    const hash = article.dataset.hash;
+    const { decision, comment } = { ...this.of(hash), ...change };
+    this.all[hash] = { decision, comment };
+    storage.set(this.key, JSON.stringify(this.all));
+    this.draw(article);
+    this.count();
+  }
+
+  forget() {
+    this.all = {};
+    storage.set(this.key, "{}");
+    for (const { article } of this.samples) {
+      article.querySelector(".comment").value = this.of(article.dataset.hash).comment;
+      this.draw(article);
+    }
+    this.count();
+  }
+
+  draw(article) {
+    const { decision } = this.of(article.dataset.hash);
+    article.dataset.decision = decision;
+    for (const name of ["accept", "reject"]) {
+      article.querySelector(`.${name}`).setAttribute("aria-pressed", String(decision === name));
+    }
+  }
+
+  rows() {
+    const shown = this.samples.map(({ article }) => {
+      const { hash, dataset } = article.dataset;
+      const { decision, comment } = this.of(hash);
+      return { series_hash: hash, dataset, decision, comment };
+    });
+    return [...shown, ...this.elsewhere];
+  }
+
+  count() {
+    const rows = this.rows();
+    const number = (name) => rows.filter((row) => row.decision === name).length;
+    const accepted = number("accept"), rejected = number("reject");
+    document.getElementById("decided").textContent = accepted + rejected - this.elsewhere.length;
+    const more = this.elsewhere.length ? `, ${this.elsewhere.length} of them not shown here` : "";
+    document.getElementById("tally").textContent = accepted + rejected
+      ? `${accepted} accepted, ${rejected} rejected${more}` : "kept in this browser until exported";
+    document.getElementById("forget").hidden = Object.keys(this.all).length === 0;
+  }
+
+  exportCsv() {
+    // A leading apostrophe keeps spreadsheets from running a comment as a formula.
+    const safe = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
+    const cell = (text) => `"${safe(text).replaceAll('"', '""')}"`;
+    const names = ["series_hash", "dataset", "decision", "comment"];
+    const lines = this.rows().map((row) => names.map((name) => cell(row[name])).join(","));
+    this.save("decisions.csv", "text/csv", [names.join(","), ...lines].join("\n") + "\n");
+  }
+
+  exportJson() {
+    const content = { report: document.body.dataset.report, decisions: this.rows() };
+    this.save("decisions.json", "application/json", JSON.stringify(content, null, 1) + "\n");
+  }
+
+  save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+}
