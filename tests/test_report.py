@@ -5,8 +5,8 @@ import csv
 import json
 import re
 import shutil
-from dataclasses import replace
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import report_dataset
 from ct2zarr import report, report_attention, report_samples, report_summary
 from ct2zarr.decisions import Review, apply_decisions
 from ct2zarr.errors import SettingsError
-from ct2zarr.records import read_record, record_to_json
 from ct2zarr.identity import series_hash as hash_of
+from ct2zarr.records import read_record, record_to_json
 from ct2zarr.report import make_report
 from ct2zarr.report_packing import choose_scale, pack_levels
 from ct2zarr.report_plots import plot_histogram, plot_placement

@@ -31,6 +31,13 @@ def test_mistake_in_the_config_is_said_in_a_sentence(fresh, change, sentence):
     assert f"error: config: {sentence}" in sentence_of(fresh)
 
 
+def test_decisions_that_make_no_sense_are_said_before_any_job(fresh):
+    fresh.config["decisions"] = "gone.csv"
+    assert "the decisions file gone.csv does not exist" in sentence_of(fresh)
+    (fresh.folder / "gone.csv").write_text("series_hash,decision\n12,reject\n")
+    assert "line 2 of gone.csv has '12' as series_hash" in sentence_of(fresh)
+
+
 def test_output_folder_that_cannot_be_written_is_named(fresh):
     fresh.folder.mkdir()
     (fresh.folder / "file").write_text("not a folder")

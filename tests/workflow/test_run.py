@@ -146,6 +146,7 @@ def test_touched_script_or_module_converts_nothing_again(project):
         ({"num_workers": 2}, {}),
         ({"series_timeout": 100}, {}),
         ({"num_samples": 2}, {"report": 1, "all": 1}),
+        ({"sample_series": ["0123456789ab"]}, {"report": 1, "all": 1}),
         ({"chunks": [8, 16, 16]}, CONVERSION),
         ({"reject_flags": ["gantry_tilt"]}, CONVERSION),
         ({"store_type": "zip"}, CONVERSION),
@@ -214,6 +215,26 @@ def test_second_scan_of_an_unchanged_tree_converts_nothing(project):
     times = project.times()
     project.snakemake("-R", "manifest")
     assert project.times() == times
+
+
+def test_decisions_change_the_summary_and_the_report_and_nothing_else(project):
+    row = next(row for row in project.rows() if row["status"] == "ok")
+    stores = {path: path.stat().st_mtime_ns for path in (project.store_root / "data").iterdir()}
+    decisions = project.folder / "decisions.csv"
+    decisions.write_text(f"series_hash,decision,comment\n{row['series_hash']},reject,moved\n")
+    project.config["decisions"] = "decisions.csv"
+    assert project.pending() == {"aggregate": 1, "report": 1, "all": 1}
+    project.snakemake()
+    (now,) = (one for one in project.rows() if one["series_hash"] == row["series_hash"])
+    assert (now["status"], now["reason"]) == ("rejected", "rejected_in_review")
+    assert {path: path.stat().st_mtime_ns for path in stores} == stores
+    assert "rejected in review: moved" in (project.store_root / "verify_report.html").read_text()
+    assert "Nothing to be done" in project.snakemake()
+
+    decisions.write_text("series_hash,decision,comment\n")
+    project.snakemake()
+    (again,) = (one for one in project.rows() if one["series_hash"] == row["series_hash"])
+    assert again["status"] == "ok"
 
 
 # Dry runs --------------------------------------------------------------------------------------
