@@ -9,6 +9,7 @@ Nothing but numpy and numcodecs is imported until ``volume.array`` or ``slice_ta
 
 import csv
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,9 +20,12 @@ import numpy.typing as npt
 from .chunks import ArrayLayout, layout_of, read_region
 from .containers import Container, open_container
 from .errors import FileError
+from .placement import FloatArray, Placement
 
 if TYPE_CHECKING:
+    import nibabel
     import pandas as pd
+    import SimpleITK
     import zarr
 
 ARRAY_NAME = "volume"
@@ -30,12 +34,7 @@ ARRAY_NAME = "volume"
 ATTRIBUTE = "ct2zarr"
 """Name of the group attribute that describes the volume."""
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""DICOM counts mm towards Left, Posterior, Superior; NIfTI towards Right, Anterior, Superior."""
-
 _TEXT_COLUMNS = ("file_name", "SOPInstanceUID", "md5")
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def open_volume(path: Path | str, *, threads: int | None = None) -> "Volume":
@@ -52,7 +51,7 @@ def open_volume(path: Path | str, *, threads: int | None = None) -> "Volume":
     return Volume(Path(path), threads)
 
 
-class Volume:
+class Volume(Placement):
     """A converted volume, read only. Axes are z, y, x: planes, rows, columns.
 
     Pickling carries the path alone; forked processes and threads may share the object.
@@ -180,6 +179,88 @@ class Volume:
         """Number of axes: 3."""
         return len(self.shape)
 
+    def patch(
+        self, start: Sequence[int], size: Sequence[int], *, fill: float | None = None
+    ) -> npt.NDArray[Any]:
+        """The voxels from index ``start`` (z, y, x) on, exactly of shape ``size``.
+
+        ``fill`` is the value outside of the volume; without it a patch that reaches outside is an
+        ``IndexError``.
+        """
+        from .patches import read_patch
+
+        return read_patch(self, start, size, fill)
+
+    def patch_mm(
+        self,
+        center_lps: Sequence[float] | FloatArray,
+        size_mm: Sequence[float],
+        *,
+        spacing: tuple[float, float, float] | None = None,
+        fill: float | None = None,
+    ) -> npt.NDArray[Any]:
+        """The voxels of a box of ``size_mm`` (along z, y, x) around a point (x, y, z) in LPS mm.
+
+        They are those of the array, or with ``spacing`` (dz, dy, dx in mm) interpolated linearly
+        on a regular grid, which works for uneven spacing and tilted gantries too.
+        """
+        from .patches import read_patch_mm
+
+        return read_patch_mm(self, center_lps, size_mm, spacing, fill)
+
+    @property
+    def hu(self) -> "Volume":
+        """The volume in Hounsfield units: itself, or its stored values rescaled as they are read.
+
+        Raises:
+            FileError: it is not known how its values become Hounsfield units.
+        """
+        from .hounsfield import hu_of
+
+        return hu_of(self)
+
+    # For other tools.
+
+    def to_sitk(
+        self,
+        *,
+        resample: bool = False,
+        spacing: tuple[float, float, float] | None = None,
+        fill: float | None = None,
+    ) -> "SimpleITK.Image":
+        """The whole volume as an image of SimpleITK, which needs ``pip install 'ct2zarr[sitk]'``.
+
+        Args:
+            resample: interpolate linearly what SimpleITK cannot hold: unevenly spaced planes and
+                the shear of a tilted gantry. Metadata ``ct2zarr_resampled`` then says so.
+            spacing: (dz, dy, dx) to interpolate on, mm; that of the volume by default.
+            fill: value outside of all planes; the smallest of the volume by default.
+
+        Raises:
+            FileError: the volume does not fit, and ``resample`` is not set.
+        """
+        from .exporting import to_sitk
+
+        return to_sitk(self, resample_uneven=resample, spacing=spacing, fill=fill)
+
+    def to_nifti(
+        self,
+        path: Path | str | None = None,
+        *,
+        resample: bool = False,
+        spacing: tuple[float, float, float] | None = None,
+        fill: float | None = None,
+    ) -> "nibabel.Nifti1Image":
+        """The whole volume as NIfTI, written to ``path`` if given.
+
+        Needs ``pip install 'ct2zarr[nifti]'``.
+        Voxels and affine are those of dcm2niix. The affine holds the shear of a tilted gantry;
+        unevenly spaced planes need ``resample``. Arguments and errors are those of ``to_sitk``.
+        """
+        from .exporting import to_nifti
+
+        return to_nifti(self, path, resample_uneven=resample, spacing=spacing, fill=fill)
+
     # What the voxels are.
 
     @property
@@ -201,94 +282,6 @@ class Volume:
     def series_hash(self) -> str:
         """32 hexadecimal digits that name the volume."""
         return str(self.attrs.get("series_hash", ""))
-
-    # Where the voxels are, in mm in the patient.
-
-    @property
-    def spacing(self) -> tuple[float, float, float]:
-        """Distance of neighbouring voxels along z, y and x, mm."""
-        dz, dy, dx = self.attrs["spacing"]
-        return float(dz), float(dy), float(dx)
-
-    @property
-    def orientation(self) -> FloatArray | None:
-        """(2, 3): unit vectors in LPS along a row (growing x), then along a column (growing y)."""
-        value = self._attribute_array("orientation")
-        return None if value is None else value.reshape(2, 3)
-
-    @property
-    def index_to_lps(self) -> FloatArray | None:
-        """(4, 4) for indices (z, y, x, 1) to LPS mm; ``None`` without geometry."""
-        return self._attribute_array("index_to_lps")
-
-    @property
-    def index_to_ras(self) -> FloatArray | None:
-        """(4, 4) for indices (z, y, x, 1) to RAS mm; ``None`` without geometry."""
-        return _times(LPS_TO_RAS, self.index_to_lps)
-
-    @property
-    def affine_lps_xyz(self) -> FloatArray | None:
-        """(4, 4) for indices (x, y, z, 1) to LPS mm, the order and the space of ITK."""
-        matrix = self.index_to_lps
-        return None if matrix is None else matrix[:, [2, 1, 0, 3]]
-
-    @property
-    def affine_ras_xyz(self) -> FloatArray | None:
-        """(4, 4) for indices (x, y, z, 1) to RAS mm, as nibabel wants it with ``array.T``."""
-        return _times(LPS_TO_RAS, self.affine_lps_xyz)
-
-    @property
-    def slice_origins_lps(self) -> FloatArray | None:
-        """(planes, 3): centre of the first voxel of each plane, as its header says; LPS mm."""
-        return self._attribute_array("slice_origins_lps")
-
-    def to_lps(self, index: npt.ArrayLike) -> FloatArray:
-        """LPS mm of indices (..., 3) in the order z, y, x; fractions lie between voxels.
-
-        Planes are where their headers put them, so this is exact for uneven spacing too.
-        """
-        matrix, origins = self._geometry()
-        index = np.asarray(index, dtype=np.float64)
-        planes = np.arange(-1, len(origins) - 1)
-        origin = np.stack(
-            [np.interp(index[..., 0], planes, origins[:, axis]) for axis in range(3)], axis=-1
-        )
-        # Beyond the first and the last plane the stack goes on at its mean spacing.
-        outside = index[..., 0] - np.clip(index[..., 0], planes[0], planes[-1])
-        origin = origin + outside[..., None] * matrix[:3, 0]
-        return np.asarray(origin + index[..., 1:] @ matrix[:3, 1:3].T)
-
-    def to_index(self, points_lps: npt.ArrayLike) -> FloatArray:
-        """Indices (..., 3) in the order z, y, x of points in LPS mm; the inverse of ``to_lps``."""
-        matrix, origins = self._geometry()
-        points = np.asarray(points_lps, dtype=np.float64)
-        in_plane = matrix[:3, 1:3]
-        # Planes are parallel, so the distance along their normal tells z for any tilt.
-        normal = np.cross(in_plane[:, 1], in_plane[:, 0])
-        normal /= np.linalg.norm(normal)
-        planes = np.arange(-1, len(origins) - 1)
-        offsets = origins @ normal
-        offset = points @ normal
-        z = np.interp(offset, offsets, planes)
-        z = z + (offset - np.clip(offset, offsets[0], offsets[-1])) / (matrix[:3, 0] @ normal)
-        at_plane = self.to_lps(np.stack([z, np.zeros_like(z), np.zeros_like(z)], axis=-1))
-        rows_columns = (points - at_plane) @ np.linalg.pinv(in_plane).T
-        return np.concatenate([z[..., None], rows_columns], axis=-1)
-
-    def _geometry(self) -> tuple[FloatArray, FloatArray]:
-        """``index_to_lps``, and the origins of planes -1 to N: one beyond either end."""
-        matrix, origins = self.index_to_lps, self.slice_origins_lps
-        if matrix is None or origins is None:
-            raise FileError(
-                f"{self.path}: positions are not known for this volume (flag no_geometry)",
-                "no_geometry",
-            )
-        step = matrix[:3, 0]
-        return matrix, np.concatenate([[origins[0] - step], origins, [origins[-1] + step]])
-
-    def _attribute_array(self, name: str) -> FloatArray | None:
-        value = self.attrs.get(name)
-        return None if value is None else np.array(value, dtype=np.float64)
 
     # Sidecars.
 
@@ -322,10 +315,6 @@ class Volume:
             " copy it along with the store",
             "sidecar_missing",
         )
-
-
-def _times(left: FloatArray, right: FloatArray | None) -> FloatArray | None:
-    return None if right is None else left @ right
 
 
 def _basic_index(
