@@ -1,4 +1,4 @@
-"""Virtual environments of their own for other people's readers, made once and kept in a cache.
+"""Virtual environments of their own for other people's tools, made once and kept in a cache.
 
 The cache is $CT2ZARR_TEST_CACHE, else ``~/.cache/ct2zarr-tests``. Where the packages cannot be
 installed (no network) the test is skipped with that reason, or fails if
@@ -10,12 +10,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).parents[1]
 INSTALL_SECONDS = 600
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
 
 def environment_python(*requirements: str) -> Path:
@@ -28,9 +31,12 @@ def environment_python(*requirements: str) -> Path:
         return python
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*pip, *requirements], capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+        [python, *PIP, *requirements],
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
     )
     if done.returncode != 0:
         message = f"cannot install {' '.join(requirements)}: {done.stderr[-500:]}"
@@ -41,13 +47,56 @@ def environment_python(*requirements: str) -> Path:
     return python
 
 
-def run_reader(python: Path, script: str, *arguments: object) -> str:
-    """Run a script of this folder in an environment and give what it prints."""
+def run_reader(python: Path, script: Path, *arguments: object) -> str:
+    """Run a script in an environment, without our code, and give what it prints."""
     done = subprocess.run(
-        [python, "-I", Path(__file__).with_name(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
+        [python, "-I", script, *map(str, arguments)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def requirement_lines(path: Path) -> list[str]:
+    """What a requirements file asks for."""
+    lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines()]
+    return [line for line in lines if line]
+
+
+def own_requirements() -> list[str]:
+    """What ct2zarr itself depends on, each in the version that the project is tested with."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {line.partition(">")[0] for line in project["dependencies"]}
+    pinned = requirement_lines(REPOSITORY / "requirements.txt")
+    return [line for line in pinned if line.partition("=")[0] in named]
+
+
+def build_wheel(folder: Path, python: Path) -> Path:
+    """The wheel of the package, built by ``python`` (which has setuptools) from a clean copy."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(REPOSITORY / "scripts", source / "scripts", ignore=unwanted)
+    command = [python, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    options = ["--no-build-isolation", "--wheel-dir", str(folder), str(source)]
+    subprocess.run([*command, *options], check=True, capture_output=True, timeout=INSTALL_SECONDS)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def environment_with_wheel(folder: Path, base: Path, extras: str) -> Path:
+    """The interpreter of a new environment: what ``base`` has, and the wheel with ``extras``.
+
+    pip finds every dependency in ``base`` or fails: it may not download anything.
+    """
+    wheel = build_wheel(folder / "wheel", base)
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = folder / "env" / "lib" / version / "site-packages"
+    (site / "base.pth").write_text(f"{base.parents[1] / 'lib' / version / 'site-packages'}\n")
+    install = [python, *PIP, "--no-index", f"{wheel}[{extras}]" if extras else str(wheel)]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return python

@@ -6,8 +6,17 @@ if TYPE_CHECKING:
     from .reader import Volume, open_volume
     from .sqlite_store import SQLiteStore
     from .stores import open_store
+    from .summary_volumes import volumes_in
 
-__all__ = ["FORMAT_VERSION", "SQLiteStore", "Volume", "__version__", "open_store", "open_volume"]
+__all__ = [
+    "FORMAT_VERSION",
+    "SQLiteStore",
+    "Volume",
+    "__version__",
+    "open_store",
+    "open_volume",
+    "volumes_in",
+]
 
 __version__ = "0.1.0"
 FORMAT_VERSION = 1
@@ -18,6 +27,7 @@ _HOME = {
     "open_volume": "reader",
     "SQLiteStore": "sqlite_store",
     "open_store": "stores",
+    "volumes_in": "summary_volumes",
 }
 
 

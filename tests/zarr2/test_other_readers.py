@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
-from reader_environment import environment_python, run_reader
 
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import voxels, write_volume
+from reader_environment import environment_python, run_reader
 
 pytestmark = pytest.mark.slow
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def others() -> Path:
 
 def read(python: Path, reader: str, path: Path, zarr_format: int) -> dict[str, object]:
     found: dict[str, object] = json.loads(
-        run_reader(python, "read_with_others.py", reader, path, zarr_format)
+        run_reader(python, HERE / "read_with_others.py", reader, path, zarr_format)
     )
     return found
 

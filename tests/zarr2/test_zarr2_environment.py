@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from reader_environment import environment_python, run_reader
 
 from converted import convert, plans_in, settings_for
 from ct2zarr.reader import open_volume
@@ -15,8 +14,10 @@ from ct2zarr.stores import open_store
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import ct2zarr_attribute, voxels, write_volume
 from phantom import make_series
+from reader_environment import environment_python, run_reader
 
 pytestmark = pytest.mark.slow
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_zarr_2_reads_all_values_and_attributes_of_a_sqlite_store(
 ) -> None:
     data = voxels()
     path = write_volume(tmp_path / "v.zarr.sqlite", data, store_type=StoreType.SQLITE)
-    found = json.loads(run_reader(zarr2, "read_with_zarr2.py", path))
+    found = json.loads(run_reader(zarr2, HERE / "read_with_zarr2.py", path))
     assert found["zarr"].startswith("2.18.")
     assert found["shape"] == list(data.shape)
     assert found["chunks"] == [4, 8, 8]
@@ -44,7 +45,7 @@ def test_zarr_2_reads_all_values_and_attributes_of_a_sqlite_store(
 def test_a_sqlite_store_of_zarr_2_opens_here(zarr2: Path, tmp_path: Path) -> None:
     data = voxels()
     np.save(tmp_path / "data.npy", data)
-    run_reader(zarr2, "write_with_zarr2.py", tmp_path / "old.sqlite", tmp_path / "data.npy")
+    run_reader(zarr2, HERE / "write_with_zarr2.py", tmp_path / "old.sqlite", tmp_path / "data.npy")
     group = zarr.open_group(open_store(tmp_path / "old.sqlite"), mode="r")
     np.testing.assert_array_equal(np.asarray(group["volume"][:]), data)
     assert group.attrs["written by"].startswith("2.18.")
@@ -54,7 +55,7 @@ def test_zarr_2_reads_a_converted_volume_by_default(zarr2: Path, tmp_path: Path)
     make_series(tmp_path / "in", n=9)
     (plan,) = plans_in(tmp_path / "in")
     store = convert(plan, settings_for(tmp_path / "out")).paths.store
-    found = json.loads(run_reader(zarr2, "read_with_zarr2.py", store))
+    found = json.loads(run_reader(zarr2, HERE / "read_with_zarr2.py", store))
     volume = open_volume(store)
     assert found["md5"] == hashlib.md5(volume.numpy().tobytes()).hexdigest()
     assert found["attributes"]["ct2zarr"] == volume.attrs

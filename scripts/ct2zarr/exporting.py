@@ -1,0 +1,190 @@
+"""A volume as an image of SimpleITK or nibabel, with the geometry that these can hold.
+
+NIfTI holds one affine: even spacing and the shear of a tilted gantry, no planes at uneven
+distances. SimpleITK has no shear either. What does not fit is refused, and interpolated on a
+regular grid only when asked to; the image then says so.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import FileError
+from .geometry import IN_PLANE_TOLERANCE_MM, StackGeometry
+from .hounsfield import hu_of
+from .publishing import temporary_path
+from .resampling import grid_around, resample, stack_axes
+
+if TYPE_CHECKING:
+    import nibabel
+    import SimpleITK
+
+    from .reader import Volume
+
+Triple = tuple[float, float, float]
+
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+
+RESAMPLED = "ct2zarr_resampled"
+"""Metadata of an image that was interpolated: how, as a sentence."""
+
+_SCANNER = 1
+"""NIfTI's code for coordinates of the scanner, as dcm2niix sets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvenVolume:
+    """Voxels on a grid that one affine describes.
+
+    Attributes:
+        voxels: (z, y, x). index_to_lps: (4, 4) for (z, y, x, 1) to LPS mm.
+        sheared: the columns of ``index_to_lps`` are not at right angles.
+        resampled: how the voxels were interpolated, as a sentence; empty where they were not.
+    """
+
+    voxels: npt.NDArray[Any]
+    index_to_lps: npt.NDArray[np.float64]
+    sheared: bool
+    resampled: str
+
+
+def even_volume(
+    volume: "Volume",
+    *,
+    resample_uneven: bool = False,
+    spacing: Triple | None = None,
+    allow_shear: bool = True,
+    fill: float | None = None,
+) -> EvenVolume:
+    """All voxels of a volume, in Hounsfield units where it has them, on an even grid.
+
+    Args:
+        resample_uneven: interpolate linearly what is uneven (or sheared, unless ``allow_shear``);
+            a volume that is even keeps its voxels unless ``spacing`` is given.
+        spacing: (dz, dy, dx) of the grid to interpolate on, mm; ``None``: that of the volume.
+        fill: value outside of all planes; ``None``: the smallest in the volume.
+
+    Raises:
+        FileError: positions are not known, or the volume is uneven or sheared and resampling was
+            not asked for.
+    """
+    stack = volume.stack_geometry()
+    why = _unevenness(stack, allow_shear)
+    if not resample_uneven and (why or spacing):
+        raise FileError(
+            f"{volume.path}: {why or 'another spacing needs new voxels'}; ask for resampling"
+            " (resample=True, on the command line --resample) to have it interpolated on a"
+            " regular grid",
+            "not_regular",
+        )
+    with suppress(FileError):  # values of another unit are exported as they are
+        volume = hu_of(volume)
+    if not why and spacing is None:
+        sheared = stack.drift_mm > IN_PLANE_TOLERANCE_MM
+        matrix = stack.index_to_lps.copy()
+        if not sheared:  # what drift is left is rounding: SimpleITK wants right angles
+            matrix[:3, :3] = stack_axes(stack).T * stack.spacing
+        return EvenVolume(volume.numpy(), matrix, sheared, "")
+    z, y, x = volume.shape
+    grid = grid_around(stack, y, x, spacing)
+    outside = _lowest(volume) if fill is None else fill
+    voxels = resample(volume.__getitem__, volume.dtype, (z, y, x), stack, grid, outside)
+    became = " x ".join(f"{step:.4g}" for step in grid.spacing)
+    note = f"interpolated linearly to {became} mm (z y x) from {why or 'even planes'}"
+    return EvenVolume(voxels, grid.index_to_lps, False, note)
+
+
+def to_sitk(volume: "Volume", **options: Any) -> "SimpleITK.Image":
+    """See ``Volume.to_sitk``."""
+    import SimpleITK
+
+    even = even_volume(volume, allow_shear=False, **options)
+    image = SimpleITK.GetImageFromArray(even.voxels)
+    matrix = even.index_to_lps[:3, [2, 1, 0]]
+    spacing = np.linalg.norm(matrix, axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((matrix / spacing).ravel().tolist())
+    image.SetOrigin(even.index_to_lps[:3, 3].tolist())
+    for name, text in _notes(volume, even).items():
+        image.SetMetaData(name, text)
+    return image
+
+
+def to_nifti(volume: "Volume", path: Path | str | None, **options: Any) -> "nibabel.Nifti1Image":
+    """See ``Volume.to_nifti``."""
+    import nibabel
+
+    even = even_volume(volume, **options)
+    # In the order of dcm2niix: x as in DICOM, y turned round (rows from the back to the front of
+    # an axial slice), z along the slice normal.
+    matrix = even.index_to_lps[:, [2, 1, 0, 3]].copy()
+    matrix[:, 3] += matrix[:, 1] * (even.voxels.shape[1] - 1)
+    matrix[:, 1] *= -1
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+    image = nibabel.Nifti1Image(even.voxels.transpose(2, 1, 0)[:, ::-1], affine)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, _SCANNER)
+    if even.sheared:
+        image.set_qform(None, 0)  # a quaternion cannot hold a shear
+    else:
+        image.set_qform(affine, _SCANNER)
+    image.header["descrip"] = _description(volume, even)
+    image.extra.update(_notes(volume, even))
+    if path is not None:
+        target = Path(path)
+        if not target.name.endswith(NIFTI_SUFFIXES):
+            raise FileError(f"{target}: a NIfTI file ends in .nii or .nii.gz", "suffix")
+        write_whole(target, lambda temporary: nibabel.save(image, temporary))
+    return image
+
+
+def save_with_sitk(image: "SimpleITK.Image", path: Path) -> None:
+    """Write an image in a format of ``ITK_SUFFIXES``, under its name only when it is complete."""
+    import SimpleITK
+
+    write_whole(path, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a file beside ``path`` and give it the name when it is done."""
+    temporary = temporary_path(path.parent, path.name)
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _unevenness(stack: StackGeometry, allow_shear: bool) -> str:
+    """Why one affine does not describe the stack; empty where it does."""
+    if not stack.uniform:
+        gaps = stack.gaps_mm
+        return f"planes unevenly spaced ({gaps.min():.4g} to {gaps.max():.4g} mm)"
+    if stack.in_plane_shift_mm > IN_PLANE_TOLERANCE_MM:
+        return f"planes up to {stack.in_plane_shift_mm:.3g} mm off the line of the stack"
+    if stack.drift_mm > IN_PLANE_TOLERANCE_MM and not allow_shear:
+        return f"planes sheared by a gantry tilt of {abs(stack.tilt_degrees):.3g} degrees"
+    return ""
+
+
+def _lowest(volume: "Volume") -> float:
+    lowest = volume.values.get("minimum")
+    return float(volume.numpy().min()) if lowest is None else float(lowest)
+
+
+def _notes(volume: "Volume", even: EvenVolume) -> dict[str, str]:
+    notes = {"ct2zarr_series_hash": volume.series_hash}
+    if even.resampled:
+        notes[RESAMPLED] = even.resampled
+    return notes
+
+
+def _description(volume: "Volume", even: EvenVolume) -> str:
+    """At most the 79 characters that the header field ``descrip`` has."""
+    return f"ct2zarr {volume.series_hash}{', interpolated' if even.resampled else ''}"

@@ -1,0 +1,92 @@
+"""Volumes in MONAI: an ``ImageReader`` for ``LoadImage`` and ``LoadImaged``.
+
+    load = LoadImage(reader=VolumeReader())
+    image = load("zarr_sqlite/data/0a1b....zarr.sqlite")  # a MetaTensor with its affine
+
+``pip install 'ct2zarr[monai]'``. As with MONAI's own readers the axes are x, y, z and the affine
+gives RAS mm; it holds the shear of a tilted gantry, and not planes at uneven distances.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from monai.data.image_reader import ImageReader
+from monai.data.utils import affine_to_spacing, is_supported_format
+from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
+
+from .exporting import RESAMPLED, even_volume
+from .placement import LPS_TO_RAS
+from .reader import Volume, open_volume
+from .vocabulary import StoreType
+
+
+class VolumeReader(ImageReader):
+    """Reads volumes of any of the three stores, in Hounsfield units where they are known."""
+
+    def __init__(
+        self,
+        *,
+        resample: bool = False,
+        spacing: tuple[float, float, float] | None = None,
+        fill: float | None = None,
+        threads: int | None = 1,
+    ) -> None:
+        """Choose what becomes of unevenly spaced volumes.
+
+        Args:
+            resample: interpolate them linearly on a regular grid; without it they are an error.
+            spacing, fill: see ``Volume.to_nifti``. threads: see ``open_volume``.
+        """
+        super().__init__()
+        self.resample = resample
+        self.spacing = spacing
+        self.fill = fill
+        self.threads = threads
+
+    def verify_suffix(self, filename: Any) -> bool:
+        """Whether all files have a suffix of ct2zarr."""
+        return bool(is_supported_format(filename, [kind.suffix[1:] for kind in StoreType]))
+
+    def read(self, data: Any, **_: Any) -> Volume | list[Volume]:
+        """Open one volume or several; no voxel is read yet."""
+        opened = [open_volume(path, threads=self.threads) for path in ensure_tuple(data)]
+        return opened if len(opened) > 1 else opened[0]
+
+    def get_data(self, img: Any) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+        """(voxels (x, y, z), metadata); several volumes are stacked as channels in front.
+
+        Raises:
+            FileError: a volume is uneven and ``resample`` is not set, or has no positions.
+            ValueError: several volumes differ in shape or affine.
+        """
+        volumes: Sequence[Volume] = [img] if isinstance(img, Volume) else img
+        loaded = [self._load(volume) for volume in volumes]
+        first_voxels, metadata = loaded[0]
+        if len(loaded) == 1:
+            return first_voxels, metadata
+        for voxels, other in loaded[1:]:
+            same = np.allclose(other[MetaKeys.AFFINE], metadata[MetaKeys.AFFINE])
+            if voxels.shape != first_voxels.shape or not same:
+                raise ValueError("volumes that are stacked must have the same shape and affine")
+        metadata[MetaKeys.ORIGINAL_CHANNEL_DIM] = 0
+        return np.stack([voxels for voxels, _ in loaded]), metadata
+
+    def _load(self, volume: Volume) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+        even = even_volume(
+            volume, resample_uneven=self.resample, spacing=self.spacing, fill=self.fill
+        )
+        affine = LPS_TO_RAS @ even.index_to_lps[:, [2, 1, 0, 3]]
+        voxels = even.voxels.transpose(2, 1, 0)
+        return voxels, {
+            MetaKeys.AFFINE: affine,
+            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
+            MetaKeys.SPATIAL_SHAPE: np.array(voxels.shape),
+            MetaKeys.SPACE: SpaceKeys.RAS,
+            # float("nan") is MONAI's "no_channel" in all its versions.
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
+            "spacing": np.asarray(affine_to_spacing(affine)),
+            "ct2zarr_series_hash": volume.series_hash,
+            "ct2zarr_flags": ";".join(volume.flags),
+            RESAMPLED: even.resampled,
+        }
