@@ -7,8 +7,11 @@ from pathlib import Path
 import yaml
 from snakemake.logging import logger
 
-# A script finds the package beside itself; the rules need its few names too.
-sys.path.append(str(Path(workflow.basedir) / "scripts"))
+# A script finds the package beside itself; the rules need its few names too. They may be a module of
+# another workflow, so paths count from this file. From GitHub only single files come along, and the
+# package has to be installed.
+HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
+sys.path.append(str(Path(HERE).parent / "scripts"))
 
 from ct2zarr import FORMAT_VERSION
 from ct2zarr.config_check import checked_config, require_folders
@@ -19,7 +22,7 @@ from ct2zarr.shard_names import shard_labels
 
 with (
     stop_with_sentence(),
-    open(f"{workflow.basedir}/config/config.schema.yaml") as schema,
+    open(workflow.source_path("../config/config.schema.yaml")) as schema,
 ):
     config.update(checked_config(config, yaml.safe_load(schema)))
 
