@@ -10,6 +10,9 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 wildcard_constraints:
     shard=r"\d\d+",
 
@@ -40,7 +43,7 @@ rule all:
     input:
         summaries=SHARD_SUMMARIES,
         table=rules.aggregate.output.table,
-        report=rules.report.output.html,
+        report=rules.report.output,
 
 
 onstart:

@@ -1,5 +1,6 @@
 """The checked config, the names of files, and the functions that rules ask for their inputs."""
 
+import hashlib
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,11 @@ SHARD_SUMMARIES = [f"{STORE_ROOT}/summary_shard_{shard}.csv" for shard in SHARDS
 def output_changing(options):
     """Those options that change an output, with their values: each is a reason to run again."""
     return {"format_version": FORMAT_VERSION, **{key: config[key] for key in options}}
+
+
+def digest(value):
+    """What changes with the value and does not show it."""
+    return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
 
 
 def shard_files(wildcards):

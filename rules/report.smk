@@ -7,7 +7,25 @@ rule report:
         table=rules.aggregate.output.table,
         totals=rules.aggregate.output.totals,
     output:
-        html=f"{STORE_ROOT}/verify_report.html",
+        html=report(
+            f"{STORE_ROOT}/verify_report.html",
+            caption="../report/verification.rst",
+            category="Verification report",
+            labels={"content": "totals, attention, samples"},
+        ),
+        summary=report(
+            f"{STORE_ROOT}/report/summary.csv",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"content": "every volume"},
+        ),
+        plots=report(
+            directory(f"{STORE_ROOT}/report/plots"),
+            patterns=["{name}.svg"],
+            caption="../report/plots.rst",
+            category="Plots",
+            labels={"plot": "{name}"},
+        ),
     log:
         f"{STORE_ROOT}/logs/report.log",
     benchmark:
@@ -19,6 +37,7 @@ rule report:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         num_samples=config["num_samples"],
-        sample_series=config["sample_series"],
+        # Params are shown in reports of Snakemake; the list may hold UIDs.
+        sample_series=digest(config["sample_series"]),
     script:
         "../scripts/generate_verify_report.py"

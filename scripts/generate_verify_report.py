@@ -15,7 +15,11 @@ if __name__ == "__main__":
     if "snakemake" in globals():
         run_step(
             lambda: make_report(
-                report_from_config(snakemake.config, output_html=Path(snakemake.output.html))  # noqa: F821
+                report_from_config(
+                    snakemake.config,  # noqa: F821
+                    output_html=Path(snakemake.output.html),  # noqa: F821
+                    exports=Path(snakemake.output.summary).parent,  # noqa: F821
+                )
             ),
             log=snakemake.log[0],  # noqa: F821
         )

@@ -19,6 +19,7 @@ from . import __version__
 from .joblog import progress
 from .publishing import prepare_folder, write_atomically
 from .report_attention import AttentionRow, make_attention
+from .report_exports import write_exports
 from .report_overview import (
     bar_groups,
     headline_tiles,
@@ -35,6 +36,7 @@ from .report_summary import (
     count_totals,
     read_facts,
     read_summary,
+    read_texts,
     select_attention,
     split_flags,
     verdict,
@@ -80,6 +82,7 @@ def make_report(settings: ReportSettings) -> Path:
         TABLE_BYTES,
         linked=path.parent.resolve() == root.resolve(),
     )
+    groups, plots = bar_groups(table), histograms(table)
     html = render(
         heading=_heading(table),
         report_id=_report_id(table),
@@ -88,8 +91,8 @@ def make_report(settings: ReportSettings) -> Path:
         outcome_label=", ".join(f"{part.label} {part.count:,}" for part in outcome),
         tiles=headline_tiles(totals),
         facts=settings_lines(facts, table, settings),
-        bar_groups=bar_groups(table),
-        plots=histograms(table),
+        bar_groups=groups,
+        plots=plots,
         attention=attention,
         blank_row=AttentionRow("", "", "", 0, "", "", (FlagLine("", ""),), sampled=False),
         samples=views,
@@ -97,6 +100,8 @@ def make_report(settings: ReportSettings) -> Path:
         decisions=to_script_json(_decisions(table)),
     )
     write_atomically(path, html)
+    if settings.exports:
+        write_exports(settings.exports, read_texts(root / "summary_all.csv"), plots, groups)
     logger.info("report: %s (%.1f MB)", path, len(html) / 1e6)
     return path
 

@@ -32,7 +32,9 @@ _CSS_VARIABLES = {
     "#060606": "var(--ink)",
 }
 _MUTED, _LINE, _ACCENT, _BAD, _LOOK, _INK = _CSS_VARIABLES
-_STYLE: dict[Any, Any] = {  # matplotlib types its keys as literals
+BAR_COLOURS = {"": _ACCENT, "look": _LOOK, "bad": _BAD}
+"""Colour of bars by the level of their news."""
+STYLE: dict[Any, Any] = {  # matplotlib types its keys as literals
     "svg.fonttype": "none",
     "svg.hashsalt": "ct2zarr",
     "font.size": 9,
@@ -78,6 +80,7 @@ def plot_histogram(
     values = values[np.isfinite(values)]
     if not len(values):
         return None
+    logarithmic = logarithmic and _spans_magnitudes(values)
     edges = _bin_edges(values, logarithmic, whole)
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     last_open = values.max() > edges[-1]
@@ -90,8 +93,8 @@ def plot_histogram(
         elif last_open and i == len(counts) - 1:
             inside = f"{_short(low)} and more"
         tips.append(f"{inside} {unit}".strip() + f": {count:,}")
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(_SIZE)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_figure(_SIZE)
         bars = axes.bar(edges[:-1], counts, np.diff(edges) * 0.94, align="edge", color=_ACCENT)
         for i, bar in enumerate(bars):
             bar.set_gid(f"tip-{i}")
@@ -105,13 +108,13 @@ def plot_histogram(
         summary = (
             f"Median {_short(middle)}, from {_short(values.min())} to {_short(values.max())} {unit}"
         ).strip() + f", {len(values):,} volumes."
-        return Plot(title, _to_svg(figure, f"Histogram: {title}. {summary}", tips), summary)
+        return Plot(title, to_svg(figure, f"Histogram: {title}. {summary}", tips), summary)
 
 
 def plot_values(counts: Array, edges: Array, unit: str) -> Plot:
     """Histogram of the voxels of one volume; the axis of counts is logarithmic."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure((430, 150))
+    with matplotlib.rc_context(STYLE):
+        figure, axes = new_figure((430, 150))
         drawn = np.maximum(counts, 0.5)
         axes.stairs(drawn, edges, baseline=0.5, fill=True, color=_ACCENT, alpha=0.25)
         axes.stairs(drawn, edges, baseline=0.5, color=_ACCENT, linewidth=1.1)
@@ -126,7 +129,7 @@ def plot_values(counts: Array, edges: Array, unit: str) -> Plot:
         summary = (
             f"Most voxels lie at {_short(edges[peak])} to {_short(edges[peak + 1])} {unit}"
         ).strip() + f" ({counts[peak] / total:.0%}); counts on a logarithmic scale."
-        return Plot("Values", _to_svg(figure, f"Histogram of values. {summary}", []), summary)
+        return Plot("Values", to_svg(figure, f"Histogram of values. {summary}", []), summary)
 
 
 def plot_placement(placement: Placement, rows: int) -> Plot:
@@ -139,7 +142,7 @@ def plot_placement(placement: Placement, rows: int) -> Plot:
     gaps = np.diff(offsets)
     usual = placement.usual_gap
     odd = np.abs(gaps - usual) > max(0.01 * usual, 1e-3)  # the tolerance of the flags, 1 %
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(430 / 72, 240 / 72), layout="constrained")
         FigureCanvasSVG(figure)
         upper, lower = figure.subplots(2, 1, height_ratios=(3, 2))
@@ -149,7 +152,7 @@ def plot_placement(placement: Placement, rows: int) -> Plot:
         else:
             lower.set_axis_off()
         summary = _describe_placement(placement, gaps, odd)
-        svg = _to_svg(figure, f"Planes seen from the side. {summary}", [])
+        svg = to_svg(figure, f"Planes seen from the side. {summary}", [])
     title = "Position of the planes" if count > 1 else "Position of the plane"
     return Plot(title, svg, summary)
 
@@ -218,13 +221,19 @@ def _describe_placement(placement: Placement, gaps: Array, odd: np.ndarray) -> s
     return text + "."
 
 
+def _spans_magnitudes(values: Array) -> bool:
+    """Whether a logarithmic axis shows more than a linear one; it needs values above zero."""
+    low, high = float(values.min()), float(np.percentile(values, 99.5))
+    return low > 0 and high / low > 20
+
+
 def _bin_edges(values: Array, logarithmic: bool, whole: bool) -> Array:
     low, high = float(values.min()), float(np.percentile(values, 99.5))
     if whole:
         low, high = np.floor(low), np.ceil(high)
         if high - low <= 30 and not logarithmic:
             return np.arange(low - 0.5, high + 1.0)
-    if logarithmic and low > 0 and high / low > 20:
+    if logarithmic:
         return np.geomspace(low, high, 25)
     if high - low <= 1e-9 * max(abs(high), 1.0):
         margin = max(abs(low) * 0.05, 0.5 if whole else 1e-3)
@@ -232,7 +241,8 @@ def _bin_edges(values: Array, logarithmic: bool, whole: bool) -> Array:
     return np.linspace(low, high, 25)
 
 
-def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:
+def new_figure(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """A figure of this width and height, in points, with its axes."""
     figure = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
     FigureCanvasSVG(figure)
     return figure, figure.subplots()
@@ -252,7 +262,7 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _to_svg(figure: Figure, label: str, tips: Sequence[str]) -> Markup:
+def to_svg(figure: Figure, label: str, tips: Sequence[str]) -> Markup:
     """The SVG element alone, with page colours, a text alternative and a tip on each bar."""
     figure.patch.set_alpha(0)
     for axes in figure.axes:

@@ -98,6 +98,11 @@ def read_summary(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_texts(path: Path) -> pd.DataFrame:
+    """The summary as it stands: every column, every cell a text."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
 def _numbers(column: pd.Series | None, length: int) -> np.ndarray:
     if column is None:
         return np.full(length, np.nan)

@@ -151,6 +151,8 @@ class ReportSettings:
     Attributes:
         output_html: None for beside the summary.
         num_samples: how many volumes are chosen by flag and dataset.
+        exports: folder for the plots as files and for the summary without names, which Snakemake's
+            own report takes up; None for none.
         sample_series: series_hash (or its start) or SeriesInstanceUID of volumes to show besides.
     """
 
@@ -160,6 +162,7 @@ class ReportSettings:
     num_samples: int = 10
     sample_series: tuple[str, ...] = ()
     seed: int = 0
+    exports: Path | None = None
 
 
 def manifest_from_config(config: Mapping[str, Any], workers: int) -> ManifestSettings:
@@ -268,7 +271,9 @@ def aggregate_from_environ(environ: Mapping[str, str]) -> AggregateSettings:
     )
 
 
-def report_from_config(config: Mapping[str, Any], output_html: Path) -> ReportSettings:
+def report_from_config(
+    config: Mapping[str, Any], output_html: Path, exports: Path | None = None
+) -> ReportSettings:
     """Settings of the report from a flat config.
 
     Raises:
@@ -278,6 +283,7 @@ def report_from_config(config: Mapping[str, Any], output_html: Path) -> ReportSe
     return ReportSettings(
         converted_root=values.required("out_root", _OUT_ROOT),
         output_html=output_html,
+        exports=exports,
         **values.given("store_type", "num_samples", "sample_series"),
     )
 
