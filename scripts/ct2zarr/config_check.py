@@ -37,8 +37,8 @@ def require_folders(config: Mapping[str, Any]) -> None:
     """Check what the config names: dataset folders, decisions, where results go; makes nothing.
 
     Raises:
-        SettingsError: no dataset is named, one folder is missing, the decisions make no sense, or
-            an output cannot be written.
+        SettingsError: no dataset is named, one folder is missing, ``deidentify`` has no key, the
+            decisions make no sense, or an output cannot be written.
     """
     if not config["datasets"]:
         raise SettingsError(
@@ -48,6 +48,10 @@ def require_folders(config: Mapping[str, Any]) -> None:
     for name, folder in config["datasets"].items():
         if not Path(folder).expanduser().is_dir():
             raise SettingsError(f"config: the folder of dataset '{name}' does not exist: {folder}")
+    if config.get("deidentify"):
+        from .deidentification import key_from_environment
+
+        key_from_environment()
     if config.get("decisions"):
         read_decisions(Path(config["decisions"]))
     for key in ("manifest_dir", "out_root"):

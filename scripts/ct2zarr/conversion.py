@@ -141,7 +141,7 @@ def _record(
         fingerprint=wanted,
         series_hash=plan.series_hash,
         dataset=plan.dataset,
-        series_dir=plan.series_dir,
+        series_dir="" if settings.metadata.deidentify else plan.series_dir,
         part=plan.part,
         parts=plan.parts,
         split_by=plan.split_by,

@@ -1,10 +1,13 @@
 """From what became of a plan to its row in the summary."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from . import __version__
+from .identity import relative_path
 from .model import Instance, Leftover, VolumePlan, VolumeRecord
+from .report_privacy import scrub_error
 from .summary_columns import SummaryRow
 from .vocabulary import Role, Status
 
@@ -71,6 +74,30 @@ def row_of_failure(
         files=len(files),
         version=__version__,
     )
+
+
+def without_names(row: SummaryRow, plan: VolumePlan) -> SummaryRow:
+    """The row as it may leave under ``deidentify``: no name of a folder or a file, and no UID.
+
+    The manifest, which stays behind, says which series a ``series_hash`` is.
+    """
+    error = row.error
+    if error:
+        frames = [*plan.planes, *(left.instance for left in plan.leftovers)]
+        paths = {frame.path for frame in frames}
+        uids = {uid for frame in frames for uid in (frame.sop_instance_uid, frame.series_uid)}
+        uids |= {uid for frame in frames for uid in (frame.study_uid, frame.frame_of_reference_uid)}
+        names = [
+            *((path, "[file]") for path in paths),
+            *((relative_path(frame), "[file]") for frame in frames),
+            *((path.rpartition("/")[2], "[file]") for path in paths),
+            (plan.series_dir, "[folder]"),
+            *((uid, "[UID]") for uid in uids),
+        ]
+        for name, word in sorted(names, key=lambda pair: -len(pair[0])):
+            error = error.replace(name, word) if name else error
+        error = scrub_error(error, plan.series_dir)
+    return replace(row, series_dir="", error=error)
 
 
 def count_role(plan: VolumePlan, role: Role) -> int:

@@ -41,10 +41,11 @@ def compare_planes(
     """Decode the wanted planes from their files and subtract them from the store's.
 
     The arithmetic is that of the definition, slope times stored plus intercept in float64 (PS3.3
-    C.11.1.1.2), not that of the conversion. ``None`` where the source folder is no longer there.
+    C.11.1.1.2), not that of the conversion. ``None`` where the source folder is no longer there,
+    or is not on record (``deidentify``).
     """
     folder = Path(record.series_dir)
-    if not folder.is_dir():
+    if not record.series_dir or not folder.is_dir():
         return None
     rows, columns = volume.shape[1:]
     step = max(1, -(-max(rows, columns) // side))

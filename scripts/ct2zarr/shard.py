@@ -24,7 +24,7 @@ from .errors import Ct2zarrError, MachineError, SeriesError, SettingsError
 from .fingerprint import fingerprint, finished_record
 from .joblog import BYTES_PER_MB, Progress, progress
 from .model import Json, VolumePlan
-from .outcomes import SEPARATOR, row_of_failure, row_of_record
+from .outcomes import SEPARATOR, row_of_failure, row_of_record, without_names
 from .provenance import file_md5, library_versions, manifest_md5
 from .publishing import (
     prepare_store_root,
@@ -58,10 +58,14 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
     """Convert the volumes of ``settings.input_csv`` and write summary_shard_XX.csv and .json.
 
     Raises:
-        SettingsError: the CSV is missing or is not a manifest.
+        SettingsError: the CSV is missing or is not a manifest, or ``deidentify`` has no key.
         MachineError: the output folder cannot be written; finished volumes stay, no summary.
     """
     started = time.monotonic()
+    if settings.metadata.deidentify:
+        from .deidentification import key_from_environment  # only such runs pay for pydicom
+
+        key_from_environment()
     plans = plans_of_shard(settings)
     settings = replace(settings, manifest_md5=manifest_md5(settings.input_csv))
     label = label_of(settings)
@@ -84,6 +88,8 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
             _log_row(row, bar)
         logger.info("%s", bar.summary())
 
+    if settings.metadata.deidentify:
+        rows |= {plan.series_hash: without_names(rows[plan.series_hash], plan) for plan in plans}
     summary = ShardSummary(
         label, tuple(sorted(rows.values(), key=lambda row: row.series_hash)), csv_path, json_path
     )

@@ -31,6 +31,12 @@ def test_mistake_in_the_config_is_said_in_a_sentence(fresh, change, sentence):
     assert f"error: config: {sentence}" in sentence_of(fresh)
 
 
+def test_deidentify_without_a_key_is_said_before_any_job(fresh, monkeypatch):
+    monkeypatch.delenv("CT2ZARR_DEIDENTIFY_KEY", raising=False)
+    fresh.config["deidentify"] = True
+    assert "environment variable CT2ZARR_DEIDENTIFY_KEY" in sentence_of(fresh)
+
+
 def test_decisions_that_make_no_sense_are_said_before_any_job(fresh):
     fresh.config["decisions"] = "gone.csv"
     assert "the decisions file gone.csv does not exist" in sentence_of(fresh)
