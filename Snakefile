@@ -30,11 +30,15 @@ include: "rules/manifest.smk"
 include: "rules/convert.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"
+include: "rules/audit.smk"
 
 
 localrules:
     all,
     aggregate,
+    audit,
+    gather_audits,
+    retry_failed,
 
 
 rule all:

@@ -1,8 +1,10 @@
 """The checked config, the names of files, and the functions that rules ask for their inputs."""
 
 import hashlib
+import os
 import sys
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -15,6 +17,7 @@ HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
 sys.path.append(str(Path(HERE).parent / "scripts"))
 
 from ct2zarr import FORMAT_VERSION
+from ct2zarr.audit_table import needs_retry
 from ct2zarr.config_check import checked_config, require_folders
 from ct2zarr.entry import stop_with_sentence
 from ct2zarr.publishing import prepare_folder
@@ -47,11 +50,46 @@ def digest(value):
 def shard_files(wildcards):
     """The files of the manifest that say what belongs to a shard."""
     checkpoints.manifest.get()
+    if config["retry_failed"]:
+        retried_summaries(wildcards)
     shards = f"{MANIFEST_DIR}/shards"
     return {
         "series": f"{shards}/series_shard_{wildcards.shard}.csv",
         "files": f"{shards}/files_shard_{wildcards.shard}.parquet",
     }
+
+
+def summary_time(wildcards):
+    """When the summary of a shard was written: another one is another thing to audit."""
+    return os.stat(f"{STORE_ROOT}/summary_shard_{wildcards.shard}.csv").st_mtime_ns
+
+
+def shard_audits(wildcards):
+    """The audits of the shards that are finished."""
+    return [
+        f"{STORE_ROOT}/audit_shard_{shard}.csv"
+        for shard, summary in zip(SHARDS, SHARD_SUMMARIES)
+        if os.path.exists(summary)
+    ]
+
+
+@cache
+def summaries_to_retry():
+    """The summaries of shards with volumes that failed or were found damaged."""
+    return [
+        summary
+        for shard, summary in zip(SHARDS, SHARD_SUMMARIES)
+        if needs_retry(Path(STORE_ROOT), shard)
+    ]
+
+
+def retried_summaries(wildcards):
+    """Those summaries, each to be made again although it is there, as `-R FILE` would ask for."""
+    # A job of this run must not look: its own summary is away while it runs.
+    if not workflow.is_main_process:
+        return []
+    workflow.dag.forcefiles.update(summaries_to_retry())
+    return summaries_to_retry()
 
 
 def require_writable(*folders):

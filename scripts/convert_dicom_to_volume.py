@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ct2zarr.entry import run_step
 from ct2zarr.settings import convert_from_config, convert_from_environ
-from ct2zarr.shard import run_shard
+from ct2zarr.shard import run_or_leave, run_shard
 
 if __name__ == "__main__":
     if "snakemake" in globals():
@@ -26,4 +26,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: run_shard(convert_from_environ(os.environ)))
+        run_step(lambda: run_or_leave(convert_from_environ(os.environ)))

@@ -163,6 +163,7 @@ def test_every_wrong_key_has_its_own_line():
         ("extra_slice_tags", [7]),
         ("series_timeout", 0),
         ("series_memory", -1),
+        ("retry_failed", "perhaps"),
     ],
 )
 def test_wrong_value_is_named_with_what_is_allowed(key, value):

@@ -10,10 +10,11 @@ from ct2zarr.options import OPTIONS
 from ct2zarr.settings import (
     CONVERT_OPTIONS,
     MANIFEST_OPTIONS,
+    ConvertSettings,
     convert_from_config,
     manifest_from_config,
 )
-from ct2zarr.shard import run_shard
+from ct2zarr.shard import finished_rows, plans_of_shard, run_shard
 from phantom import make_series
 
 CONVERTS, SUMMARISES, SCANS, NOTHING = "converts", "summarises", "scans", "nothing"
@@ -44,8 +45,11 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "out_root": ("<same folder>", NOTHING),
     "num_workers": (3, NOTHING),
     "num_samples": (3, NOTHING),
+    "sample_series": (["0" * 32], NOTHING),
+    "decisions": ("decisions.csv", NOTHING),
     "series_timeout": (100, NOTHING),
     "series_memory": (1000, NOTHING),
+    "retry_failed": (True, NOTHING),
 }
 """Option → another value than its default, and what a run with it does again."""
 
@@ -68,40 +72,46 @@ def test_the_rules_name_what_runs_again_as_params():
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> dict[str, Any]:
+    """The options of a run with one volume, that has ended."""
     root = tmp_path_factory.mktemp("provenance")
     make_series(root / "in", n=5)
-    return {"datasets": {"v1": str(root / "in")}, "out_root": str(root / "out"), "num_shards": 1}
+    config = {
+        "datasets": {"v1": str(root / "in")},
+        "manifest_dir": str(root / "manifests"),
+        "out_root": str(root / "out"),
+        "num_shards": 1,
+    }
+    (settings,) = shards(config)
+    (row,) = run_shard(settings).rows
+    assert row.status == "ok"
+    return config
 
 
 @pytest.mark.parametrize("option", EFFECTS)
-def test_a_changed_option_converts_finished_volumes_again_or_not(
-    option, base, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("CT2ZARR_DEIDENTIFY_KEY", "a key of sixteen characters")
+def test_a_changed_option_converts_finished_volumes_again_or_not(option, base, tmp_path):
     value, effect = EFFECTS[option]
     if option == "datasets":
         value = {"other": base["datasets"]["v1"]}
     if option == "out_root":
         value = base["out_root"]
-    converted(base, tmp_path / "manifest", overwrite=False)
-    reused = converted(base | {option: value}, tmp_path / "manifest")
+    config = {**base, "manifest_dir": str(tmp_path), option: value}
+    if option == "manifest_dir":
+        config[option] = str(tmp_path / value)
+    reused = [
+        row
+        for settings in shards(config)
+        for row in finished_rows(plans_of_shard(settings), settings)
+    ]
     # The dataset's name is part of the name of a volume; the other options of the manifest only
     # decide which volumes there are, and a volume of the same files is the same.
-    expected = effect != CONVERTS and option != "datasets"
-    assert reused is expected
+    converts = effect == CONVERTS or option == "datasets"
+    assert len(reused) == (0 if converts else 1)
 
 
-def converted(config: dict[str, Any], folder: Path, **changes: Any) -> bool:
-    """Run the manifest and its only volume's shard; whether the volume was reused."""
-    config = {**config, "manifest_dir": str(folder), **changes}
+def shards(config: dict[str, Any]) -> list[ConvertSettings]:
+    """Make the manifest; the settings of its shards."""
     make_manifest(manifest_from_config(config, workers=1))
-    rows = [
-        row
-        for csv_path in sorted(folder.glob("shards/series_shard_*.csv"))
-        for row in run_shard(
-            convert_from_config(config, csv_path, int(csv_path.stem[-2:]), workers=1)
-        ).rows
+    return [
+        convert_from_config(config, path, int(path.stem[-2:]), workers=1)
+        for path in sorted(Path(config["manifest_dir"]).glob("shards/series_shard_*.csv"))
     ]
-    (row,) = rows
-    assert row.status == "ok", row.error
-    return row.reused

@@ -98,6 +98,7 @@ def test_every_convert_variable_reaches_its_field():
             "MAX_DEPTH": "9",
             "SERIES_TIMEOUT": "12.5",
             "SERIES_MEMORY": "500",
+            "RETRY_FAILED": "1",
         }
     )
     assert settings == ConvertSettings(
@@ -117,6 +118,7 @@ def test_every_convert_variable_reaches_its_field():
         on_bad_slice="drop",
         series_timeout_seconds=12.5,
         series_memory_mb=500,
+        retry_failed=True,
     )
 
 

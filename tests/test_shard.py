@@ -103,7 +103,7 @@ def test_from_folders_to_the_joined_summary_in_every_store(tree, store_type):
     aggregate(AggregateSettings(out_root=out_root, store_type=store_type))
     root = out_root / f"zarr_{store_type}"
     rows = rows_of(root / "summary_all.csv")
-    assert list(rows[0]) == [*COLUMNS, "shard"]
+    assert list(rows[0]) == [*COLUMNS, "shard", "decision", "comment"]
     assert [row["status"] for row in rows] == ["ok"] * 5
     assert all(row["verify_ok"] == "true" and row["verified_slices"] == "3" for row in rows)
     assert all(int(row["series_hash"], 16) % SHARDS == int(row["shard"]) for row in rows)

@@ -41,6 +41,12 @@ class SettingsError(Ct2zarrError):
     exit_code = 2
 
 
+class DamageError(Ct2zarrError):
+    """An audit found volumes that are not as they were written."""
+
+    exit_code = 4
+
+
 class MachineError(Ct2zarrError):
     """The disk is full, a folder is not writable, a service is away: the job cannot go on."""
 

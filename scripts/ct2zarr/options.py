@@ -185,6 +185,7 @@ OPTIONS: Mapping[str, Option] = {
     "extra_slice_tags": _KEYWORDS,
     "series_timeout": Option(_seconds, "a number of seconds greater than 0"),
     "series_memory": _whole(0),
+    "retry_failed": A_SWITCH,
 }
 """Every option of a config, in the order in which the documentation lists them."""
 

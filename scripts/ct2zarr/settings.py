@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from .errors import SettingsError
 from .options import Values, wrong_value
-from .shard_names import SHARD_CSV
+from .shard_names import SHARD_CSV, SHARD_SUMMARY
 from .vocabulary import Flag, StoreType
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,8 @@ class ConvertSettings:
 
     ``series_timeout_seconds``: a series that takes longer is a failed row.
     ``series_memory_mb``: so is one that wants more memory than this beyond what an idle worker
-    has; 0 for no limit. ``manifest_md5``: names the manifest; the shard fills it in.
+    has; 0 for no limit. ``retry_failed``: leave a shard alone in which nothing has failed.
+    ``manifest_md5``: names the manifest; the shard fills it in.
     """
 
     input_csv: Path
@@ -119,12 +120,48 @@ class ConvertSettings:
     on_bad_slice: Literal["fail", "drop"] = "fail"
     series_timeout_seconds: float = 3600.0
     series_memory_mb: int = 4000
+    retry_failed: bool = False
     manifest_md5: str = ""
 
     @property
     def store_root(self) -> Path:
         """``OUT_ROOT/zarr_{store}``, with ``data/``, ``meta/`` and the summaries."""
         return self.out_root / f"zarr_{self.encoding.store_type}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Read finished volumes back. ``shard_id`` None: those of every shard."""
+
+    out_root: Path
+    store_type: StoreType = StoreType.SQLITE
+    shard_id: int | None = None
+    num_workers: int = 1
+    series_timeout_seconds: float = 3600.0
+
+    @property
+    def store_root(self) -> Path:
+        """``OUT_ROOT/zarr_{store}``, where the audits are written too."""
+        return self.out_root / f"zarr_{self.store_type}"
+
+    def labels(self) -> list[str]:
+        """The labels of the shards to audit: those that have a summary, as it names them.
+
+        Raises SettingsError when the shard that is asked for has none.
+        """
+        found = {
+            int(named[1]): named[1]
+            for path in self.store_root.glob("summary_shard_*.csv")
+            if (named := SHARD_SUMMARY.fullmatch(path.name))
+        }
+        if self.shard_id is None:
+            return [found[number] for number in sorted(found)]
+        if self.shard_id not in found:
+            raise SettingsError(
+                f"SHARD_ID is {self.shard_id}, but {self.store_root} has no summary of that shard; "
+                "convert it first"
+            )
+        return [found[self.shard_id]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +261,8 @@ def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
     """
     values = Values.of_environ(environ)
     input_csv = values.required("input_csv", "a CSV of series, such as series_shard_00.csv")
-    settings = _convert(values, input_csv)
+    # In a workflow the rules decide which shards run for this; a job of theirs just runs.
+    settings = replace(_convert(values, input_csv), **values.given("retry_failed"))
     if settings.shard_id is None:
         return settings
     if sharded := SHARD_CSV.fullmatch(input_csv.name):
@@ -240,6 +278,35 @@ def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
             f"SHARD_ID is {settings.shard_id}; it must be below NUM_SHARDS, which is {num_shards}"
         )
     return replace(settings, num_shards=num_shards)
+
+
+def audit_from_config(config: Mapping[str, Any], workers: int) -> AuditSettings:
+    """Settings to audit, from a flat config.
+
+    Raises:
+        SettingsError: a value is missing or wrong.
+    """
+    return _audit(Values.of_config(config), num_workers=workers)
+
+
+def audit_from_environ(environ: Mapping[str, str]) -> AuditSettings:
+    """Settings to audit one shard, or all that lie in ``OUT_ROOT``.
+
+    Raises:
+        SettingsError: a variable is missing or wrong.
+    """
+    values = Values.of_environ(environ)
+    return _audit(values, **values.given("num_workers", "shard_id"))
+
+
+def _audit(values: Values, **given: Any) -> AuditSettings:
+    timeout = values.given("series_timeout")
+    return AuditSettings(
+        out_root=values.required("out_root", _OUT_ROOT),
+        **({"series_timeout_seconds": timeout["series_timeout"]} if timeout else {}),
+        **values.given("store_type"),
+        **given,
+    )
 
 
 def aggregate_from_config(

@@ -10,16 +10,15 @@ import hashlib
 import json
 import logging
 import re
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import FORMAT_VERSION, __version__
+from .audit_table import damage_found, needs_retry
 from .errors import Ct2zarrError, MachineError, SeriesError, SettingsError
 from .fingerprint import fingerprint, finished_record
 from .joblog import BYTES_PER_MB, Progress, progress
@@ -54,6 +53,17 @@ class ShardSummary:
     json_path: Path
 
 
+def run_or_leave(settings: ConvertSettings) -> None:
+    """Run the shard, or with ``retry_failed`` leave it as it is where nothing has failed."""
+    label = label_of(settings)
+    if settings.retry_failed and not needs_retry(
+        settings.store_root, label, settings.summary_suffix
+    ):
+        logger.info("shard %s: nothing has failed, nothing is converted", label)
+        return
+    run_shard(settings)
+
+
 def run_shard(settings: ConvertSettings) -> ShardSummary:
     """Convert the volumes of ``settings.input_csv`` and write summary_shard_XX.csv and .json.
 
@@ -79,11 +89,12 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
     for stale in (csv_path, json_path):
         stale.unlink(missing_ok=True)
 
-    rows = {row.series_hash: row for row in finished_rows(plans, settings)}
+    damaged = damaged_volumes(settings)
+    rows = {row.series_hash: row for row in finished_rows(plans, settings, damaged)}
     todo = [plan for plan in plans if plan.series_hash not in rows]
     logger.info("shard %s: %d volumes, %d finished before", label, len(plans), len(rows))
     with progress(f"shard {label}", len(todo)) as bar:
-        for row in converted_rows(todo, settings):
+        for row in converted_rows(todo, settings, damaged):
             rows[row.series_hash] = row
             _log_row(row, bar)
         logger.info("%s", bar.summary())
@@ -152,12 +163,26 @@ def label_of(settings: ConvertSettings) -> str:
 # Converting -----------------------------------------------------------------------------------
 
 
-def finished_rows(plans: Iterable[VolumePlan], settings: ConvertSettings) -> Iterator[SummaryRow]:
+def damaged_volumes(settings: ConvertSettings) -> set[str]:
+    """Volumes in which the last audit found damage, and that nobody has converted since."""
+    damaged = set()
+    for series_hash, md5 in damage_found(settings.store_root, label_of(settings)).items():
+        paths = volume_paths(settings.store_root, series_hash, settings.encoding.store_type)
+        if md5 and paths.record.exists() and file_md5(paths.record) == md5:
+            damaged.add(series_hash)
+    return damaged
+
+
+def finished_rows(
+    plans: Iterable[VolumePlan], settings: ConvertSettings, damaged: Collection[str] = ()
+) -> Iterator[SummaryRow]:
     """Rows of the volumes that are complete and would come out the same; none to overwrite."""
     if settings.overwrite:
         return
     store_type = settings.encoding.store_type
     for plan in plans:
+        if plan.series_hash in damaged:
+            continue
         record = finished_record(
             volume_paths(settings.store_root, plan.series_hash, store_type),
             fingerprint(plan, settings),
@@ -168,36 +193,31 @@ def finished_rows(plans: Iterable[VolumePlan], settings: ConvertSettings) -> Ite
             yield row_of_record(plan, record, reused=True)
 
 
-def converted_rows(plans: Sequence[VolumePlan], settings: ConvertSettings) -> Iterator[SummaryRow]:
+def converted_rows(
+    plans: Sequence[VolumePlan], settings: ConvertSettings, damaged: Collection[str] = ()
+) -> Iterator[SummaryRow]:
     """Convert in ``num_workers`` processes; rows in the order in which they are done.
+
+    ``damaged``: volumes that are there, and are to be replaced all the same.
 
     Raises MachineError as soon as one conversion does; the others are stopped then.
     """
     if not plans:
         return
-    from .workers import Worker, fork_server  # nothing to convert: nothing to start
+    from .workers import in_workers  # nothing to convert: nothing to start
 
-    own = threading.local()
-    workers: list[Worker] = []
+    anew = replace(settings, overwrite=True)
 
-    def convert(plan: VolumePlan) -> SummaryRow:
-        if not hasattr(own, "worker"):
-            own.worker = Worker(settings.series_memory_mb)
-            workers.append(own.worker)
-        return convert_in_worker(own.worker, plan, settings)
+    def convert(worker: "Worker", plan: VolumePlan) -> SummaryRow:
+        return convert_in_worker(worker, plan, anew if plan.series_hash in damaged else settings)
 
-    threads = ThreadPoolExecutor(min(settings.num_workers, len(plans)))
-    with fork_server():
-        try:
-            for future in as_completed([threads.submit(convert, plan) for plan in plans]):
-                yield future.result()
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:
-                worker.stop()
-            threads.shutdown(wait=True)
-            root = settings.store_root
-            remove_abandoned((root / "data", root / "meta"))
+    try:
+        yield from in_workers(
+            convert, plans, settings.num_workers, memory_mb=settings.series_memory_mb
+        )
+    finally:
+        root = settings.store_root
+        remove_abandoned((root / "data", root / "meta"))
 
 
 def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSettings) -> SummaryRow:

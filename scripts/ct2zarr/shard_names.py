@@ -10,6 +10,9 @@ MINIMUM_DIGITS = 2
 SHARD_CSV = re.compile(r"series_shard_(\d+)\.csv")
 """Name of a CSV that holds one shard; its number is group 1."""
 
+SHARD_SUMMARY = re.compile(r"summary_shard_(\d+)\.csv")
+"""Name of the summary of a shard, without a suffix of the user's; its number is group 1."""
+
 
 def shard_label(shard: int, num_shards: int) -> str:
     """The number of a shard as it stands in file names: ``07`` of 16, ``0007`` of 4096."""

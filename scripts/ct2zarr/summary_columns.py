@@ -8,7 +8,10 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import get_args, get_type_hints
+
+from .errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,27 @@ def rows_to_csv(rows: Iterable[SummaryRow]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([_cell(getattr(row, name)) for name in COLUMNS])
+        writer.writerow([cell_text(getattr(row, name)) for name in COLUMNS])
     return text.getvalue()
 
 
-def _cell(value: str | int | float | bool | None) -> str:
+def read_summary(path: Path) -> list[dict[str, str]]:
+    """The rows of a summary CSV as text. Raises SettingsError when it is none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(
+            f"{path} cannot be read ({error}); convert that shard again."
+        ) from error
+    for row in rows:
+        if not set(COLUMNS) <= row.keys() or None in row.values():
+            raise SettingsError(f"{path} is not a whole summary; convert that shard again.")
+    return rows
+
+
+def cell_text(value: str | int | float | bool | None) -> str:
+    """A value as it stands in a cell: one line of UTF-8, nothing where it is absent."""
     if value is None:
         return ""
     if isinstance(value, bool):

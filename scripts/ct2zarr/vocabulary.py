@@ -99,6 +99,14 @@ REJECTED_IN_REVIEW = "rejected_in_review"
 """Reason of a volume that a person rejected; that of any other rejected one is a flag."""
 
 
+class AuditStatus(_Described):
+    """What reading a finished volume back showed."""
+
+    INTACT = "intact", "every byte and every plane is as it was recorded"
+    DAMAGED = "damaged", "something differs from the record; reason and error say what"
+    MISSING = "missing", "the summary names the volume, but a file of it is gone"
+
+
 class StoreType(_Described):
     """In what a volume is kept on disk."""
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, TimeoutError
+from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
@@ -27,6 +27,7 @@ from .errors import SeriesError
 from .joblog import BYTES_PER_MB
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 PRELOADED = ("ct2zarr.conversion", "pebble")
 """Modules that the fork server imports once for all workers of a conversion."""
@@ -137,6 +138,41 @@ class Worker:
         if self._future is not None:  # a pool that is stopped leaves its futures open
             self._future.cancel()  # type: ignore[no-untyped-call]
         self._discard()
+
+
+def in_workers(
+    function: Callable[[Worker, Item], Result],
+    items: Sequence[Item],
+    count: int,
+    *,
+    memory_mb: int = 0,
+    preloaded: Sequence[str] = PRELOADED,
+) -> Iterator[Result]:
+    """Call ``function`` for each item with one of ``count`` workers; results as they are done.
+
+    Raises what ``function`` raises, as soon as one call does; the others are stopped then.
+    """
+    if not items:
+        return
+    own = threading.local()
+    crew: list[Worker] = []
+
+    def call(item: Item) -> Result:
+        if not hasattr(own, "worker"):
+            own.worker = Worker(memory_mb)
+            crew.append(own.worker)
+        return function(own.worker, item)
+
+    threads = ThreadPoolExecutor(min(count, len(items)))
+    with fork_server(preloaded):
+        try:
+            for future in as_completed([threads.submit(call, item) for item in items]):
+                yield future.result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in crew:
+                worker.stop()
+            threads.shutdown(wait=True)
 
 
 def _is_pool_error(error: BaseException) -> bool:

@@ -46,7 +46,7 @@ class Project:
         """The command line of a run; writes the config that it names."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.yaml").write_text(yaml.safe_dump(self.config))
-        return [*SNAKEMAKE, "--cores", "2", "--configfile", "run.yaml", *arguments]
+        return [*SNAKEMAKE, "--configfile", "run.yaml", "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, code: int | None = 0) -> str:
         """Run to the end and give all that was printed; ``code`` None: any code but 0."""
@@ -66,7 +66,7 @@ class Project:
 
     def pending(self, *arguments: str) -> dict[str, int]:
         """Rule → number of jobs that a dry run announces."""
-        return job_counts(self.snakemake("-n", "-q", "rules", "host", *arguments))
+        return job_counts(self.snakemake(*arguments, "-n", "-q", "rules", "host"))
 
     def rows(self) -> list[dict[str, str]]:
         """The lines of summary_all.csv."""
