@@ -36,6 +36,7 @@ include: "rules/audit.smk"
 localrules:
     all,
     aggregate,
+    report,
     audit,
     gather_audits,
     retry_failed,

@@ -23,6 +23,7 @@ from ct2zarr.entry import stop_with_sentence
 from ct2zarr.publishing import prepare_folder
 from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS
 from ct2zarr.shard_names import shard_labels
+from ct2zarr.shard_needs import memory_mb, runtime_minutes, shard_size
 
 with (
     stop_with_sentence(),
@@ -57,6 +58,22 @@ def shard_files(wildcards):
         "series": f"{shards}/series_shard_{wildcards.shard}.csv",
         "files": f"{shards}/files_shard_{wildcards.shard}.parquet",
     }
+
+
+def size_of_shard(wildcards):
+    """How much a shard has to convert; nothing while the manifest is not made."""
+    return shard_size(Path(MANIFEST_DIR) / "shards" / f"series_shard_{wildcards.shard}.csv")
+
+
+def shard_memory(wildcards, attempt, threads):
+    """Megabytes to ask for: more for large planes, and with each attempt."""
+    return memory_mb(size_of_shard(wildcards), threads, config["chunks"][0], attempt)
+
+
+def shard_runtime(wildcards, attempt, threads):
+    """Minutes to ask for: more for more bytes, and with each attempt."""
+    everything = config["verify_slices"] == "all"
+    return runtime_minutes(size_of_shard(wildcards), threads, everything, attempt)
 
 
 def summary_time(wildcards):

@@ -18,8 +18,8 @@ rule convert_shard:
         "../envs/ct2zarr.yaml"
     threads: config["num_workers"]
     resources:
-        mem_mb=lambda wildcards, attempt, threads: (1000 + 1500 * threads) * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=shard_memory,
+        runtime=shard_runtime,
     params:
         options=output_changing(CONVERT_OPTIONS),
     script:

@@ -1,0 +1,97 @@
+"""What the conversion of a shard needs of a machine: memory and time, from the shard's own table.
+
+Batch systems ask for both in advance, and end a job that takes more. The table of one shard is
+read, not that of all: every job of a cluster asks again, and a shard has a few hundred lines where
+the whole collection may have a million.
+"""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+MB = 1_000_000
+SNAKEMAKE_MB = 300
+"""Two processes of Snakemake go with each job of a cluster (measured: 260 to 300 MB)."""
+JOB_MB = 300
+"""The job itself and the server that its workers are forked from (measured: 295 MB)."""
+WORKER_MB = 200
+"""A worker without its slab (measured: 80 to 110 MB)."""
+SLABS = 2.5
+"""Slabs of two bytes a voxel that a worker holds (measured: 1.2); values that do not fit into two
+bytes take four."""
+FILES = 2
+"""Files that a worker holds at once: the one that it reads and what it has decoded of it; matters
+where one file has all planes."""
+PLANE_BYTES = 5_000
+"""What the plan of one plane takes in the job (measured: 3,400)."""
+STORED_BYTES = 2
+"""Bytes of a voxel, where none needs more."""
+
+START_MINUTES = 30
+"""To start on a busy node and a slow network folder, and for series that are tried twice."""
+BYTES_A_SECOND = 2_000_000
+"""Source read by one worker at the least: JPEG 2000 gives 3.5 MB/s, uncompressed ten times that."""
+
+ROUND_MB = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSize:
+    """How much there is to convert.
+
+    Attributes:
+        bytes: of all source files. planes: of all volumes.
+        longest_bytes: of the source files of the largest volume, which one worker converts.
+        plane_voxels: of the largest plane. file_bytes: of the largest file, as a mean of a volume.
+    """
+
+    bytes: int = 0
+    planes: int = 0
+    longest_bytes: int = 0
+    plane_voxels: int = 0
+    file_bytes: int = 0
+
+
+def shard_size(series_csv: Path) -> ShardSize:
+    """The size of the shard that ``series_shard_XX.csv`` lists; nothing where there is none yet."""
+    size = ShardSize()
+    try:
+        with series_csv.open(newline="", encoding="utf-8", errors="replace") as lines:
+            for row in csv.DictReader(lines):
+                volume = int(row["bytes"])
+                size = ShardSize(
+                    bytes=size.bytes + volume,
+                    planes=size.planes + int(row["slice_count"]),
+                    longest_bytes=max(size.longest_bytes, volume),
+                    plane_voxels=max(size.plane_voxels, int(row["rows"]) * int(row["columns"])),
+                    file_bytes=max(size.file_bytes, volume // max(1, int(row["file_count"]))),
+                )
+    except (OSError, KeyError, TypeError, ValueError):
+        # Not there yet, or no manifest: the job itself says so in a sentence.
+        return ShardSize()
+    return size
+
+
+def memory_mb(size: ShardSize, workers: int, slab_planes: int, attempt: int = 1) -> int:
+    """Megabytes to ask for; each attempt asks for as much more.
+
+    Args:
+        workers: processes that convert. slab_planes: depth of a chunk, of which a worker holds one
+            over the whole plane.
+    """
+    slab = SLABS * slab_planes * size.plane_voxels * STORED_BYTES
+    worker = WORKER_MB + (slab + FILES * size.file_bytes) / MB
+    plans = size.planes * PLANE_BYTES / MB
+    needed = (SNAKEMAKE_MB + JOB_MB + plans + workers * worker) * attempt
+    return math.ceil(needed / ROUND_MB) * ROUND_MB
+
+
+def runtime_minutes(size: ShardSize, workers: int, verify_all: bool, attempt: int = 1) -> int:
+    """Minutes to ask for; each attempt asks for as many more.
+
+    The volumes divide among the workers, but the largest one is converted by one of them.
+    """
+    readings = 2 if verify_all else 1
+    seconds = readings * max(size.bytes / workers, size.longest_bytes) / BYTES_A_SECOND
+    return math.ceil(START_MINUTES + seconds / 60) * attempt
