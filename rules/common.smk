@@ -62,7 +62,9 @@ def shard_files(wildcards):
 
 def size_of_shard(wildcards):
     """How much a shard has to convert; nothing while the manifest is not made."""
-    return shard_size(Path(MANIFEST_DIR) / "shards" / f"series_shard_{wildcards.shard}.csv")
+    return shard_size(
+        Path(MANIFEST_DIR) / "shards" / f"series_shard_{wildcards.shard}.csv"
+    )
 
 
 def shard_memory(wildcards, attempt, threads):

@@ -52,7 +52,7 @@ install() {
 }
 
 write_config() {
-    local host cpus=2 memory=4000 number=0 node
+    local host cpus=16 memory=4000 number=0 node
     host=$(hostname -s)
     cat >"$config" <<CONF
 ClusterName=ct2zarr-test
