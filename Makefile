@@ -53,8 +53,8 @@ $(VENV)/test-ready: requirements-dev.txt $(VENV)/run-ready
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra workflow \
 		--output-file requirements.txt pyproject.toml
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra workflow \
-		--group dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra slurm \
+		--extra cluster --group dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) demo .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
