@@ -92,7 +92,9 @@ def test_the_md5_of_each_plane_is_that_of_its_bytes_in_the_array(tmp_path):
     assert list(written.slices.column("md5")) == expected
 
 
-def zarr_writes(layout: ArrayLayout, attributes: dict, values: np.ndarray) -> dict[str, bytes]:
+def zarr_writes(
+    layout: ArrayLayout, attributes: dict, of_array: dict, values: np.ndarray
+) -> dict[str, bytes]:
     """What zarr-python makes of the same settings."""
     store = MemoryStore()
     group = zarr.create_group(store, zarr_format=layout.zarr_format, attributes=attributes)
@@ -105,18 +107,18 @@ def zarr_writes(layout: ArrayLayout, attributes: dict, values: np.ndarray) -> di
         from numcodecs import Blosc
 
         compressor: Any = Blosc(shuffle=Blosc.BITSHUFFLE, **options)
-        extra: dict[str, Any] = {"attributes": {"_ARRAY_DIMENSIONS": ["z", "y", "x"]}}
+        extra: dict[str, Any] = {"attributes": {"_ARRAY_DIMENSIONS": ["z", "y", "x"], **of_array}}
         encoding = {"name": "v2", "separator": "/"}
     else:
         compressor = BloscCodec(shuffle="bitshuffle", typesize=layout.item_bytes, **options)
-        extra = {"dimension_names": ["z", "y", "x"]}
+        extra = {"dimension_names": ["z", "y", "x"], "attributes": of_array}
         encoding = {"name": "default", "separator": "/"}
     array = group.create_array(
         "volume",
         shape=layout.shape,
         chunks=layout.chunks,
         dtype=layout.dtype,
-        fill_value=0,
+        fill_value=None if layout.zarr_format == 2 else 0,
         compressors=compressor,
         chunk_key_encoding=encoding,
         config={"write_empty_chunks": True},
@@ -135,7 +137,7 @@ def test_store_is_what_zarr_itself_writes(tmp_path, zarr_format, dtype):
     make_series(tmp_path / "in", n=7, slope=slope, intercept=intercept, hu_offset=offset)
     written, values, group, keys = convert(tmp_path / "in", tmp_path, zarr_format=zarr_format)
     assert written.dtype == dtype
-    theirs = zarr_writes(written.layout, dict(group.attrs), values)
+    theirs = zarr_writes(written.layout, dict(group.attrs), {"units": "HU"}, values)
     assert sorted(theirs) == sorted(keys)
     for key, value in theirs.items():
         if key.rpartition("/")[2].startswith((".z", "zarr")):

@@ -307,7 +307,8 @@ def _complete(
     if stack is not None:
         spacing, translation = stack.spacing, _translation(stack)
     group = {"ct2zarr": attributes, **multiscales(layout.zarr_format, spacing, translation)}
-    for key, document in documents(layout, group).items():
+    conventions = _conventions(values, findings)
+    for key, document in documents(layout, group, conventions).items():
         writer.put(key, document)
     return WrittenVolume(
         plan=plan,
@@ -386,6 +387,20 @@ def _values(plan: VolumePlan, settings: ConvertSettings, attempt: _Pass) -> dict
         "minimum": attempt.minimum,
         "maximum": attempt.maximum,
     }
+
+
+def _conventions(values: Mapping[str, Json], findings: tuple[Finding, ...]) -> dict[str, Json]:
+    """Attributes of the array by which xarray and others get HU: the CF conventions, section 8.1.
+
+    Stored values have ``scale_factor`` and ``add_offset`` where one pair holds for all planes.
+    """
+    if values["units"]:
+        return {"units": values["units"]}
+    unknown = {Flag.NOT_HU, Flag.NO_RESCALE}.intersection(finding.flag for finding in findings)
+    slope, intercept = values["slope"], values["intercept"]
+    if unknown or slope is None or intercept is None:
+        return {}
+    return {"units": "HU", "scale_factor": slope, "add_offset": intercept}
 
 
 def _only(values: set[Any]) -> Any:

@@ -18,7 +18,8 @@ ARRAY = "volume"
 AXES = ("z", "y", "x")
 FILL_VALUE = 0
 """Every chunk is written, so a chunk that is missing is a damaged store, never an empty region; the
-fill value only fills chunks beyond the edge of the array."""
+fill value only fills chunks beyond the edge of the array. Format 2 can say that there is none, and
+does: xarray takes the fill value of format 2 for missing data, and 0 HU is water."""
 COMPRESSOR = "zstd"
 BITSHUFFLE = 2  # numcodecs.Blosc.BITSHUFFLE
 
@@ -56,14 +57,19 @@ class ArrayLayout:
         return lambda z, y, x: f"{prefix}/{z}/{y}/{x}"
 
 
-def documents(layout: ArrayLayout, attributes: Mapping[str, Json]) -> dict[str, bytes]:
+def documents(
+    layout: ArrayLayout,
+    attributes: Mapping[str, Json],
+    array_attributes: Mapping[str, Json] | None = None,
+) -> dict[str, bytes]:
     """Return key → document for a group with ``attributes`` that holds the array ``volume``."""
+    of_array = dict(array_attributes or {})
     if layout.zarr_format == 2:
         found: dict[str, Json] = {
             ".zgroup": {"zarr_format": 2},
             ".zattrs": dict(attributes),
             f"{ARRAY}/.zarray": _array_of_format_2(layout),
-            f"{ARRAY}/.zattrs": {"_ARRAY_DIMENSIONS": list(AXES)},
+            f"{ARRAY}/.zattrs": {"_ARRAY_DIMENSIONS": list(AXES), **of_array},
         }
     else:
         found = {
@@ -72,7 +78,7 @@ def documents(layout: ArrayLayout, attributes: Mapping[str, Json]) -> dict[str, 
                 "zarr_format": 3,
                 "node_type": "group",
             },
-            f"{ARRAY}/zarr.json": _array_of_format_3(layout),
+            f"{ARRAY}/zarr.json": _array_of_format_3(layout, of_array),
         }
     return {
         key: json.dumps(content, indent=2, allow_nan=False).encode()
@@ -111,7 +117,7 @@ def _array_of_format_2(layout: ArrayLayout) -> Json:
         "shape": list(layout.shape),
         "chunks": list(layout.chunks),
         "dtype": np.dtype(layout.dtype).newbyteorder("<").str,
-        "fill_value": _fill_value(layout),
+        "fill_value": None,
         "order": "C",
         "filters": None,
         "dimension_separator": "/",
@@ -126,7 +132,7 @@ def _array_of_format_2(layout: ArrayLayout) -> Json:
     }
 
 
-def _array_of_format_3(layout: ArrayLayout) -> Json:
+def _array_of_format_3(layout: ArrayLayout, attributes: dict[str, Json]) -> Json:
     blosc: dict[str, Json] = {
         "typesize": layout.item_bytes,
         "cname": COMPRESSOR,
@@ -144,7 +150,7 @@ def _array_of_format_3(layout: ArrayLayout) -> Json:
             {"name": "bytes", "configuration": {"endian": "little"}},
             {"name": "blosc", "configuration": blosc},
         ],
-        "attributes": {},
+        "attributes": attributes,
         "dimension_names": list(AXES),
         "zarr_format": 3,
         "node_type": "array",
