@@ -1,6 +1,8 @@
 # Two commands on a fresh machine with python3, venv, make and git:
 #   make run     the workflow on a demonstration dataset, up to the report
 #   make test    all tests
+# And, to measure anew:
+#   make correctness    ct2zarr and other converters on the hard cases, into docs/correctness.md
 # Another interpreter: make run PYTHON=python3.13
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ VENV ?= .venv
 PYTEST ?= --numprocesses 2 --dist loadfile
 BIN := $(VENV)/bin
 
-.PHONY: help run test test-fast lint lock clean
+.PHONY: help run test test-fast lint lock correctness clean
 
 help:
 	@sed -n 's/^#  *make/make/p' Makefile
@@ -56,5 +58,14 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra slurm \
 		--extra cluster --group dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
+# The other converters have an environment of their own: their versions of shared packages differ.
+$(VENV)-peers/ready: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+correctness: $(VENV)/test-ready $(VENV)-peers/ready
+	$(BIN)/python benchmarks/correctness.py --peers $(VENV)-peers/bin/python
+
 clean:
-	rm -rf $(VENV) demo .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-peers demo .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

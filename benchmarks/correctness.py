@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
@@ -34,14 +35,19 @@ SECOND_PASS_HU = 28.0
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of trouble. ``planes``: how many planes the files hold; ``offsets``: the HU
-    offsets that a correct volume may have as a whole."""
+    """One kind of trouble.
+
+    ``planes``: how many a correct conversion has, of so many ``files`` where these are more.
+    ``offsets``: the HU offsets that a correct volume
+    may have as a whole. ``environment``: options of ct2zarr in this row.
+    """
 
     name: str
     make: Callable[[Path], object]
     planes: int
     offsets: tuple[float, ...] = (0.0,)
     environment: tuple[tuple[str, str], ...] = ()
+    files: int = 0
 
 
 def duplicate_with_other_pixels(folder: Path) -> None:
@@ -55,11 +61,20 @@ def localizer_of_the_same_matrix(folder: Path) -> None:
     )
 
 
+def numbered_from(first: int) -> Callable[[int, Dataset], None]:
+    """Scanners count on through the phases of a series."""
+
+    def edit(index: int, dataset: Dataset) -> None:
+        dataset.InstanceNumber = first + index
+
+    return edit
+
+
 def two_phases(folder: Path) -> None:
     series = phantom.make_series(folder, name="a", AcquisitionNumber=1, **SIZE)
     phantom.make_series(
         folder, name="b", series_uid=series.series_uid, study_uid=series.study_uid,
-        hu_offset=PHASE_HU, AcquisitionNumber=2, **SIZE,
+        hu_offset=PHASE_HU, AcquisitionNumber=2, edit=numbered_from(41), **SIZE,
     )  # fmt: skip
 
 
@@ -68,7 +83,7 @@ def overlapping_second_pass(folder: Path) -> None:
     series = phantom.make_series(folder, name="a", AcquisitionNumber=1, **size)
     phantom.make_series(
         folder, name="b", series_uid=series.series_uid, study_uid=series.study_uid, start=10,
-        hu_offset=SECOND_PASS_HU, AcquisitionNumber=2, **size,
+        hu_offset=SECOND_PASS_HU, AcquisitionNumber=2, edit=numbered_from(31), **size,
     )  # fmt: skip
 
 
@@ -99,8 +114,8 @@ def jitter(folder: Path) -> None:
 
 CASES = (
     Case("missing slice", lambda f: phantom.make_series(f, drop=[19], **SIZE), 39),
-    Case("duplicate with other pixels", duplicate_with_other_pixels, 41),
-    Case("localizer of the same matrix", localizer_of_the_same_matrix, 40),
+    Case("duplicate with other pixels", duplicate_with_other_pixels, 40, files=41),
+    Case("localizer of the same matrix", localizer_of_the_same_matrix, 40, files=41),
     Case("two phases in one series", two_phases, 80, (0.0, PHASE_HU)),
     Case("overlapping second pass", overlapping_second_pass, 60, (0.0, SECOND_PASS_HU)),
     Case("gantry tilt 20°", lambda f: phantom.make_series(f, tilt_degrees=20, **SIZE), 40),
@@ -151,11 +166,20 @@ def run_peer(python: str, tool: str, case: Case, folder: Path, out: Path) -> str
         planes += len(values)
         points = affine_points(matrix, *values.shape[1:])
         cells.append(f"{volume_error(values, points, case):.1f}")
+    warned = "warns" if said or "WARNING" in done.stderr.upper() else "silent"
     if not cells:
-        return "refuses" if any("refused" in text for text in said) else "no output"
-    lost = f", {planes} of {case.planes} planes" if planes != case.planes else ""
-    warned = "" if said or "WARNING" in done.stderr.upper() else ", silent"
-    return " and ".join(cells) + lost + (warned if float(max(cells, key=float)) > 0.5 else "")
+        refused = any("refused" in text for text in said) or "Traceback" in done.stderr
+        return "refuses" if refused else f"no output, {warned}"
+    wrong = max(map(float, cells)) > 0.5 or planes < case.planes
+    return " and ".join(cells) + count_of_planes(planes, case) + (f", {warned}" if wrong else "")
+
+
+def count_of_planes(planes: int, case: Case) -> str:
+    """Planes of all volumes, where some are missing or there are more than files."""
+    files = case.files or case.planes
+    if planes < case.planes:
+        return f", {planes} of {case.planes} planes"
+    return f", {planes} planes of {files} files" if planes > files else ""
 
 
 def run_ct2zarr(case: Case, folder: Path, out: Path) -> str:
@@ -185,7 +209,7 @@ def run_ct2zarr(case: Case, folder: Path, out: Path) -> str:
             case,
         )
         cells.append(f"{error:.1f}")
-    lost = f", {planes} of {case.planes} planes" if planes != case.planes else ""
+    lost = count_of_planes(planes, case)
     shown = "; ".join(f"`{flag}`" for flag in sorted(flags)) or "no flag"
     return f"**{' and '.join(cells)}**{lost}: {shown}"
 

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+PHANTOM_HAS_NO_VENDOR = "Unable to determine manufacturer"
+"""dcm2niix says so of every phantom, whatever the case: that is no warning of the case."""
+
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -40,6 +43,7 @@ def run_dcm2niix(folder: Path, out: Path, *options: str) -> tuple[list, list[str
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).splitlines()
     messages = [line for line in lines if "arning" in line or "rror" in line]
+    messages = [line for line in messages if PHANTOM_HAS_NO_VENDOR not in line]
     if done.returncode:
         messages.append(f"exit {done.returncode}")
     return [v for path in sorted(out.glob("*.nii")) for v in read_nifti(path)], messages

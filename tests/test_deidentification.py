@@ -24,6 +24,8 @@ from ct2zarr.deidentification import KEPT
 from ct2zarr.vocabulary import StoreType
 from phantom import make_multiframe, make_series, patch_bytes, truncate
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 KEY = {"CT2ZARR_DEIDENTIFY_KEY": "a key that nobody guesses"}
 FOLDER, FILE = "zqfolder^doe", "zqfile^jane"
