@@ -55,6 +55,10 @@ def fill_memory() -> None:
     raise MemoryError
 
 
+def read_variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
 def take_memory(megabytes: int) -> int:
     return len(bytearray(megabytes * 1_000_000))
 
@@ -71,6 +75,16 @@ def test_tasks_share_one_process(worker):
     first, second = (worker.run(answer, value, timeout=LONG) for value in (1, 2))
     assert (first[0], second[0]) == (1, 2)
     assert first[1] == second[1] != os.getpid()
+
+
+def test_a_worker_has_the_environment_that_its_job_has_when_it_starts(worker, monkeypatch):
+    worker.run(answer, 1, timeout=LONG)  # the fork server is up from here on
+    monkeypatch.setenv("CT2ZARR_TEST_LATER", "later")
+    later = Worker()
+    try:
+        assert later.run(read_variable, "CT2ZARR_TEST_LATER", timeout=LONG) == "later"
+    finally:
+        later.stop()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -115,7 +115,7 @@ class Worker:
             pool = self._pool = ProcessPool(
                 max_workers=1,
                 initializer=prepare_process,
-                initargs=(self._memory_mb,),
+                initargs=(self._memory_mb, dict(os.environ)),
                 context=multiprocessing.get_context("forkserver"),
             )
         future = self._future = pool.schedule(function, args=args, timeout=timeout)
@@ -195,10 +195,16 @@ def _death_sentence(exit_code: int) -> str:
     return f"its worker process ended with exit code {exit_code}."
 
 
-def prepare_process(memory_mb: int = 0) -> None:
-    """In a new worker: be quiet, keep to the memory, and die with the job."""
+def prepare_process(memory_mb: int, environment: Mapping[str, str]) -> None:
+    """In a new worker: be quiet, keep to the memory, and die with the job.
+
+    ``environment``: that of the job; the fork server has the one in which it was started.
+    """
     import logging
     import warnings
+
+    os.environ.clear()
+    os.environ.update(environment)
 
     # What pydicom warns of may quote values of patients; findings are reported as flags instead.
     warnings.simplefilter("ignore")
