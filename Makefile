@@ -12,7 +12,7 @@ VENV ?= .venv
 PYTEST ?= --numprocesses 2 --dist loadfile
 BIN := $(VENV)/bin
 
-.PHONY: help run test test-fast lint lock correctness clean
+.PHONY: help run test test-fast lint docs lock correctness clean
 
 help:
 	@sed -n 's/^#  *make/make/p' Makefile
@@ -39,6 +39,10 @@ lint: $(VENV)/test-ready
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules workflow
 	$(BIN)/snakemake --lint
+
+# The tables that come from the code, and the pictures of docs/flags.md.
+docs: $(VENV)/test-ready
+	$(BIN)/python docs/make_tables.py
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)

@@ -75,23 +75,6 @@ def test_every_option_that_changes_an_output_is_an_option():
     assert set(MANIFEST_OPTIONS) | set(CONVERT_OPTIONS) <= set(OPTIONS)
 
 
-def test_page_of_options_has_a_row_for_each_with_its_default():
-    page = (CONFIG / "README.md").read_text().partition("## Flags")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, flags=re.MULTILINE))
-    assert list(rows) == list(OPTIONS)
-    for key, shown in rows.items():
-        default = PROPERTIES[key]["default"]
-        if key == "datasets":
-            continue
-        assert yaml.safe_load(shown.strip().strip("`")) == default, key
-
-
-def test_page_of_options_has_each_flag_with_its_sentence():
-    page = (CONFIG / "README.md").read_text()
-    for flag in Flag:
-        assert f"| `{flag}` | {flag.sentence} |" in page
-
-
 @pytest.mark.parametrize("name", ["config.yaml", "demonstration.yaml"])
 def test_shipped_config_fits_the_schema(name):
     config = checked_config(yaml.safe_load((CONFIG / name).read_text()), SCHEMA)
