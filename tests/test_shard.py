@@ -1,6 +1,5 @@
 """A shard converts what is there, accounts for every volume, and survives what befalls it."""
 
-import csv
 import hashlib
 import importlib.metadata
 import json
@@ -9,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,9 @@ import pytest
 
 from ct2zarr import __version__
 from ct2zarr.errors import MachineError, SettingsError
-from ct2zarr.manifest import make_manifest
 from ct2zarr.reader import open_volume
 from ct2zarr.settings import (
     AggregateSettings,
-    ConvertSettings,
-    EncodingSettings,
-    ManifestSettings,
     MetadataSettings,
 )
 from ct2zarr.shard import label_of, run_shard
@@ -32,8 +26,17 @@ from ct2zarr.summaries import aggregate
 from ct2zarr.summary_columns import COLUMNS
 from ct2zarr.vocabulary import Flag, StoreType
 from phantom import localizer, make_series, truncate
-
-SHARDS = 2
+from shard_runs import (
+    SHARDS,
+    in_a_process,
+    manifest,
+    rows_of,
+    settings_for,
+    stores_below,
+    temporary_files,
+    wait_until,
+    without_times,
+)
 
 SQLITE_AND_SLOWLY_THE_OTHERS = [
     StoreType.SQLITE,
@@ -52,44 +55,6 @@ def tree(tmp_path) -> Path:
     localizer(root / "d", series_uid=with_localizer.series_uid)
     make_series(root / "e", name="long", n=20)
     return root
-
-
-def manifest(root: Path, num_shards: int = SHARDS) -> Path:
-    folder = root.parent / "manifests"
-    make_manifest(
-        ManifestSettings(datasets={"v1": root}, manifest_dir=folder, num_shards=num_shards)
-    )
-    return folder
-
-
-def settings_for(csv_path: Path, store_type: StoreType = StoreType.SQLITE, **changes: Any):
-    encoding = EncodingSettings(store_type=store_type, chunks=(5, 16, 16))
-    manifests = csv_path.parent.parent if csv_path.parent.name == "shards" else csv_path.parent
-    out_root = manifests.parent / "out"
-    return replace(ConvertSettings(csv_path, out_root, encoding=encoding), **changes)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def without_times(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    timed = {"read_seconds", "write_seconds", "total_seconds", "reused"}
-    return [{k: v for k, v in row.items() if k not in timed} for row in rows]
-
-
-def stores_below(root: Path) -> dict[str, str]:
-    """Path below ``data`` -> MD5, of all files of all stores."""
-    return {
-        str(path.relative_to(root)): hashlib.md5(path.read_bytes()).hexdigest()
-        for path in sorted((root / "data").rglob("*"))
-        if path.is_file()
-    }
-
-
-def temporary_files(root: Path) -> list[Path]:
-    return [path for path in root.rglob("*") if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("store_type", SQLITE_AND_SLOWLY_THE_OTHERS)
@@ -272,26 +237,6 @@ def test_half_written_stores_that_lie_there_are_replaced(series_csv, store_type)
 # The machine ----------------------------------------------------------------------------------
 
 
-def in_a_process(settings: ConvertSettings, before: str = "") -> subprocess.Popen:
-    """Run a shard in a process of its own, as a workflow does."""
-    script = (
-        "import pickle, sys\nfrom ct2zarr.entry import run_step\n"
-        "from ct2zarr.shard import run_shard\n"
-        f"{before}\n"
-        "settings = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
-        "run_step(lambda: run_shard(settings))"
-    )
-    import pickle
-
-    return subprocess.Popen(
-        [sys.executable, "-c", script, pickle.dumps(settings).hex()],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.mark.parametrize("store_type", SQLITE_AND_SLOWLY_THE_OTHERS)
 def test_a_disk_that_takes_no_more_ends_the_job_without_a_summary(series_csv, store_type):
     settings = settings_for(series_csv, store_type)
@@ -335,13 +280,6 @@ def test_a_shard_killed_in_the_middle_resumes_to_the_same_result(tree):
     rows = [without_times(rows_of(one.csv_path)) for one in (undisturbed, resumed)]
     assert rows[0] == rows[1]
     assert temporary_files(settings.store_root) == []
-
-
-def wait_until(condition, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("store_type", SQLITE_AND_SLOWLY_THE_OTHERS)

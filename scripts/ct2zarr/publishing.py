@@ -34,6 +34,9 @@ FOLDER_FSYNC_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP,
 """What network and user-space file systems answer that cannot flush a folder; nothing is lost by
 going on, since they have no such state of their own."""
 
+IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR})
+"""What renaming answers where something else than a file for a file has the name."""
+
 _serial = itertools.count()
 
 
@@ -113,8 +116,9 @@ def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTE
         for entry in entries:
             path = Path(entry.path)
             if _is_abandoned(path, older_than):
-                remove_path(path)
-                removed += 1
+                with suppress(OSError):  # the folder may have turned read-only: the next job's turn
+                    remove_path(path)
+                    removed += 1
     return removed
 
 
@@ -272,20 +276,16 @@ def write_atomically(path: Path, text: str) -> None:
 def replace_path(temporary: Path, final: Path) -> None:
     """Rename a file or folder over whatever has the final name; readers never see a part of it.
 
-    A folder cannot be renamed over one that has content: the old one is moved away first, and for
-    that moment the name is free. Two jobs that do this at once take turns.
+    A folder cannot be renamed over one that has content, nor a file over a folder: the old one is
+    moved away first, and for that moment the name is free. Two jobs doing this at once take turns.
     """
-    if not temporary.is_dir():
-        temporary.replace(final)
-        flush_folder(final.parent)
-        return
     old = temporary_path(final.parent, "old")
     while True:
         try:
-            temporary.rename(final)
+            temporary.replace(final)
             break
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            if error.errno not in IN_THE_WAY:
                 raise
         with suppress(FileNotFoundError):  # the other job has it out of the way already
             final.rename(old)

@@ -9,6 +9,7 @@ run again. The summary is written last, the JSON before the CSV, which is what a
 import hashlib
 import json
 import logging
+import os
 import re
 import time
 from collections import Counter
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from .workers import Worker
 
 logger = logging.getLogger(__name__)
+
+SOURCE_GONE = "source_gone"
+"""Reason of ``decoding`` for a file that is no longer there; named here without its imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +238,31 @@ def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSetti
         raise
     except SeriesError as error:
         row = row_of_failure(plan, Status.FAILED, error.reason, f"the series {error}")
+    if row.reason == SOURCE_GONE:
+        require_roots(plan)
     paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
     if row.status == Status.REJECTED or (row.status == Status.FAILED and not paths.record.exists()):
         withdraw_volume(paths)
     return row
+
+
+def require_roots(plan: VolumePlan) -> None:
+    """Raise MachineError where not a series but its whole dataset is away, such as a lost mount.
+
+    Otherwise every volume that is left would become a failed row within seconds. A folder on which
+    nothing is mounted any more is there, and empty.
+    """
+    for root in sorted({plane.root for plane in plan.planes}):
+        try:
+            there = next(os.scandir(root), None) is not None
+        except OSError:
+            there = False
+        if not there:
+            raise MachineError(
+                f"the folder of dataset {plan.dataset}, {root}, is gone or empty; make sure that "
+                "it is mounted, then start the job again: finished volumes are kept.",
+                "machine",
+            )
 
 
 def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, str]:
