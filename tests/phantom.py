@@ -8,7 +8,8 @@ Everything is a function of the arguments: the same call writes the same bytes.
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,9 @@ LOSSY_ERROR: dict[UID, int] = {
     JPEG2000: 8,
 }
 """Largest error in stored units that the lossy syntaxes leave on this phantom."""
+
+NOBODY = 65534
+"""User number that owns nothing."""
 
 Edit = Callable[[int, Dataset], None]
 
@@ -722,6 +726,25 @@ def truncate(path: Path, *, keep: float | None = None, size: int | None = None) 
     """Cut a file short, to a part of its size or to a number of bytes."""
     data = path.read_bytes()
     path.write_bytes(data[: size if size is not None else int(len(data) * (keep or 0.5))])
+
+
+@contextmanager
+def forbidden(path: Path) -> Iterator[None]:
+    """Nobody may read the file or folder; root, whom no permission stops, is another user meanwhile."""
+    before = path.stat().st_mode
+    path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        folders = [folder for folder in path.parents if folder.stat().st_uid == 0]
+        for folder in folders[:-2]:
+            folder.chmod(folder.stat().st_mode | 0o055)
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        path.chmod(before)
 
 
 def patch_bytes(path: Path, old: bytes, new: bytes) -> None:

@@ -83,7 +83,7 @@ class Planted:
 
 @dataclass
 class Run:
-    """One run of the four steps on a dataset full of sentinels."""
+    """One run of all steps on a dataset full of sentinels."""
 
     planted: Planted
     root: Path
@@ -161,6 +161,7 @@ def run(root: Path, store: StoreType, **options: str) -> Run:
         ("generate_manifest.py", manifest),
         ("convert_dicom_to_volume.py", convert),
         ("aggregate_summaries.py", rest),
+        ("audit_volumes.py", rest),
         ("generate_verify_report.py", report),
     ):
         done = step(script, **environment)

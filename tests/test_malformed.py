@@ -1,19 +1,24 @@
 """Real damaged and fuzzed files: no crash, no hang, a role for each and a reason for people."""
 
+import json
 import warnings
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
 from pebble import ProcessPool
 
+from converted import settings_for
 from ct2zarr.decoding import SourceReader
 from ct2zarr.errors import FileError
 from ct2zarr.headers import read_instances
+from ct2zarr.manifest import make_manifest
 from ct2zarr.roles import assign_role
-from ct2zarr.settings import SelectionSettings
-from ct2zarr.vocabulary import Role
+from ct2zarr.settings import ManifestSettings, SelectionSettings
+from ct2zarr.shard import run_shard
+from ct2zarr.vocabulary import Role, Status
 from phantom import real_data
 
 SECONDS_A_FILE = 10.0
@@ -151,3 +156,18 @@ def test_no_ct_image_that_pydicom_can_decode_is_lost(examined):
             checked += 1
             assert frames[0][0] is Role.SLICE, name
     assert checked > 80
+
+
+def test_the_whole_folder_is_accounted_and_each_volume_is_ok_or_has_a_reason(tmp_path):
+    root = real_data() / "malformed"
+    manifest = tmp_path / "manifest"
+    make_manifest(ManifestSettings({"odd": root}, manifest, num_shards=1, max_depth=12, workers=2))
+    summary = json.loads((manifest / "manifest_summary.json").read_text())
+    on_disk = sum(path.is_file() for path in root.rglob("*"))
+    assert summary["files_found"] == sum(summary["roles"].values()) == on_disk
+    settings = settings_for(tmp_path, num_workers=2, series_timeout_seconds=60.0)
+    rows = run_shard(replace(settings, input_csv=manifest / "series_all.csv")).rows
+    assert len(rows) > 3
+    for row in rows:
+        assert row.reason not in ("unexpected_error", "timeout", "crash"), row
+        assert row.verify_ok if row.status == Status.OK else len(row.error.split()) > 6

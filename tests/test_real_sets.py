@@ -6,22 +6,32 @@ voxels and place, and why. A set without a line makes no volume.
 """
 
 import csv
+import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 
+from converted import settings_for
 from ct2zarr.conversion import convert_volume
 from ct2zarr.decoding import pixel_digest
 from ct2zarr.errors import SeriesError
 from ct2zarr.grouping import plan_volumes
+from ct2zarr.manifest import make_manifest
 from ct2zarr.publishing import prepare_store_root
 from ct2zarr.roles import assign_role
 from ct2zarr.scanning import scan, table_to_instances
-from ct2zarr.settings import ConvertSettings, EncodingSettings, SelectionSettings
-from ct2zarr.vocabulary import Flag, Role, StoreType
+from ct2zarr.settings import (
+    ConvertSettings,
+    EncodingSettings,
+    ManifestSettings,
+    SelectionSettings,
+)
+from ct2zarr.shard import run_shard
+from ct2zarr.vocabulary import Flag, Role, Status, StoreType
 from peer_volumes import agrees, peer_answers
 from phantom import real_data, real_set
 
@@ -53,6 +63,8 @@ SETS = (
     "ts_nema_ct1_more",
     "ts_nema_ct1_wg04",
 )
+RETIRED_JPEG = "1.2.840.10008.1.2.4.53"
+"""A transfer syntax that DICOM has withdrawn and nothing decodes; in a file's name."""
 DEEPEST = 10
 """Folders below a set that hold files: no file may be out of reach."""
 
@@ -255,3 +267,37 @@ def test_a_volume_that_is_wrong_agrees_with_no_peer(planned, tmp_path):
     assert not agrees(volume, shifted, answers[0])
     volume[2, 3, 4] += 1
     assert not agrees(volume, matrix, answers[0], placed=False)
+
+
+# All sets as one dataset ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_all_sets_in_one_tree_are_accounted_converted_and_verified(tmp_path):
+    """Series of several sets meet here, as copies and in other encodings."""
+    root = real_data() / "ct"
+    manifest = tmp_path / "manifest"
+    make_manifest(ManifestSettings({"all": root}, manifest, num_shards=1, max_depth=12, workers=2))
+    summary = json.loads((manifest / "manifest_summary.json").read_text())
+    on_disk = sum(path.is_file() for path in root.rglob("*"))
+    assert summary["files_found"] == sum(summary["roles"].values()) == on_disk
+    assert summary["deeper_than_max_depth"]["files"] == 0
+
+    settings = settings_for(tmp_path, chunks=(64, 64, 64), num_workers=2)
+    rows = run_shard(replace(settings, input_csv=manifest / "series_all.csv")).rows
+    with (manifest / "series_all.csv").open(newline="") as lines:
+        series = {line["series_hash"]: line["series_uid"] for line in csv.DictReader(lines)}
+    found, named = set(), set()
+    for row in rows:
+        shape = f"{row.slice_count}x{row.rows}x{row.columns}"
+        ends = {line["series"] for line in EXPECTED if line["shape"] == shape}
+        end = next(end for end in ends if series[row.series_hash].endswith(end))
+        found.add((end, shape))
+        if row.status == Status.OK:
+            assert (row.verify_ok, row.verified_slices) == (True, row.slice_count), row
+        else:
+            named.add((row.reason, RETIRED_JPEG in row.error))
+    assert named == {("unreadable_files", True)}
+    # Of copies in two sets the larger volume is there, so that the smaller one is not.
+    smaller = {("950462054011", "20x512x512")}
+    assert found == {(line["series"], line["shape"]) for line in EXPECTED} - smaller

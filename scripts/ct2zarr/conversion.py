@@ -92,7 +92,8 @@ def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
         return
     bad = lost_frames(plan)
     if bad:
-        others = f" and {len(bad) - 1} others" if len(bad) > 1 else ""
+        more = len(bad) - 1
+        others = f" and {more} other{'s' * (more > 1)}" if more else ""
         raise SeriesError(
             f"{bad[0].instance.path}{others} cannot be read: {bad[0].reason}; repair the file, or "
             "set on_bad_slice to drop to convert the other planes.",
