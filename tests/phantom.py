@@ -730,7 +730,7 @@ def truncate(path: Path, *, keep: float | None = None, size: int | None = None) 
 
 @contextmanager
 def forbidden(path: Path) -> Iterator[None]:
-    """Nobody may read the file or folder; root, whom no permission stops, is another user meanwhile."""
+    """Nobody may read the path; root, whom no permission stops, is another user meanwhile."""
     before = path.stat().st_mode
     path.chmod(0)
     root = os.geteuid() == 0
