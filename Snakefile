@@ -31,6 +31,7 @@ include: "rules/convert.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"
+include: "rules/terminal.smk"
 
 
 localrules:
@@ -53,3 +54,12 @@ rule all:
 
 onstart:
     require_writable(MANIFEST_DIR, STORE_ROOT)
+    DISPLAY.extend(filter(None, [draw_bars()]))
+
+
+onsuccess:
+    tell_outcome("The run is complete")
+
+
+onerror:
+    tell_outcome("The run has not finished")

@@ -1,16 +1,25 @@
-"""The log of a job: a line an event for people, and a bar on a terminal.
+"""The log of a job: a line an event for people, and how far it is.
 
 Lines carry hashes, counts and rates, never a value from a patient's header and never a path of a
 source file, whose folders are often named after patients.
+
+How far a job is shows in one of three ways. On a terminal it is a bar, above which only warnings
+are printed. A job with a log file, as those of a workflow, keeps a small file beside the log, from
+which the workflow draws a bar. And every log that is a file gets a line a minute.
 """
 
+import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .counts import Counts
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -21,7 +30,20 @@ LOGGER = logging.getLogger("ct2zarr")
 LINE_EVERY_SECONDS = 60.0
 """A log file gets a line on the progress this often."""
 
+FILE_EVERY_SECONDS = 1.0
+"""The file from which a workflow draws a bar is written this often."""
+
 BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a job is: ``done`` of ``total``, ``bytes`` of source so far."""
+
+    label: str
+    done: int
+    total: int
+    bytes: int
 
 
 def set_up(log_file: Path | None = None) -> None:
@@ -41,49 +63,108 @@ def set_up(log_file: Path | None = None) -> None:
     LOGGER.propagate = False
 
 
-class Progress:
-    """Counts what is done out of ``total``; says so in a bar, or in a line a minute."""
+def logs_to_terminal() -> bool:
+    """Whether a person is looking at this very job: a terminal, and no log file."""
+    return _log_file() is None and sys.stderr.isatty()
 
-    def __init__(self, label: str, total: int, bar: "tuple[Bar, TaskID] | None") -> None:
-        self._label = label
-        self._total = total
+
+def state_file(log_file: Path) -> Path:
+    """Where a job with this log says how far it is."""
+    return log_file.with_suffix(".progress")
+
+
+def read_state(path: Path) -> State | None:
+    """What a job wrote last; None where there is nothing, or nothing to be understood, now."""
+    try:
+        return State(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class Progress:
+    """Counts what is done out of ``total``, and says so in its bar, its file or its log."""
+
+    def __init__(
+        self, label: str, total: int, bar: "tuple[Bar, TaskID] | None", file: Path | None = None
+    ) -> None:
+        self._state = State(label, 0, total, 0)
         self._bar = bar
-        self._done = 0
-        self._bytes = 0
+        self._file = file
         self._started = self._last_line = time.monotonic()
+        self._last_file = -FILE_EVERY_SECONDS
+        self._tell()
 
     def advance(self, size: int = 0) -> None:
         """One more is done, of ``size`` bytes."""
-        self._done += 1
-        self._bytes += size
-        if self._bar is not None:
-            bar, task = self._bar
-            bar.advance(task)
-            return
-        if time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
-            self._last_line = time.monotonic()
-            LOGGER.info("%s", self.summary())
+        old = self._state
+        self._state = State(old.label, old.done + 1, old.total, old.bytes + size)
+        self._tell()
 
     def summary(self) -> str:
         """Counts and rates so far, in one line."""
+        now = self._state
         seconds = max(time.monotonic() - self._started, 1e-3)
-        rate = f", {self._bytes / BYTES_PER_MB / seconds:.1f} MB/s of source" if self._bytes else ""
+        speed = now.bytes / BYTES_PER_MB / seconds
+        rate = f", {speed:.1f} MB/s of source" if now.bytes else ""
         return (
-            f"{self._label}: {self._done} of {self._total} in {seconds:.1f} s, "
-            f"{self._done / seconds * 60:.1f} a minute{rate}"
+            f"{now.label}: {now.done} of {now.total} in {seconds:.1f} s, "
+            f"{now.done / seconds * 60:.1f} a minute{rate}"
         )
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, completed=self._state.done)
+            return
+        if self._file is not None and now - self._last_file >= FILE_EVERY_SECONDS:
+            self._last_file = now
+            _write_state(self._file, self._state)
+        if now - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = now
+            LOGGER.info("%s", self.summary())
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Progress]:
-    """A Progress that draws a bar while stderr is a terminal, and writes lines otherwise."""
+    """A Progress for this job: a bar where a person looks on, else a file and lines."""
+    log_file = _log_file()
+    if log_file is not None:
+        file = state_file(log_file)
+        try:
+            yield Progress(label, total, None, file)
+        finally:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        return
     if total == 0 or not sys.stderr.isatty():
         yield Progress(label, total, None)
         return
-    from rich.console import Console  # only a terminal pays for it
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from .terminal import drawn_bar  # only a terminal pays for it
 
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Progress(label, total, (bar, bar.add_task(label, total=total)))
+    with drawn_bar(label, total, LOGGER.handlers) as bar:
+        yield Progress(label, total, bar)
+
+
+def tell_closing(title: str, counts: Counts) -> None:
+    """How the job ended: a table for a person who looks on, else a line in the log."""
+    if not logs_to_terminal():
+        LOGGER.info("%s: %s", title, counts.sentence())
+        return
+    from .terminal import closing_table, terminal_console
+
+    terminal_console().print(closing_table(title, counts.lines()))
+
+
+def _log_file() -> Path | None:
+    files = (one for one in LOGGER.handlers if isinstance(one, logging.FileHandler))
+    first = next(files, None)
+    return None if first is None else Path(first.baseFilename)
+
+
+def _write_state(path: Path, state: State) -> None:
+    """Replace the file at once. A bar that cannot be drawn is no reason to stop."""
+    building = path.with_name(f".building-{path.name}-{os.getpid()}")
+    with suppress(OSError):
+        building.write_text(json.dumps(asdict(state)), encoding="utf-8")
+        building.replace(path)

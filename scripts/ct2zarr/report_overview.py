@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .counts import size_words
 from .report_plots import Plot, plot_histogram
 from .report_privacy import scrub_text
-from .report_summary import Totals, count_flags, count_values, flag_sentence, size_words
+from .report_summary import Totals, count_flags, count_values, flag_sentence
 from .report_words import syntax_names
 from .settings import ReportSettings
 from .vocabulary import Status

@@ -232,15 +232,6 @@ def select_attention(table: pd.DataFrame, limit: int) -> AttentionTable:
     return AttentionTable(rows.loc[order], len(rows))
 
 
-def size_words(number: float) -> tuple[str, str]:
-    """Bytes as three significant digits and a decimal unit."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            break
-        number /= 1000
-    return (f"{number:.0f}" if number >= 100 else f"{number:.3g}"), unit
-
-
 def count_values(column: pd.Series, limit: int) -> list[tuple[str, int]]:
     """The commonest values of a column with their counts, the rest joined as one line."""
     counts = [(str(k), int(v)) for k, v in column.astype(str).value_counts().items() if v]

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 from . import FORMAT_VERSION, __version__
 from .audit_table import damage_found, needs_retry
+from .counts import Counts
 from .errors import Ct2zarrError, MachineError, SeriesError, SettingsError
 from .fingerprint import fingerprint, finished_record
-from .joblog import BYTES_PER_MB, Progress, progress
+from .joblog import BYTES_PER_MB, Progress, progress, tell_closing
 from .model import Json, VolumePlan
 from .outcomes import SEPARATOR, row_of_failure, row_of_record, without_names
 from .provenance import file_md5, library_versions, manifest_md5
@@ -109,11 +110,8 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
         label, tuple(sorted(rows.values(), key=lambda row: row.series_hash)), csv_path, json_path
     )
     write_summary(summary, settings)
-    counts = Counter(row.status for row in summary.rows)
-    logger.info(
-        "shard %s: done in %.1f s: %s", label, time.monotonic() - started,
-        ", ".join(f"{counts[status]} {status}" for status in Status),
-    )  # fmt: skip
+    logger.info("shard %s: done in %.1f s", label, time.monotonic() - started)
+    tell_closing(f"shard {label}", Counts.of_totals(totals_of(summary.rows)))
     return summary
 
 
@@ -328,22 +326,13 @@ def summary_content(
 ) -> dict[str, Json]:
     """Content of summary_shard_XX.json: totals, counts, settings, versions, and the CSV's MD5."""
     rows = summary.rows
-    done = [row for row in rows if row.status == Status.OK]
     flags = Counter(flag for row in rows for flag in row.flags.split(SEPARATOR) if flag)
     reasons = Counter(row.reason for row in rows if row.reason)
     return {
         "shard": summary.shard,
         "num_shards": settings.num_shards,
         "csv_md5": csv_md5,
-        "totals": {
-            "volumes": len(rows),
-            **{status: sum(row.status == status for row in rows) for status in Status},
-            "reused": sum(row.reused for row in rows),
-            "slices": sum(row.slice_count for row in done),
-            "input_bytes": sum(row.input_bytes for row in done),
-            "output_bytes": sum(row.output_bytes for row in done),
-            "seconds": round(sum(row.total_seconds or 0.0 for row in done), 3),
-        },
+        "totals": totals_of(rows),
         "flags": {flag: flags[flag] for flag in Flag if flags[flag]},
         "reasons": dict(sorted(reasons.items())),
         "settings": settings_content(settings),
@@ -351,6 +340,21 @@ def summary_content(
         "manifest_md5": settings.manifest_md5,
         "versions": {"ct2zarr": __version__, "format": FORMAT_VERSION},
         "libraries": dict(library_versions()),
+    }
+
+
+def totals_of(rows: Sequence[SummaryRow]) -> dict[str, Json]:
+    """Counts of all rows; bytes, slices and seconds of those that were converted."""
+    done = [row for row in rows if row.status == Status.OK]
+    return {
+        "volumes": len(rows),
+        **{status: sum(row.status == status for row in rows) for status in Status},
+        "flagged": sum(row.flags != "" for row in rows),
+        "reused": sum(row.reused for row in rows),
+        "slices": sum(row.slice_count for row in done),
+        "input_bytes": sum(row.input_bytes for row in done),
+        "output_bytes": sum(row.output_bytes for row in done),
+        "seconds": round(sum(row.total_seconds or 0.0 for row in done), 3),
     }
 
 

@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 
 from . import __version__
+from .counts import Counts
 from .decisions import apply_decisions, read_decisions
 from .errors import SettingsError
+from .joblog import tell_closing
 from .outcomes import SEPARATOR
 from .provenance import SERIES_ALL, file_md5
 from .publishing import write_atomically
@@ -79,16 +81,11 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     check_shards(shards, root)
     table = apply_decisions(join(shards), reviews, settings.decisions)
     csv_path, json_path = root / "summary_all.csv", root / "summary_all.json"
-    content = json.dumps(
-        {**summary_content(table, shards), "manifest": manifest_content(settings, shards)},
-        indent=1,
-        allow_nan=False,
-    )
-    write_atomically(json_path, content + "\n")
+    content = {**summary_content(table, shards), "manifest": manifest_content(settings, shards)}
+    write_atomically(json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_atomically(csv_path, table_to_csv(table))
-    logger.info("joined %d shards with %d volumes", len(shards), len(table))
-    if reviews:
-        logger.info("applied %d decisions", len(reviews))
+    logger.info("joined %d shards, applied %d decisions", len(shards), len(reviews))
+    tell_closing("all shards", Counts.of_totals(content["totals"]))
     return AggregatedSummary(len(table), csv_path, json_path)
 
 
@@ -237,7 +234,7 @@ def summary_content(table: pd.DataFrame, shards: Sequence[ShardTable]) -> dict[s
             "volumes": len(table),
             **{status: int((table["status"] == status).sum()) for status in Status},
             "flagged": int((table["flags"] != "").sum()),
-            "reused": int(table["reused"].fillna(False).sum()),
+            "reused": int(done["reused"].fillna(False).sum()),
             "verified": int((table["verify_ok"].fillna(False)).sum()),
             "slices": int(done["slice_count"].sum()),
             "localizers_skipped": int(table["localizers_skipped"].sum()),

@@ -1,0 +1,35 @@
+"""What a person sees of a run: bars on a terminal, and how it ended."""
+
+import atexit
+
+from ct2zarr.terminal import closing_table, run_counts, table_text, terminal_console
+from ct2zarr.workflow_display import WorkflowDisplay
+
+
+def draw_bars():
+    """Bars for the whole run and its jobs, if a terminal shows what Snakemake prints by itself."""
+    plain = any(handler.name == "DefaultStreamHandler" for handler in logger.handlers)
+    if plain and sys.stderr.isatty() and not workflow.output_settings.quiet:
+        display = WorkflowDisplay()
+        display.start(logger)
+        atexit.register(display.stop, logger)
+        return display
+
+
+def tell_outcome(title):
+    """The closing table: on a terminal in colour, else as lines of the log."""
+    if DISPLAY:
+        DISPLAY[0].stop(logger)
+    counts, shards = run_counts(Path(STORE_ROOT), SHARDS)
+    lines = [("shards", f"{shards:,} of {len(SHARDS):,}"), *counts.lines()]
+    html = Path(STORE_ROOT) / "verify_report.html"
+    if html.is_file():
+        lines.append(("report", str(html.absolute())))
+    table = closing_table(title, lines)
+    if sys.stderr.isatty() and not workflow.output_settings.quiet:
+        terminal_console().print(table)
+    else:
+        logger.info(table_text(table))
+
+
+DISPLAY = []

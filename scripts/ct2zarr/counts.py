@@ -1,0 +1,66 @@
+"""What became of volumes, in numbers and in words: how every job and every run closes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of volumes, as in the totals of a summary.
+
+    Attributes:
+        ok: converted; ``reused`` of them were there before.
+        flagged: of all volumes.
+        input_bytes, output_bytes, seconds: of the converted ones; seconds summed over workers.
+    """
+
+    volumes: int = 0
+    ok: int = 0
+    reused: int = 0
+    failed: int = 0
+    rejected: int = 0
+    flagged: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def of_totals(cls, totals: Mapping[str, Any]) -> "Counts":
+        """From the ``totals`` of a summary's JSON; what is absent counts as 0."""
+        return cls(**{field.name: totals.get(field.name, 0) for field in fields(cls)})
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)}
+        )
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What a closing table says, a label and a value each."""
+        read, written = (" ".join(size_words(n)) for n in (self.input_bytes, self.output_bytes))
+        ratio = f" ({self.input_bytes / self.output_bytes:.2f} : 1)" if self.output_bytes else ""
+        rate = " ".join(size_words(self.input_bytes / self.seconds)) if self.seconds else ""
+        return [
+            ("volumes", f"{self.volumes:,}"),
+            ("converted", f"{self.ok - self.reused:,}"),
+            ("reused", f"{self.reused:,}"),
+            ("failed", f"{self.failed:,}"),
+            ("rejected", f"{self.rejected:,}"),
+            ("flagged", f"{self.flagged:,}"),
+            ("source", f"{read} in"),
+            ("stores", f"{written} out{ratio}"),
+            ("rate", f"{rate}/s of source, a worker" if rate else "not measured"),
+        ]
+
+    def sentence(self) -> str:
+        """The same in one line, for a log."""
+        return ", ".join(f"{label} {value}" for label, value in self.lines())
+
+
+def size_words(number: float) -> tuple[str, str]:
+    """Bytes as three significant digits and a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            break
+        number /= 1000
+    return (f"{number:.0f}" if number >= 100 else f"{number:.3g}"), unit
