@@ -42,7 +42,7 @@ from .report_summary import (
     verdict,
 )
 from .settings import ReportSettings
-from .vocabulary import REJECTED_IN_REVIEW, Status
+from .vocabulary import Reason, Status
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def _script_hash(script: str) -> str:
 
 def _choose(table: pd.DataFrame, settings: ReportSettings) -> tuple[list[Sample], str]:
     """The volumes to show, and what is said of the choice. All that have a store may be chosen."""
-    stored = table[(table["status"] == Status.OK) | (table["reason"] == REJECTED_IN_REVIEW)]
+    stored = table[(table["status"] == Status.OK) | (table["reason"] == Reason.REJECTED_IN_REVIEW)]
     columns = (stored["series_hash"], stored["dataset"].astype(str), stored["flags"].astype(str))
     volumes = {
         series_hash: (dataset, split_flags(flags))

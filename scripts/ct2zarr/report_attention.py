@@ -17,7 +17,7 @@ from .report_packing import to_base64
 from .report_privacy import scrub_error, scrub_text
 from .report_samples import FlagLine
 from .report_summary import AttentionTable, flag_sentence, split_flags
-from .vocabulary import REJECTED_IN_REVIEW, Status
+from .vocabulary import Reason, Status
 
 PLAIN_ROWS = 100
 """Rows that stand in the page as they are."""
@@ -76,7 +76,7 @@ def make_attention(
     rows = [_row(line, sampled, logs, linked) for line in table.rows.to_dict("records")]
     pack = pack_rows(rows)
     while len(pack) > room:
-        rows = rows[: len(rows) // 2]
+        rows = rows[: int(0.95 * len(rows) * room / len(pack))]
         pack = pack_rows(rows)
     statuses = dict.fromkeys(row.status for row in rows)
     flags = sorted({flag.code for row in rows for flag in row.flags})
@@ -119,7 +119,7 @@ def _row(
     line: Mapping[Hashable, Any], sampled: set[str], logs: set[str], linked: bool
 ) -> AttentionRow:
     folder, series_hash = str(line["series_dir"]), str(line["series_hash"])
-    has_store = line["status"] == Status.OK or line["reason"] == REJECTED_IN_REVIEW
+    has_store = line["status"] == Status.OK or line["reason"] == Reason.REJECTED_IN_REVIEW
     log = f"convert_shard_{line['shard']}.log"
     slices = line["slice_count"]
     codes = split_flags(str(line["flags"]))

@@ -145,9 +145,6 @@ class Reason(_Described):
     NOT_A_VOLUME = "not_a_volume", "the store is no volume of ct2zarr"
 
 
-REJECTED_IN_REVIEW = Reason.REJECTED_IN_REVIEW
-
-
 class AuditStatus(_Described):
     """What reading a finished volume back showed."""
 

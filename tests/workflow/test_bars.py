@@ -6,6 +6,8 @@ from project import Project, clean_environment
 from phantom import make_series
 from pseudo_terminal import run_in_terminal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):

@@ -217,6 +217,7 @@ def test_second_scan_of_an_unchanged_tree_converts_nothing(project):
     assert project.times() == times
 
 
+@pytest.mark.slow
 def test_decisions_change_the_summary_and_the_report_and_nothing_else(project):
     row = next(row for row in project.rows() if row["status"] == "ok")
     stores = {path: path.stat().st_mtime_ns for path in (project.store_root / "data").iterdir()}
