@@ -25,11 +25,11 @@ SHORTEST_KEY = 16
 LONGEST_SHIFT_DAYS = 3650
 """Dates move back by 1 to so many days: ten years hide the year, too."""
 
+PATIENT_GROUP = 0x0010
+"""All elements on the patient go but PatientID, numbers such as weight and size too."""
+
 REMOVED = frozenset(
     {
-        "PatientName",
-        "PatientSex",
-        "PatientAge",
         "StudyDescription",
         "SeriesDescription",
         "ProtocolName",
@@ -84,6 +84,8 @@ class Pseudonyms:
             return self._hash("file", str(value), _NAME_BYTES).hex()
         tag = tag_for_keyword(keyword)
         if tag is None:
+            return None
+        if tag >> 16 == PATIENT_GROUP:
             return None
         vr = dictionary_VR(tag)
         if vr == "UI":
