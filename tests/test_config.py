@@ -136,6 +136,7 @@ def test_every_wrong_key_has_its_own_line():
         ("chunks", [64, 64, 0]),
         ("chunks", 64),
         ("compression_level", 10),
+        ("pyramid_levels", 0),
         ("deidentify", 2),
         ("reject_flags", ["ugly"]),
         ("reject_flags", "padding"),

@@ -23,7 +23,7 @@ NOT_OF_A_VOLUME = {
     *("deidentification", "metadata", "publishing", "writers"),
 }
 """Modules whose errors stop a job or are raised to a caller in Python: they reach no table."""
-NOT_IN_A_TABLE = {"sidecar_missing"}
+NOT_IN_A_TABLE = {"no_level", "sidecar_missing"}
 """The same of single errors in other modules."""
 
 

@@ -32,6 +32,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "zarr_format": (3, CONVERTS),
     "chunks": ([5, 8, 8], CONVERTS),
     "compression_level": (3, CONVERTS),
+    "pyramid_levels": (2, CONVERTS),
     "deidentify": (True, CONVERTS),
     "extra_series_tags": (["Exposure"], CONVERTS),
     "extra_slice_tags": (["XRayTubeCurrent"], CONVERTS),

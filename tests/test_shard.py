@@ -331,7 +331,7 @@ def test_volume_record_and_summaries_say_by_what_they_were_made(tree, name):
     assert options["extra_series_tags"] == ["Exposure"]
     assert set(options) == {
         "store_type", "values", "zarr_format", "chunks", "compression_level",
-        "deidentify", "extra_series_tags", "extra_slice_tags",
+        "pyramid_levels", "deidentify", "extra_series_tags", "extra_slice_tags",
     }  # fmt: skip
     content = json.loads(summary.json_path.read_text())
     assert content["manifest_md5"] == index_md5

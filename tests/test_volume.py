@@ -23,7 +23,7 @@ from ct2zarr.model import VolumePlan
 from ct2zarr.settings import ConvertSettings, EncodingSettings
 from ct2zarr.vocabulary import Flag
 from ct2zarr.volume import WrittenVolume, write_volume
-from ct2zarr.zarr_documents import ArrayLayout, documents, multiscales
+from ct2zarr.zarr_documents import ArrayLayout, Scale, documents, multiscales
 from phantom import EXACT, hu_error, make_multiframe, make_series
 
 
@@ -169,8 +169,9 @@ def test_ome_metadata_is_valid_and_in_millimeter(tmp_path, zarr_format):
 def test_documents_are_json_without_nan():
     layout = ArrayLayout(3, (1, 2, 3), (1, 64, 64), "int16", 1)
     with pytest.raises(ValueError, match=r"nan|Out of range"):
-        documents(layout, {"ct2zarr": float("nan")})
-    assert multiscales(3, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))["ome"]["version"] == "0.5"
+        documents([layout], {"ct2zarr": float("nan")})
+    scale = Scale("volume", (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    assert multiscales(3, [scale])["ome"]["version"] == "0.5"
 
 
 def test_chunks_are_capped_at_the_number_of_planes(tmp_path):
@@ -237,7 +238,7 @@ def test_mixed_encodings_in_one_series_are_recorded(tmp_path):
     make_series(tmp_path / "in", n=6, transfer_syntax=syntaxes)
     written, values, group, _ = convert(tmp_path / "in", tmp_path)
     assert hu_error(values, group.attrs["ct2zarr"]["index_to_lps"]) <= EXACT
-    assert written.decoders == {"native": 2, "pylibjpeg": 1, "imagecodecs": 3}
+    assert written.decoders == {"native": 2, "imagecodecs": 4}
 
 
 def test_suspicious_values_are_flagged_with_evidence_in_the_store(tmp_path):
@@ -298,6 +299,19 @@ def test_drop_leaves_the_slice_out_and_says_so(tmp_path, index, n):
     origins = written.geometry["slice_origins_lps"]
     assert hu_error(values, origins, (1, 0, 0, 0, 1, 0), (0.8, 0.7)) <= EXACT
     assert len(written.slices.rows) == n - 1
+
+
+@pytest.mark.parametrize("n", [12, 5])
+def test_levels_have_no_plane_that_was_dropped(tmp_path, n):
+    """With 5 planes the chunks shrink and the volume begins again, its levels too."""
+    plan = damaged_plan(tmp_path / "in", 1, n)
+    encoding = EncodingSettings(chunks=(5, 16, 16), pyramid_levels=2)
+    keys = Keys()
+    write_volume(plan, settings_for(tmp_path, on_bad_slice="drop", encoding=encoding), keys)
+    values, level = (np.asarray(keys.group()[name][:]) for name in ("volume", "level_1"))
+    assert (len(values), level.shape) == (n - 1, (n - 1, 12, 16))
+    means = values.astype(float).reshape(n - 1, 12, 2, 16, 2).mean(axis=(2, 4))
+    np.testing.assert_array_equal(level, np.rint(means))
 
 
 def test_a_source_that_changed_is_never_dropped(tmp_path):

@@ -53,7 +53,12 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
         written, digest = _write(plan, settings, building, wanted)
         verifying = time.perf_counter()
         verification = verify_volume(
-            building.store, building.slices, written.plan, settings, tuple(written.decoders)
+            building.store,
+            building.slices,
+            written.plan,
+            settings,
+            tuple(written.decoders),
+            written.levels,
         )
         verified = time.perf_counter()
         seconds: dict[str, Json] = {

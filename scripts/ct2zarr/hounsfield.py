@@ -24,6 +24,12 @@ class HuVolume(Volume):
         values = super().values
         if values.get("slope") is not None and values.get("intercept") is not None:
             slopes, intercepts = [values["slope"]], [values["intercept"]]
+        elif self.level:
+            raise FileError(
+                f"{self.path}: slope and intercept differ between planes, so a reduced level of"
+                " stored values has no Hounsfield units; use level 0",
+                "not_hu",
+            )
         else:
             slopes = [float(row.get("RescaleSlope") or 1) for row in self._rescale_rows()]
             intercepts = [float(row.get("RescaleIntercept") or 0) for row in self._rescale_rows()]
@@ -100,4 +106,4 @@ def hu_of(volume: Volume) -> Volume:
         raise FileError(
             f"{volume.path}: the values cannot become Hounsfield units: {why}", "not_hu"
         )
-    return HuVolume(volume.path, volume.threads)
+    return HuVolume(volume.path, volume.threads, volume.level)

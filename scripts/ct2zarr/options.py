@@ -176,6 +176,7 @@ OPTIONS: Mapping[str, Option] = {
     "zarr_format": Option(_zarr_format, "one of auto, 2, 3"),
     "chunks": Option(_chunks, "three whole numbers of at least 1 (z, y, x), such as [64, 64, 64]"),
     "compression_level": _whole(0, 9),
+    "pyramid_levels": _whole(1, 16),
     "deidentify": A_SWITCH,
     "reject_flags": Option(_flags, "a list with any of " + ", ".join(Flag)),
     "on_bad_slice": _choice("fail", "drop"),

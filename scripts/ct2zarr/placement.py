@@ -3,6 +3,8 @@
 Millimetres, in DICOM's LPS (towards Left, Posterior, Superior) unless a name says RAS.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,41 @@ FloatArray = npt.NDArray[np.float64]
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts mm towards Left, Posterior, Superior; NIfTI towards Right, Anterior, Superior."""
+
+
+def attributes_at(
+    attrs: Mapping[str, Any], levels: Sequence[Mapping[str, Any]], level: int
+) -> dict[str, Any]:
+    """The attribute ``ct2zarr`` with the geometry of a reduced level.
+
+    A voxel lies in the middle of those that it was made from, a plane too: one that was left over
+    at the end stays where it is, so the last distance may be shorter than the others.
+
+    Args:
+        attrs: of level 0. levels: its member ``levels``.
+    """
+    found = dict(attrs)
+    factors = np.array(levels[level]["factors"], dtype=np.float64)
+    found["spacing"] = (factors * found["spacing"]).tolist()
+    if found.get("index_to_lps") is None or found.get("slice_origins_lps") is None:
+        return found
+    matrix = np.array(found["index_to_lps"], dtype=np.float64)
+    within = matrix[:3, 1:3] @ ((factors[1:] - 1) / 2)
+    block = np.diag([*factors, 1.0])
+    block[:3, 3] = (factors - 1) / 2
+    origins = np.array(found["slice_origins_lps"], dtype=np.float64)
+    for before, after in pairwise(levels[: level + 1]):
+        if after["factors"][0] > before["factors"][0]:
+            paired = len(origins) // 2 * 2
+            means = (origins[0:paired:2] + origins[1:paired:2]) / 2
+            origins = np.concatenate([means, origins[paired:]])
+    origins = origins + within
+    matrix = matrix @ block
+    placed = matrix[:3, 3] + np.arange(len(origins))[:, None] * matrix[:3, 0]
+    found["index_to_lps"] = matrix.tolist()
+    found["slice_origins_lps"] = origins.tolist()
+    found["max_position_error_mm"] = float(np.linalg.norm(placed - origins, axis=1).max())
+    return found
 
 
 class Placement:

@@ -51,6 +51,7 @@ def output_settings(settings: ConvertSettings) -> dict[str, Json]:
         "zarr_format": encoding.format_number,
         "chunks": list(encoding.chunks),
         "compression_level": encoding.compression_level,
+        "pyramid_levels": encoding.pyramid_levels,
         **{
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(settings.metadata).items()

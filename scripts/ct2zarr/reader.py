@@ -20,7 +20,7 @@ import numpy.typing as npt
 from .chunks import ArrayLayout, layout_of, read_region
 from .containers import Container, open_container
 from .errors import FileError
-from .placement import FloatArray, Placement
+from .placement import FloatArray, Placement, attributes_at
 
 if TYPE_CHECKING:
     import nibabel
@@ -37,18 +37,21 @@ ATTRIBUTE = "ct2zarr"
 _TEXT_COLUMNS = ("file_name", "SOPInstanceUID", "md5")
 
 
-def open_volume(path: Path | str, *, threads: int | None = None) -> "Volume":
+def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0) -> "Volume":
     """Open a volume kept in a SQLite file, a zip file or a directory; told apart by content.
 
     Args:
         path: the store; its sidecars are looked for in ``../meta`` and beside it when needed.
         threads: how many threads decompress at once. ``None``: one a processor, up to 8. Give 1
             in the worker processes of a data loader.
+        level: of a pyramid (option ``pyramid_levels``): 0 is the volume itself, 1 the first reduced
+            copy.
 
     Raises:
-        FileError: there is nothing, or no volume of ct2zarr, or it was not written to its end.
+        FileError: there is nothing, or no volume of ct2zarr, or it was not written to its end, or
+            it has no such level.
     """
-    return Volume(Path(path), threads)
+    return Volume(Path(path), threads, level)
 
 
 class Volume(Placement):
@@ -59,7 +62,9 @@ class Volume(Placement):
     Attributes:
         path: of the store, absolute.
         threads: as given to ``open_volume``.
-        attrs: the group attribute ``ct2zarr``, as written.
+        level: of the pyramid; geometry is that of the level, sidecars are those of level 0.
+        attrs: the group attribute ``ct2zarr`` as written, its geometry that of the level.
+        levels: how many there are; 1 without a pyramid.
         shape: (planes, rows, columns). dtype: of the voxels. chunks: shape of a chunk.
     """
 
@@ -67,9 +72,10 @@ class Volume(Placement):
     threads: int | None
     attrs: dict[str, Any]
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, level: int = 0) -> None:
         self.path = path.absolute()
         self.threads = threads
+        self.level = level
         self._container: Container = open_container(self.path)
         group = self._documents("", "attributes")
         attrs = group.get(ATTRIBUTE)
@@ -80,8 +86,19 @@ class Volume(Placement):
                 "not_a_volume",
             )
         self.attrs = attrs
-        array = self._documents(ARRAY_NAME, "array")
-        self._layout: ArrayLayout | None = layout_of(ARRAY_NAME, array)
+        levels = attrs.get("levels") or [{"path": ARRAY_NAME, "factors": [1, 1, 1]}]
+        self.levels = len(levels)
+        if not 0 <= level < self.levels:
+            raise FileError(
+                f"{path}: there is no level {level}; the volume has {self.levels}"
+                " (option pyramid_levels of its conversion)",
+                "no_level",
+            )
+        if level:
+            self.attrs = attributes_at(attrs, levels, level)
+        self._array_name = str(levels[level]["path"])
+        array = self._documents(self._array_name, "array")
+        self._layout: ArrayLayout | None = layout_of(self._array_name, array)
         self.shape: tuple[int, ...] = tuple(array["shape"])
         if self._layout is not None:
             self.dtype: np.dtype[Any] = self._layout.dtype
@@ -117,8 +134,8 @@ class Volume(Placement):
             raise FileError(f"{self.path}: {key} is no JSON object", "store_damaged")
         return document
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path, int | None]]:
-        return type(self), (self.path, self.threads)
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, int | None, int]]:
+        return type(self), (self.path, self.threads, self.level)
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.shape))
@@ -143,9 +160,9 @@ class Volume(Placement):
 
         from .stores import open_store
 
-        node = zarr.open_group(open_store(self.path), mode="r")[ARRAY_NAME]
+        node = zarr.open_group(open_store(self.path), mode="r")[self._array_name]
         if not isinstance(node, zarr.Array):
-            raise FileError(f"{self.path}: {ARRAY_NAME} is no array", "not_a_volume")
+            raise FileError(f"{self.path}: {self._array_name} is no array", "not_a_volume")
         return node
 
     def numpy(self) -> npt.NDArray[Any]:

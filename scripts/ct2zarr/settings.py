@@ -29,6 +29,7 @@ CONVERT_OPTIONS = (
     "zarr_format",
     "chunks",
     "compression_level",
+    "pyramid_levels",
     "deidentify",
     "extra_series_tags",
     "extra_slice_tags",
@@ -64,6 +65,7 @@ class EncodingSettings:
     zarr_format: Literal["auto", 2, 3] = "auto"
     chunks: tuple[int, int, int] = (64, 64, 64)
     compression_level: int = 1
+    pyramid_levels: int = 1
 
     @property
     def format_number(self) -> Literal[2, 3]:
@@ -378,7 +380,9 @@ def _selection(values: Values) -> SelectionSettings:
 
 
 def _convert(values: Values, input_csv: Path) -> ConvertSettings:
-    encoding = values.given("store_type", "values", "zarr_format", "chunks", "compression_level")
+    encoding = values.given(
+        "store_type", "values", "zarr_format", "chunks", "compression_level", "pyramid_levels"
+    )
     timeout = values.given("series_timeout")
     memory = values.given("series_memory")
     return ConvertSettings(

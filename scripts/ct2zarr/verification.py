@@ -25,6 +25,8 @@ from .decoding import SourceReader, StoredFrame
 from .deidentification import Pseudonyms, key_from_environment
 from .errors import FileError, SeriesError, VerificationError
 from .model import Instance, Json, VolumePlan
+from .pyramid import LEVEL_0, Level
+from .pyramid_check import verify_pyramid
 from .reader import Volume, open_volume
 from .records import SliceTable, read_slices
 from .settings import ConvertSettings
@@ -67,6 +69,7 @@ def verify_volume(
     plan: VolumePlan,
     settings: ConvertSettings,
     decoders_used: Collection[str],
+    levels: Sequence[Level] = (LEVEL_0,),
 ) -> Verification:
     """Compare a finished store and its slices.csv with the source.
 
@@ -74,6 +77,7 @@ def verify_volume(
         store_path, slices_path: the finished, closed files, under whatever name.
         plan: the planes as they were converted (without those left out).
         decoders_used: names of the decoders of the conversion; others are used where there are.
+        levels: of the pyramid that is due.
 
     Raises:
         VerificationError: a difference; the sentence says in which plane and what.
@@ -86,6 +90,12 @@ def verify_volume(
             _check_identity(plan, table, volume.attrs, settings)
             _check_geometry(plan, table, volume.attrs)
             decoders = _check_planes(volume, plan, table, settings, chosen, decoders_used)
+        verify_pyramid(
+            store_path,
+            levels,
+            lambda count: choose_planes(count, settings.verify_slices),
+            REASON,
+        )
     except VerificationError:
         raise
     except (FileError, SeriesError) as error:

@@ -9,23 +9,22 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numcodecs import Blosc, blosc
 from numpy.typing import NDArray
 
 from . import FORMAT_VERSION, __version__
+from .array_writing import ChunkWriter, PyramidWriter
 from .decoding import GONE, SOURCE_CHANGED, SourceReader
 from .deidentification import Pseudonyms, key_from_environment
 from .errors import FileError, SeriesError
-from .geometry import StackGeometry
-from .grouping import plan_geometry, plan_without
+from .grouping import plan_without
 from .hu_check import HuCheck
 from .metadata import Protect, SeriesMetadata, TagCollector
-from .model import Finding, Instance, Json, Vector, VolumePlan
+from .model import Finding, Instance, Json, VolumePlan
 from .planes import (
     WIDER,
     DoesNotFitError,
@@ -36,21 +35,23 @@ from .planes import (
     write_values,
 )
 from .provenance import library_versions, output_settings
+from .pyramid import Level, plan_levels
 from .records import SliceTable
 from .settings import ConvertSettings
+from .store_attributes import (
+    convention_attributes,
+    geometry_attributes,
+    ome_attributes,
+    spacing_of_plan,
+)
 from .vocabulary import Flag
 from .writers import StoreWriter
 from .zarr_documents import (
-    BITSHUFFLE,
     COMPRESSOR,
     FILL_VALUE,
     ArrayLayout,
     documents,
-    multiscales,
 )
-
-# Blosc would start threads of its own in the main thread; processes are the unit of work here.
-blosc.use_threads = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class WrittenVolume:
 
     Attributes:
         plan: the planes that are in the array; without those that ``on_bad_slice: drop`` left out.
+        layout: of level 0. levels: of the pyramid, level 0 first.
         findings: of the plan and of the pixels, in the order of ``Flag``.
         values: kind, slope, intercept, units, padding_value, minimum, maximum.
         geometry: as ``VolumeRecord.geometry``.
@@ -70,6 +72,7 @@ class WrittenVolume:
 
     plan: VolumePlan
     layout: ArrayLayout
+    levels: tuple[Level, ...]
     findings: tuple[Finding, ...]
     values: Mapping[str, Json]
     geometry: Mapping[str, Json]
@@ -163,6 +166,14 @@ class _Pass:
     maximum: float = float("-inf")
     padding_pixels: int = 0
     hu_check: HuCheck = field(default_factory=HuCheck)
+    reduced: tuple[ArrayLayout, ...] = ()
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Level 0 and the reduced copies that are wanted and possible."""
+        first = self.plan.planes[0]
+        shape = (len(self.plan.planes), first.rows, first.columns)
+        return plan_levels(shape, spacing_of_plan(self.plan), self.settings.encoding.pyramid_levels)
 
     @property
     def chunks(self) -> tuple[int, int, int]:
@@ -186,7 +197,9 @@ class _Pass:
         depth = self.chunks[0]
         first = self.plan.planes[0]
         slab = np.empty((depth, first.rows, first.columns), dtype=self.value_type)
-        chunk_writer = _ChunkWriter(self.layout(), self.writer)
+        chunk_writer = ChunkWriter(self.layout(), self.writer)
+        expected = (len(self.plan.planes), first.rows, first.columns)
+        pyramid = PyramidWriter(self.levels, replace(self.layout(), shape=expected), self.writer)
         clock = time.perf_counter
         filled = 0
         with SourceReader(self.collector.wanted) as reader:
@@ -199,6 +212,7 @@ class _Pass:
                 if filled == depth:
                     started = clock()
                     chunk_writer.write(slab)
+                    pyramid.add(slab)
                     self.seconds.write += clock() - started
                     filled = 0
         if not self.digests:
@@ -206,11 +220,13 @@ class _Pass:
                 f"none of the {len(self.plan.planes)} planes could be read: {self.bad[0]}",
                 "no_planes",
             )
+        started = clock()
         if filled:
-            started = clock()
+            pyramid.add(slab[:filled])
             slab[filled:] = FILL_VALUE
             chunk_writer.write(slab)
-            self.seconds.write += clock() - started
+        self.reduced = pyramid.finish()
+        self.seconds.write += clock() - started
 
     def _add(self, index: int, plane: Instance, reader: SourceReader, out: NDArray[Any]) -> bool:
         """Read one plane into ``out``; return whether it could be read."""
@@ -235,38 +251,6 @@ class _Pass:
         return True
 
 
-class _ChunkWriter:
-    """Cuts slabs into chunks, each compressed as one Blosc block."""
-
-    def __init__(self, layout: ArrayLayout, writer: StoreWriter) -> None:
-        self._writer = writer
-        self._key = layout.chunk_key()
-        self._chunk = np.empty(layout.chunks, dtype=layout.dtype)
-        self._codec = Blosc(
-            cname=COMPRESSOR,
-            clevel=layout.compression_level,
-            shuffle=BITSHUFFLE,
-            blocksize=layout.chunk_bytes,
-        )
-        self._slab_number = 0
-
-    def write(self, slab: NDArray[Any]) -> None:
-        """Store the chunks of the next slab (chunk depth, rows, columns)."""
-        _, height, width = self._chunk.shape
-        _, rows, columns = slab.shape
-        for y in range(0, rows, height):
-            for x in range(0, columns, width):
-                block = slab[:, y : y + height, x : x + width]
-                if block.shape == self._chunk.shape:
-                    self._chunk[...] = block
-                else:
-                    self._chunk.fill(FILL_VALUE)
-                    self._chunk[:, : block.shape[1], : block.shape[2]] = block
-                key = self._key(self._slab_number, y // height, x // width)
-                self._writer.put(key, self._codec.encode(self._chunk))
-        self._slab_number += 1
-
-
 def _complete(
     plan: VolumePlan,
     settings: ConvertSettings,
@@ -279,7 +263,7 @@ def _complete(
     protect = _protection(settings, collector)
     metadata = collector.finish(plan.series_dir, protect)
     findings = _findings(plan, settings, attempt, metadata)
-    geometry = _geometry(plan, protect)
+    geometry = geometry_attributes(plan, protect)
     values = _values(plan, settings, attempt)
     layout = attempt.layout()
     attributes: dict[str, Json] = {
@@ -298,21 +282,19 @@ def _complete(
             "shuffle": "bitshuffle",
             "compression_level": layout.compression_level,
         },
+        "levels": [level.as_json() for level in attempt.levels],
         "settings": output_settings(settings),
         "libraries": dict(library_versions()),
         "manifest_md5": settings.manifest_md5,
     }
-    stack = plan_geometry(plan)
-    spacing, translation = _nominal_spacing(plan), (0.0, 0.0, 0.0)
-    if stack is not None:
-        spacing, translation = stack.spacing, _translation(stack)
-    group = {"ct2zarr": attributes, **multiscales(layout.zarr_format, spacing, translation)}
-    conventions = _conventions(values, findings)
-    for key, document in documents(layout, group, conventions).items():
+    group = {"ct2zarr": attributes, **ome_attributes(plan, layout, attempt.levels)}
+    conventions = convention_attributes(values, findings)
+    for key, document in documents((layout, *attempt.reduced), group, conventions).items():
         writer.put(key, document)
     return WrittenVolume(
         plan=plan,
         layout=layout,
+        levels=attempt.levels,
         findings=findings,
         values=values,
         geometry=geometry,
@@ -389,20 +371,6 @@ def _values(plan: VolumePlan, settings: ConvertSettings, attempt: _Pass) -> dict
     }
 
 
-def _conventions(values: Mapping[str, Json], findings: tuple[Finding, ...]) -> dict[str, Json]:
-    """Attributes of the array by which xarray and others get HU: the CF conventions, section 8.1.
-
-    Stored values have ``scale_factor`` and ``add_offset`` where one pair holds for all planes.
-    """
-    if values["units"]:
-        return {"units": values["units"]}
-    unknown = {Flag.NOT_HU, Flag.NO_RESCALE}.intersection(finding.flag for finding in findings)
-    slope, intercept = values["slope"], values["intercept"]
-    if unknown or slope is None or intercept is None:
-        return {}
-    return {"units": "HU", "scale_factor": slope, "add_offset": intercept}
-
-
 def _only(values: set[Any]) -> Any:
     return next(iter(values)) if len(values) == 1 else None
 
@@ -412,52 +380,3 @@ def _rescaled(padding_value: int | None, rescale: Rescale) -> float | None:
         return None
     value = rescale.slope * padding_value + rescale.intercept
     return int(value) if value.is_integer() else float(np.float32(value))
-
-
-def _geometry(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
-    """Geometry in JSON; what a volume without geometry does not have is ``None``."""
-    first = plan.planes[0]
-    reference: Json = first.frame_of_reference_uid
-    if protect is not None:
-        reference = protect("FrameOfReferenceUID", reference)
-    stack = plan_geometry(plan)
-    if stack is None:
-        orientation = first.orientation
-        return {
-            "spacing": list(_nominal_spacing(plan)),
-            "orientation": [list(orientation[:3]), list(orientation[3:])] if orientation else None,
-            "index_to_lps": None,
-            "slice_origins_lps": None,
-            "max_position_error_mm": None,
-            "tilt_degrees": None,
-            "frame_of_reference_uid": reference,
-        }
-    return {
-        "spacing": list(stack.spacing),
-        "orientation": [list(stack.orientation[:3]), list(stack.orientation[3:])],
-        "index_to_lps": stack.index_to_lps.tolist(),
-        "slice_origins_lps": stack.slice_origins_lps.tolist(),
-        "max_position_error_mm": stack.max_position_error_mm,
-        "tilt_degrees": stack.tilt_degrees,
-        "frame_of_reference_uid": reference,
-    }
-
-
-def _nominal_spacing(plan: VolumePlan) -> Vector:
-    """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 where the header has none."""
-    first = plan.planes[0]
-    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or 1.0
-    dy, dx = first.pixel_spacing or (1.0, 1.0)
-    return dz, dy, dx
-
-
-def _translation(stack: StackGeometry) -> Vector:
-    """Position of the first voxel along the axes z, y, x of the array, mm.
-
-    For an axial volume these are the LPS coordinates. OME-Zarr 0.4 and 0.5 cannot say that axes are
-    oblique; index_to_lps does.
-    """
-    origin = stack.slice_origins_lps[0]
-    axes = (stack.normal, stack.orientation[3:], stack.orientation[:3])
-    z, y, x = (float(origin @ np.asarray(axis)) for axis in axes)
-    return z, y, x

@@ -5,7 +5,7 @@ series. A test compares them with what zarr itself writes.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -31,7 +31,7 @@ class ArrayLayout:
     """What a reader must know of the array to decode it.
 
     Attributes:
-        shape, chunks: (z, y, x). dtype: int16, int32 or float32.
+        path: of the array in the store. shape, chunks: (z, y, x). dtype: int16, int32 or float32.
         compression_level: of zstd in Blosc, with one Blosc block a chunk.
     """
 
@@ -40,6 +40,7 @@ class ArrayLayout:
     chunks: tuple[int, int, int]
     dtype: str
     compression_level: int
+    path: str = ARRAY
 
     @property
     def item_bytes(self) -> int:
@@ -53,60 +54,73 @@ class ArrayLayout:
 
     def chunk_key(self) -> Callable[[int, int, int], str]:
         """Return the function from chunk indices (z, y, x) to the key in the store."""
-        prefix = ARRAY if self.zarr_format == 2 else f"{ARRAY}/c"
+        prefix = self.path if self.zarr_format == 2 else f"{self.path}/c"
         return lambda z, y, x: f"{prefix}/{z}/{y}/{x}"
 
 
 def documents(
-    layout: ArrayLayout,
+    layouts: Sequence[ArrayLayout],
     attributes: Mapping[str, Json],
     array_attributes: Mapping[str, Json] | None = None,
 ) -> dict[str, bytes]:
-    """Return key → document for a group with ``attributes`` that holds the array ``volume``."""
+    """Return key → document for a group with ``attributes`` and its arrays, all of one format."""
     of_array = dict(array_attributes or {})
-    if layout.zarr_format == 2:
-        found: dict[str, Json] = {
-            ".zgroup": {"zarr_format": 2},
-            ".zattrs": dict(attributes),
-            f"{ARRAY}/.zarray": _array_of_format_2(layout),
-            f"{ARRAY}/.zattrs": {"_ARRAY_DIMENSIONS": list(AXES), **of_array},
-        }
+    found: dict[str, Json] = {}
+    if layouts[0].zarr_format == 2:
+        found[".zgroup"] = {"zarr_format": 2}
+        found[".zattrs"] = dict(attributes)
+        for layout in layouts:
+            found[f"{layout.path}/.zarray"] = _array_of_format_2(layout)
+            found[f"{layout.path}/.zattrs"] = {"_ARRAY_DIMENSIONS": list(AXES), **of_array}
     else:
-        found = {
-            "zarr.json": {
-                "attributes": dict(attributes),
-                "zarr_format": 3,
-                "node_type": "group",
-            },
-            f"{ARRAY}/zarr.json": _array_of_format_3(layout, of_array),
-        }
+        group: Json = {"attributes": dict(attributes), "zarr_format": 3, "node_type": "group"}
+        found["zarr.json"] = group
+        for layout in layouts:
+            found[f"{layout.path}/zarr.json"] = _array_of_format_3(layout, of_array)
     return {
         key: json.dumps(content, indent=2, allow_nan=False).encode()
         for key, content in found.items()
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where OME-Zarr finds the voxels of one array.
+
+    Attributes:
+        path: of the array. spacing: (dz, dy, dx), mm. translation: position of the first voxel
+            along z, y, x, mm.
+    """
+
+    path: str
+    spacing: Vector
+    translation: Vector
+
+
 def multiscales(
-    zarr_format: Literal[2, 3], spacing: Vector, translation: Vector
+    zarr_format: Literal[2, 3], scales: Sequence[Scale], method: str = ""
 ) -> dict[str, Json]:
     """Return the OME-Zarr attributes of the group: 0.4 in format 2, 0.5 in format 3.
 
     Args:
-        spacing: (dz, dy, dx), mm. translation: position of the first voxel along z, y, x, mm.
+        scales: of each array, the finest first. method: how the coarser ones were made.
     """
     image: dict[str, Json] = {
         "name": ARRAY,
         "axes": [{"name": axis, "type": "space", "unit": "millimeter"} for axis in AXES],
         "datasets": [
             {
-                "path": ARRAY,
+                "path": scale.path,
                 "coordinateTransformations": [
-                    {"type": "scale", "scale": list(spacing)},
-                    {"type": "translation", "translation": list(translation)},
+                    {"type": "scale", "scale": list(scale.spacing)},
+                    {"type": "translation", "translation": list(scale.translation)},
                 ],
             }
+            for scale in scales
         ],
     }
+    if method:
+        image["type"] = method
     if zarr_format == 2:
         return {"multiscales": [{"version": OME_4, **image}]}
     return {"ome": {"version": OME_5, "multiscales": [image]}}

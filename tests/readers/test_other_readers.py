@@ -77,6 +77,26 @@ def test_a_reader_opens_what_the_table_says(reader: Reader, volumes: Volumes, oz
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "reader", [each for each in READERS if "levels" in each.tells], ids=lambda each: each.function
+)
+def test_a_reader_of_ome_zarr_finds_all_levels(reader: Reader, tmp_path: Path) -> None:
+    made = make_series(tmp_path / "in", n=14, rows=40, columns=48, spacing=SPACING)
+    (plan,) = plans_in(tmp_path / "in")
+    stores = []
+    for number in (2, 3):
+        encoding = EncodingSettings(
+            StoreType.DIR, zarr_format=number, chunks=(5, 16, 16), pyramid_levels=3
+        )
+        settings = settings_for(tmp_path / f"out{number}", encoding=encoding)
+        stores.append((StoreType.DIR, number, convert(plan, settings).paths.store))
+    for found in run(reader, stores):
+        whole = np.rint(made.hu).astype("<i2")
+        assert found.get("md5") == hashlib.md5(whole.tobytes()).hexdigest(), found
+        assert found["levels"] == [[14, 40, 48], [14, 20, 24], [7, 10, 12]]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_xarray_gives_stored_values_in_hounsfield_units(tmp_path: Path, zarr_format: int) -> None:
     """By the CF conventions, without a word about ct2zarr."""

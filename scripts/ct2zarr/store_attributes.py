@@ -1,0 +1,101 @@
+"""What the documents of a store say of a volume, besides the attribute ``ct2zarr`` itself.
+
+Geometry as JSON, OME-Zarr metadata, and the conventions by which other readers get HU.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .geometry import StackGeometry
+from .grouping import plan_geometry
+from .metadata import Protect
+from .model import Finding, Json, Vector, VolumePlan
+from .pyramid import METHOD, Level
+from .vocabulary import Flag
+from .zarr_documents import ArrayLayout, Scale, multiscales
+
+
+def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
+    """Geometry in JSON; what a volume without geometry does not have is ``None``."""
+    first = plan.planes[0]
+    reference: Json = first.frame_of_reference_uid
+    if protect is not None:
+        reference = protect("FrameOfReferenceUID", reference)
+    stack = plan_geometry(plan)
+    if stack is None:
+        orientation = first.orientation
+        return {
+            "spacing": list(_nominal_spacing(plan)),
+            "orientation": [list(orientation[:3]), list(orientation[3:])] if orientation else None,
+            "index_to_lps": None,
+            "slice_origins_lps": None,
+            "max_position_error_mm": None,
+            "tilt_degrees": None,
+            "frame_of_reference_uid": reference,
+        }
+    return {
+        "spacing": list(stack.spacing),
+        "orientation": [list(stack.orientation[:3]), list(stack.orientation[3:])],
+        "index_to_lps": stack.index_to_lps.tolist(),
+        "slice_origins_lps": stack.slice_origins_lps.tolist(),
+        "max_position_error_mm": stack.max_position_error_mm,
+        "tilt_degrees": stack.tilt_degrees,
+        "frame_of_reference_uid": reference,
+    }
+
+
+def spacing_of_plan(plan: VolumePlan) -> Vector:
+    """(dz, dy, dx), mm, of a volume with or without geometry."""
+    stack = plan_geometry(plan)
+    return _nominal_spacing(plan) if stack is None else stack.spacing
+
+
+def _nominal_spacing(plan: VolumePlan) -> Vector:
+    """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 where the header has none."""
+    first = plan.planes[0]
+    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or 1.0
+    dy, dx = first.pixel_spacing or (1.0, 1.0)
+    return dz, dy, dx
+
+
+def _translation(stack: StackGeometry) -> Vector:
+    """Position of the first voxel along the axes z, y, x of the array, mm.
+
+    For an axial volume these are the LPS coordinates. OME-Zarr 0.4 and 0.5 cannot say that axes are
+    oblique; index_to_lps does.
+    """
+    origin = stack.slice_origins_lps[0]
+    axes = (stack.normal, stack.orientation[3:], stack.orientation[:3])
+    z, y, x = (float(origin @ np.asarray(axis)) for axis in axes)
+    return z, y, x
+
+
+def ome_attributes(
+    plan: VolumePlan, layout: ArrayLayout, levels: tuple[Level, ...]
+) -> dict[str, Json]:
+    """The OME-Zarr attributes of the group."""
+    stack = plan_geometry(plan)
+    translation = (0.0, 0.0, 0.0) if stack is None else _translation(stack)
+    spacing = spacing_of_plan(plan)
+    scales = [
+        Scale(level.path, level.scale(spacing), level.translation(spacing, translation))
+        for level in levels
+    ]
+    return multiscales(layout.zarr_format, scales, METHOD if len(levels) > 1 else "")
+
+
+def convention_attributes(
+    values: Mapping[str, Json], findings: tuple[Finding, ...]
+) -> dict[str, Json]:
+    """Attributes of the array by which xarray and others get HU: the CF conventions, section 8.1.
+
+    Stored values have ``scale_factor`` and ``add_offset`` where one pair holds for all planes.
+    """
+    if values["units"]:
+        return {"units": values["units"]}
+    unknown = {Flag.NOT_HU, Flag.NO_RESCALE}.intersection(finding.flag for finding in findings)
+    slope, intercept = values["slope"], values["intercept"]
+    if unknown or slope is None or intercept is None:
+        return {}
+    return {"units": "HU", "scale_factor": slope, "add_offset": intercept}
