@@ -15,6 +15,8 @@ report: "report/workflow.rst"
 
 wildcard_constraints:
     shard=r"\d\d+",
+    part=r"\d\d+",
+    parts=r"\d+",
 
 
 include: "rules/common.smk"

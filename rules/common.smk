@@ -21,7 +21,7 @@ from ct2zarr.audit_table import needs_retry
 from ct2zarr.config_check import checked_config, require_folders
 from ct2zarr.entry import stop_with_sentence
 from ct2zarr.publishing import prepare_folder
-from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS
+from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS, SCAN_OPTIONS
 from ct2zarr.shard_names import shard_labels
 from ct2zarr.shard_needs import memory_mb, runtime_minutes, shard_size
 
@@ -58,6 +58,20 @@ def shard_files(wildcards):
         "series": f"{shards}/series_shard_{wildcards.shard}.csv",
         "files": f"{shards}/files_shard_{wildcards.shard}.parquet",
     }
+
+
+def scanned_parts(wildcards):
+    """The parts of the scan, if it has several; a scan that is asked for again reads them again."""
+    parts = config["scan_jobs"]
+    if parts == 1:
+        return []
+    files = [
+        f"{MANIFEST_DIR}/scan/part_{part}_of_{parts}.json"
+        for part in shard_labels(parts)
+    ]
+    if any(rule.name == "manifest" for rule in workflow.dag.forcerules):
+        workflow.dag.forcefiles.update(files)
+    return files
 
 
 def size_of_shard(wildcards):

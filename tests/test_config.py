@@ -148,6 +148,7 @@ def test_every_wrong_key_has_its_own_line():
         ("series_timeout", 0),
         ("series_memory", -1),
         ("retry_failed", "perhaps"),
+        ("scan_jobs", 0),
     ],
 )
 def test_wrong_value_is_named_with_what_is_allowed(key, value):

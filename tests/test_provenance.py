@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ct2zarr.manifest import make_manifest
+from ct2zarr.manifest import scan_or_make
 from ct2zarr.options import OPTIONS
 from ct2zarr.settings import (
     CONVERT_OPTIONS,
@@ -51,6 +51,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "series_timeout": (100, NOTHING),
     "series_memory": (1000, NOTHING),
     "retry_failed": (True, NOTHING),
+    "scan_jobs": (4, NOTHING),
 }
 """Option → another value than its default, and what a run with it does again."""
 
@@ -111,7 +112,9 @@ def test_a_changed_option_converts_finished_volumes_again_or_not(option, base, t
 
 def shards(config: dict[str, Any]) -> list[ConvertSettings]:
     """Make the manifest; the settings of its shards."""
-    make_manifest(manifest_from_config(config, workers=1))
+    for part in range(config.get("scan_jobs", 1)):
+        scan_or_make(manifest_from_config(config, workers=1, scan_part=part))
+    scan_or_make(manifest_from_config(config, workers=1))
     return [
         convert_from_config(config, path, int(path.stem[-2:]), workers=1)
         for path in sorted(Path(config["manifest_dir"]).glob("shards/series_shard_*.csv"))

@@ -30,6 +30,7 @@ from .provenance import MANIFEST_SUMMARY as SUMMARY
 from .publishing import machine_errors, remove_abandoned
 from .roles import assign_role
 from .scan_cache import FACTS_VERSION
+from .scan_parts import CACHE, merge_parts, scan_part
 from .scanning import Scan, scan
 from .settings import ManifestSettings
 from .shard_names import shard_labels
@@ -43,11 +44,18 @@ __all__ = ["make_manifest", "read_plans"]
 logger = logging.getLogger(__name__)
 
 EXCLUDED = "files_excluded.parquet"
-CACHE = "scan_cache"
 STATE = "state.json"
 
 GROUPED_ROWS = 20_000
 """Frames that are grouped at a time, so that millions need not be Python objects at once."""
+
+
+def scan_or_make(settings: ManifestSettings) -> None:
+    """Scan one part of the datasets where ``scan_part`` names one; else make the manifest."""
+    if settings.scan_part is None:
+        make_manifest(settings)
+    else:
+        scan_part(settings)
 
 
 def make_manifest(settings: ManifestSettings) -> None:
@@ -68,13 +76,16 @@ def make_manifest(settings: ManifestSettings) -> None:
         for made in (folder, folder / "shards"):
             with tempfile.TemporaryFile(dir=made):
                 pass
-    found = scan(
-        settings.datasets,
-        max_depth=settings.max_depth,
-        workers=settings.workers,
-        cache=folder / CACHE,
-        log=logger.info,
-    )
+    if settings.scan_jobs > 1:
+        found = merge_parts(settings)
+    else:
+        found = scan(
+            settings.datasets,
+            max_depth=settings.max_depth,
+            workers=settings.workers,
+            cache=folder / CACHE,
+            log=logger.info,
+        )
     _warn(found, settings)
     _refuse_empty_roots(found, settings)
     key = _key(found, settings)

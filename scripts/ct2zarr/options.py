@@ -187,6 +187,7 @@ OPTIONS: Mapping[str, Option] = {
     "series_timeout": Option(_seconds, "a number of seconds greater than 0"),
     "series_memory": _whole(0),
     "retry_failed": A_SWITCH,
+    "scan_jobs": _whole(1),
 }
 """Every option of a config, in the order in which the documentation lists them."""
 
@@ -195,6 +196,7 @@ JOB_OPTIONS: Mapping[str, Option] = {
     "dataset_version": Option(str, "all, or versions such as v1 or v1,v2"),
     "input_csv": A_PATH,
     "shard_id": _whole(0),
+    "scan_part": _whole(0),
     "summary_suffix": Option(_suffix, 'text without "/"'),
     "converted_root": A_PATH,
     "output_html": A_PATH,

@@ -7,7 +7,7 @@ rest goes on. What a former scan has read is taken from the cache.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from .tables import (
     table_to_instances,
 )
 from .vocabulary import Role
-from .walking import BROKEN_LINK, FoundFile, walk
+from .walking import BROKEN_LINK, FoundFile, WalkedRoot, walk
 from .workers import Worker, fork_server
 
 __all__ = ["Scan", "instances_to_table", "scan", "table_to_instances"]
@@ -95,12 +95,17 @@ def scan(
         SettingsError: a root is missing, is a file, or lies in another one.
         MachineError: the cache cannot be written.
     """
-    old = ScanCache(cache)
-    tables: list[pa.Table] = []
-    kept: list[pa.Table] = []
-    counts = {"found": 0, "read": 0, "deeper": 0, "deepest": max_depth, "others": 0}
-    folders: list[tuple[str, str]] = []
-    unchanged = True
+    return scan_walked(
+        walk(datasets, telling_of_files(log)),
+        max_depth=max_depth,
+        workers=workers,
+        cache=cache,
+        log=log,
+    )
+
+
+def telling_of_files(log: Callable[[str], None]) -> Callable[[int], None]:
+    """A function that is told the number of files found so far, and tells it once a minute."""
     told = time.monotonic()
 
     def on_folder(files: int) -> None:
@@ -109,7 +114,26 @@ def scan(
             told = time.monotonic()
             log(f"looking for files: {files} so far")
 
-    for walked in walk(datasets, on_folder):
+    return on_folder
+
+
+def scan_walked(
+    walks: Iterable[WalkedRoot],
+    *,
+    max_depth: int,
+    workers: int,
+    cache: Path | None = None,
+    log: Callable[[str], None] = logger.info,
+) -> Scan:
+    """Look at every file that was found below the roots; see ``scan``."""
+    old = ScanCache(cache)
+    tables: list[pa.Table] = []
+    kept: list[pa.Table] = []
+    counts = {"found": 0, "read": 0, "deeper": 0, "deepest": max_depth, "others": 0}
+    folders: list[tuple[str, str]] = []
+    unchanged = True
+
+    for walked in walks:
         files = [f for f in walked.files if f.between <= max_depth and not f.broken]
         odd = [f for f in walked.files if f.between > max_depth or f.broken]
         found, read = _facts(files, walked.root, workers, old)
@@ -195,10 +219,10 @@ def _facts(
     begin, end = np.empty(len(files), np.int64), np.empty(len(files), np.int64)
     begin[hit], end[hit] = starts[place[hit]], stops[place[hit]]
     begin[~hit], end[~hit] = new_starts, new_stops[: len(new_starts)]
-    return _take_ranges(both, begin, end), len(todo)
+    return take_ranges(both, begin, end), len(todo)
 
 
-def _take_ranges(table: pa.Table, begin: np.ndarray, end: np.ndarray) -> pa.Table:
+def take_ranges(table: pa.Table, begin: np.ndarray, end: np.ndarray) -> pa.Table:
     """Rows begin[i] to end[i] of each i, one after the other."""
     lengths = end - begin
     rows = np.repeat(begin - np.concatenate([[0], lengths.cumsum()[:-1]]), lengths)
@@ -214,7 +238,7 @@ def _merge(files: Sequence[FoundFile], read: pa.Table, unread: pa.Table) -> pa.T
     stops = np.append(starts[1:], both.num_rows)
     paths = pa.array([path_to_text(file.path) for file in files], pa.string())
     place = pc.index_in(paths, both["path"].take(starts).combine_chunks()).to_numpy()
-    return _take_ranges(both, starts[place], stops[place])
+    return take_ranges(both, starts[place], stops[place])
 
 
 def _read(paths: Sequence[str], root: str, workers: int, cache: ScanCache) -> Iterator[pa.Table]:

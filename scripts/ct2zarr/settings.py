@@ -24,6 +24,8 @@ MANIFEST_OPTIONS = (
     "exclude_image_types",
 )
 """Options that change the manifest."""
+SCAN_OPTIONS = ("datasets", "max_depth")
+"""Options that change what a part of a scan finds."""
 CONVERT_OPTIONS = (
     "values",
     "zarr_format",
@@ -86,7 +88,11 @@ class MetadataSettings:
 
 @dataclass(frozen=True, slots=True)
 class ManifestSettings:
-    """Scan dataset roots and write the manifest. ``workers`` are processes that read headers."""
+    """Scan dataset roots and write the manifest.
+
+    ``workers``: processes that read headers. ``scan_jobs``: parts into which the scan is divided;
+    with more than one, ``scan_part`` is the part to scan, or None to make the manifest of them.
+    """
 
     datasets: Mapping[str, Path]
     manifest_dir: Path
@@ -94,6 +100,8 @@ class ManifestSettings:
     max_depth: int = 3
     workers: int = 1
     selection: SelectionSettings = field(default_factory=SelectionSettings)
+    scan_jobs: int = 1
+    scan_part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +212,10 @@ class ReportSettings:
     exports: Path | None = None
 
 
-def manifest_from_config(config: Mapping[str, Any], workers: int) -> ManifestSettings:
-    """Settings of the manifest step from a flat config.
+def manifest_from_config(
+    config: Mapping[str, Any], workers: int, scan_part: int | None = None
+) -> ManifestSettings:
+    """Settings of the manifest step, or of one part of its scan, from a flat config.
 
     Raises:
         SettingsError: a value is missing or wrong.
@@ -216,7 +226,8 @@ def manifest_from_config(config: Mapping[str, Any], workers: int) -> ManifestSet
         manifest_dir=values.required("manifest_dir", _MANIFEST_DIR),
         workers=workers,
         selection=_selection(values),
-        **values.given("num_shards", "max_depth"),
+        scan_part=scan_part,
+        **values.given("num_shards", "max_depth", "scan_jobs"),
     )
 
 
@@ -230,12 +241,16 @@ def manifest_from_environ(environ: Mapping[str, str]) -> ManifestSettings:
     folder = values.given("out_dir").get("out_dir") or values.given("manifest_dir").get(
         "manifest_dir"
     )
+    given = values.given("num_shards", "max_depth", "scan_jobs", "scan_part")
+    part, parts = given.get("scan_part"), given.get("scan_jobs", 1)
+    if part is not None and part >= parts:
+        raise SettingsError(f"SCAN_PART is {part}; it must be below SCAN_JOBS, which is {parts}")
     return ManifestSettings(
         datasets=_dataset_roots(environ),
         manifest_dir=folder or values.required("out_dir", _MANIFEST_DIR),
         workers=values.given("num_workers").get("num_workers", usable_processors()),
         selection=_selection(values),
-        **values.given("num_shards", "max_depth"),
+        **given,
     )
 
 

@@ -6,12 +6,17 @@ its own, a folder is entered once whatever number of links lead to it, and its r
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import SettingsError
+
+FOLDERS_A_PART = 8
+"""So many folders a job, at least, are dealt out where there are as many."""
 
 BROKEN_LINK = "a link to a file that is not there"
 
@@ -37,6 +42,8 @@ class WalkedRoot:
     Attributes:
         unreadable_folders: folders that could not be listed, with the system's reason.
         others: sockets, devices and pipes; they are counted and never opened.
+        links: of a share, the links to folders with their depth, which nobody has followed yet.
+        seen: of a share, device and inode of the folders that were listed.
     """
 
     dataset: str
@@ -44,6 +51,43 @@ class WalkedRoot:
     files: list[FoundFile] = field(default_factory=list)
     unreadable_folders: list[tuple[str, str]] = field(default_factory=list)
     others: int = 0
+    links: list[tuple[str, int]] = field(default_factory=list)
+    seen: set[tuple[int, int]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a tree that one of several scanning jobs walks.
+
+    Folders at depth ``level`` below the root are dealt out by a hash of their path, so that a
+    folder keeps its job while others come and go. What lies above belongs to part 0.
+    """
+
+    part: int
+    parts: int
+    level: int
+
+    def has(self, root: str, folder: str) -> bool:
+        """Whether a folder at ``level`` is of this part."""
+        relative = os.fsencode(folder[len(root) :])
+        return zlib.crc32(relative) % self.parts == self.part
+
+
+def share_of(root: str, part: int, parts: int) -> Share:
+    """The share of a part: at the first level with enough folders to deal out evenly, or at the
+    widest where none has. Every job lists the folders above that level, which are few.
+    """
+    level, folders = 0, [root]
+    widest, width = 0, 1
+    while folders and width < FOLDERS_A_PART * parts:
+        below: list[str] = []
+        for folder in folders:
+            with suppress(OSError), os.scandir(folder) as listing:
+                below += [e.path for e in listing if e.is_dir(follow_symlinks=False)]
+        level, folders = level + 1, below
+        if len(folders) >= width:
+            widest, width = level, len(folders)
+    return Share(part, parts, widest)
 
 
 def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
@@ -76,37 +120,64 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
 
 
 def walk_root(
-    dataset: str, root: str, on_folder: Callable[[int], None] | None = None
+    dataset: str,
+    root: str,
+    on_folder: Callable[[int], None] | None = None,
+    share: Share | None = None,
 ) -> WalkedRoot:
-    """List the files below one root.
+    """List the files below one root, or a share of them, in which links are not followed.
 
     ``on_folder`` is told the number of files found so far, once a folder.
     """
     walked = WalkedRoot(dataset, root)
-    seen: set[tuple[int, int]] = set()
-    links: list[tuple[str, int]] = []
-    todo: list[tuple[str, int]] = [(root, 0)]
-    while todo or links:
+    _walk(walked, [(root, 0)], on_folder, share)
+    return walked
+
+
+def walk_links(
+    dataset: str, root: str, links: Iterable[tuple[str, int]], seen: Iterable[tuple[int, int]]
+) -> WalkedRoot:
+    """Follow the links that the shares of a root have left, as ``walk_root`` does at its end."""
+    walked = WalkedRoot(dataset, root, links=list(links), seen=set(seen))
+    _walk(walked, [], None, None)
+    return walked
+
+
+def _walk(
+    walked: WalkedRoot,
+    todo: list[tuple[str, int]],
+    on_folder: Callable[[int], None] | None,
+    share: Share | None,
+) -> None:
+    seen, links = walked.seen, walked.links
+    while todo or (links and share is None):
         if not todo:
             # Real folders come first, so that where a file is found does not depend on links.
             links.sort(reverse=True)
             todo.append(links.pop())
         folder, depth = todo.pop()
+        mine = share is None or depth >= max(share.level, 1) or share.part == 0
         try:
             status = os.stat(folder)  # noqa: PTH116 - a name on disk, called for each folder
             identity = (status.st_dev, status.st_ino)
             if identity in seen:
                 continue
-            seen.add(identity)
+            if mine:
+                seen.add(identity)
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            walked.unreadable_folders.append((folder, error.strerror or "input/output error"))
+            if mine:
+                reason = error.strerror or "input/output error"
+                walked.unreadable_folders.append((folder, reason))
             continue
         below: list[tuple[str, int]] = []
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                below.append((entry.path, depth + 1))
+                if share is None or depth + 1 != share.level or share.has(walked.root, entry.path):
+                    below.append((entry.path, depth + 1))
+            elif not mine:
+                continue
             elif _is_folder(entry):
                 links.append((entry.path, depth + 1))
             else:
@@ -118,7 +189,6 @@ def walk_root(
         todo.extend(reversed(below))
         if on_folder is not None:
             on_folder(len(walked.files))
-    return walked
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

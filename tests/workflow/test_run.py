@@ -257,3 +257,20 @@ def test_summary_lists_which_shards_are_pending(project):
     }
     assert "summary_shard_01.csv" in pending
     assert "summary_shard_00.csv" not in pending
+
+
+# A scan in several jobs ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_scan_in_several_jobs_gives_the_same_run_and_is_asked_for_again_as_one(project):
+    before, times = project.final_state(), project.times()
+    index = (project.manifest / "series_all.csv").read_bytes()
+    project.config |= {"scan_jobs": 3}
+    assert project.pending("--until", "manifest") == {"manifest": 1, "scan_part": 3}
+    project.snakemake()
+    assert (project.manifest / "series_all.csv").read_bytes() == index
+    assert project.times() == times
+    assert project.final_state() == before
+    assert "Nothing to be done" in project.snakemake()
+    assert project.pending("-R", "manifest")["scan_part"] == 3

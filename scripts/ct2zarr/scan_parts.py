@@ -1,0 +1,194 @@
+"""One scan by several jobs: each walks a share of the folders, the manifest puts them together.
+
+A part holds what its job found and read. Put together, the parts give the table that a single job
+gives, row by row. Links to folders are followed only then, since where they lead may be another
+part's; a tree that consists of links gains nothing from parts.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from . import __version__
+from .errors import SettingsError
+from .publishing import machine_errors, remove_abandoned, write_atomically
+from .scan_cache import FACTS_VERSION
+from .scanning import Scan, scan_walked, take_ranges, telling_of_files
+from .settings import ManifestSettings
+from .shard_names import shard_label
+from .table_files import parquet_bytes, write_bytes_if_changed
+from .tables import INSTANCE_SCHEMA, text_to_path
+from .walking import WalkedRoot, check_roots, share_of, walk_links, walk_root
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "scan"
+CACHE = "scan_cache"
+AGAIN = "scan again: `-R manifest`, or the parts one by one"
+
+
+def part_path(folder: Path, part: int, parts: int) -> Path:
+    """The JSON of a part; its rows lie beside it as parquet."""
+    return folder / FOLDER / f"part_{shard_label(part, parts)}_of_{parts}.json"
+
+
+def scan_part(settings: ManifestSettings) -> None:
+    """Scan the share ``settings.scan_part`` of ``settings.scan_jobs``, and write it.
+
+    Raises:
+        SettingsError: a root is missing or lies in another one. MachineError: nothing can be
+            written.
+    """
+    part, parts = settings.scan_part, settings.scan_jobs
+    assert part is not None
+    roots = check_roots(settings.datasets)
+    path = part_path(settings.manifest_dir, part, parts)
+    # Each part has a cache of its own, so that a second scan reads only what is new.
+    cache = settings.manifest_dir / CACHE / path.stem
+    with machine_errors(settings.manifest_dir):
+        for folder in (path.parent, cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned((path.parent, cache))
+        path.unlink(missing_ok=True)
+    about: dict[str, dict[str, Any]] = {}
+
+    def walks() -> Iterator[WalkedRoot]:
+        for dataset, root in roots.items():
+            share = share_of(root, part, parts)
+            walked = walk_root(dataset, root, telling_of_files(logger.info), share)
+            about[dataset] = {**_facts_of(walked), "level": share.level}
+            yield walked
+
+    found = scan_walked(
+        walks(), max_depth=settings.max_depth, workers=settings.workers, cache=cache
+    )
+    write_bytes_if_changed(path.with_suffix(".parquet"), parquet_bytes(found.table, {}))
+    content = {
+        **_key(settings, roots),
+        "files_found": found.files_found,
+        "headers_read": found.headers_read,
+        "deeper": found.deeper,
+        "deepest": found.deepest,
+        "others": found.others,
+        "rows": found.table.num_rows,
+        "datasets": about,
+    }
+    write_atomically(path, json.dumps(content) + "\n")
+    logger.info("part %d of %d: %d files", part, parts, found.files_found)
+
+
+def _key(settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
+    """What a part must have in common with the manifest that is made of it."""
+    return {
+        "version": __version__,
+        "facts": FACTS_VERSION.decode(),
+        "max_depth": settings.max_depth,
+        "parts": settings.scan_jobs,
+        "roots": dict(roots),
+    }
+
+
+def _facts_of(walked: WalkedRoot) -> dict[str, Any]:
+    return {
+        "unreadable_folders": walked.unreadable_folders,
+        "links": walked.links,
+        "seen": sorted(walked.seen),
+    }
+
+
+def merge_parts(settings: ManifestSettings) -> Scan:
+    """The scan that all parts make together.
+
+    Raises:
+        SettingsError: a part is missing, damaged, or of other settings.
+    """
+    folder, parts = settings.manifest_dir, settings.scan_jobs
+    roots = check_roots(settings.datasets)
+    contents = [_content(part_path(folder, n, parts), settings, roots) for n in range(parts)]
+    tables = [_table(part_path(folder, n, parts), contents[n]["rows"]) for n in range(parts)]
+    rows: list[pa.Table] = []
+    unreadable: list[tuple[str, str]] = []
+    linked: list[Scan] = []
+    for dataset, root in roots.items():
+        mine = [content["datasets"][dataset] for content in contents]
+        if len({one["level"] for one in mine}) > 1:
+            raise SettingsError(
+                f"dataset {dataset}: folders were added or removed while its parts were scanned; "
+                + AGAIN
+            )
+        rows.append(_in_walking_order([t.filter(pc.equal(t["dataset"], dataset)) for t in tables]))
+        folders = [(path, reason) for one in mine for path, reason in one["unreadable_folders"]]
+        unreadable += sorted(folders, key=lambda one: one[0].split("/"))
+        links = [(path, depth) for one in mine for path, depth in one["links"]]
+        if links:
+            seen = [(device, inode) for one in mine for device, inode in one["seen"]]
+            found = scan_walked(
+                [walk_links(dataset, root, links, seen)],
+                max_depth=settings.max_depth,
+                workers=settings.workers,
+                cache=folder / CACHE / f"links_of_{dataset}",
+            )
+            rows.append(found.table)
+            unreadable += found.unreadable_folders
+            linked.append(found)
+    return Scan(
+        table=pa.concat_tables(rows),
+        files_found=sum(c["files_found"] for c in contents) + sum(s.files_found for s in linked),
+        headers_read=sum(c["headers_read"] for c in contents) + sum(s.headers_read for s in linked),
+        deeper=sum(c["deeper"] for c in contents) + sum(s.deeper for s in linked),
+        deepest=max([c["deepest"] for c in contents] + [s.deepest for s in linked]),
+        unreadable_folders=tuple(unreadable),
+        others=sum(c["others"] for c in contents) + sum(s.others for s in linked),
+    )
+
+
+def _content(path: Path, settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = {name: content[name] for name in _key(settings, roots)}
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} is missing; scan that part first (SCAN_PART), or set scan_jobs to 1"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
+    if found != _key(settings, roots):
+        raise SettingsError(f"{path} was scanned with other settings; {AGAIN}")
+    return content
+
+
+def _table(path: Path, rows: int) -> pa.Table:
+    path = path.with_suffix(".parquet")
+    try:
+        table = pq.read_table(path, memory_map=False).cast(INSTANCE_SCHEMA)
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
+    if table.num_rows != rows:
+        raise SettingsError(f"{path} and the file beside it are of different scans; {AGAIN}")
+    return table
+
+
+def _in_walking_order(tables: Iterable[pa.Table]) -> pa.Table:
+    """The rows of all parts in the order of one walk: folder by folder, each before those in it.
+
+    A part has the files of a folder in their order, one after the other, and no other part has
+    any of them; so only folders need sorting.
+    """
+    together = pa.concat_tables(tables)
+    if not together.num_rows:
+        return together
+    folders = pc.replace_substring_regex(together["path"], r"/[^/]*$", "").combine_chunks()
+    codes = folders.dictionary_encode()
+    starts = np.flatnonzero(np.diff(codes.indices.to_numpy(), prepend=-1))
+    stops = np.append(starts[1:], together.num_rows)
+    names = folders.take(pa.array(starts)).to_pylist()
+    keys = [text_to_path(name).split("/") for name in names]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return take_ranges(together, starts[order], stops[order])
