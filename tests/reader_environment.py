@@ -5,6 +5,7 @@ installed (no network) the test is skipped with that reason, or fails if
 $CT2ZARR_REQUIRE_ENVIRONMENTS is 1, as in CI.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -26,9 +27,18 @@ def environment_python(*requirements: str) -> Path:
     root = Path(os.environ.get("CT2ZARR_TEST_CACHE") or Path.home() / ".cache" / "ct2zarr-tests")
     named = "\n".join([sys.version, *sorted(requirements)])
     folder = root / f"env-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
-    python = folder / "bin" / "python"
+    root.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run side by side
+        _make(folder, requirements)
+    return folder / "bin" / "python"
+
+
+def _make(folder: Path, requirements: tuple[str, ...]) -> None:
+    """Make the environment, unless it is there."""
     if (folder / "complete").exists():
-        return python
+        return
+    python = folder / "bin" / "python"
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
     done = subprocess.run(
@@ -44,7 +54,6 @@ def environment_python(*requirements: str) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     (folder / "complete").touch()
-    return python
 
 
 def run_reader(python: Path, script: Path, *arguments: object) -> str:

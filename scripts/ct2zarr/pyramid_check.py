@@ -23,6 +23,7 @@ FLOAT_TOLERANCE = 1e-6
 
 def verify_pyramid(
     store_path: Path,
+    found: object,
     levels: Sequence[Level],
     choose: Callable[[int], Sequence[int]],
     reason: str,
@@ -30,14 +31,12 @@ def verify_pyramid(
     """Compare planes of each level with the planes of the level before that they are made from.
 
     Args:
-        levels: those that are due, level 0 first.
+        found: the member ``levels`` of the store. levels: those that are due, level 0 first.
         choose: number of planes of a level → indices of those to compare.
 
     Raises:
         VerificationError: a difference; with ``reason``. FileError: a chunk cannot be read.
     """
-    with open_volume(store_path, threads=1) as volume:
-        found = volume.attrs.get("levels")
     if found != [level.as_json() for level in levels]:
         raise VerificationError(
             f"verification failed: the store has other levels than are due: {found}", reason

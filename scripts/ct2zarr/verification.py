@@ -90,8 +90,10 @@ def verify_volume(
             _check_identity(plan, table, volume.attrs, settings)
             _check_geometry(plan, table, volume.attrs)
             decoders = _check_planes(volume, plan, table, settings, chosen, decoders_used)
+            found = volume.attrs.get("levels")
         verify_pyramid(
             store_path,
+            found,
             levels,
             lambda count: choose_planes(count, settings.verify_slices),
             REASON,
