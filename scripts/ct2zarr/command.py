@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import __version__
-from .entry import stop_with_sentence
+from .entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
 from .errors import FileError, MachineError, SettingsError
 from .exporting import ITK_SUFFIXES, NIFTI_SUFFIXES, RESAMPLED, save_with_sitk
 from .publishing import prepare_folder
@@ -40,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 fill=given.fill,
             )
     except BrokenPipeError:  # the reader of the output has seen enough
-        sys.exit(1)
+        sys.exit(UNEXPECTED)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     sys.exit(1 if failed else 0)
 
 

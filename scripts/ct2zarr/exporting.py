@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Triple = tuple[float, float, float]
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
-ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+ITK_SUFFIXES = (".nrrd", ".mha")
+"""Formats in one file: the two of ``.mhd`` name each other, and could not be renamed when done."""
 
 RESAMPLED = "ct2zarr_resampled"
 """Metadata of an image that was interpolated: how, as a sentence."""
