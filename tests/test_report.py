@@ -572,6 +572,21 @@ def test_drawing_of_the_planes_tells_gap_and_shear() -> None:
 
 
 @pytest.mark.parametrize(
+    ("thickness", "said"),
+    [(5.0, "so that they overlap by 3 mm"), (1.5, "so that they leave gaps of 0.5 mm"),
+     (2.0, ""), (None, ""), (0.0, "")],
+)  # fmt: skip
+def test_drawing_of_the_planes_tells_whether_they_overlap(
+    thickness: float | None, said: str
+) -> None:
+    origins = np.arange(6)[:, None] * np.array([0.0, 0.0, 2.0])
+    placement = place_planes(6, (2, 1, 1), np.eye(3)[:2], origins)
+    plot = plot_placement(placement, 10, thickness)
+    assert said in plot.summary
+    assert ("thick" in plot.summary) == bool(said)
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("/data/DOE JOHN/s 1/IM 3 cannot be decoded", "[file] cannot be decoded"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import Any
+from typing import Any, TypeGuard
 
 import matplotlib
 import numpy as np
@@ -132,11 +132,12 @@ def plot_values(counts: Array, edges: Array, unit: str) -> Plot:
         return Plot("Values", to_svg(figure, f"Histogram of values. {summary}", []), summary)
 
 
-def plot_placement(placement: Placement, rows: int) -> Plot:
+def plot_placement(placement: Placement, rows: int, thickness: float | None = None) -> Plot:
     """Planes seen from the side, as they lie in the patient, above the distance to the next.
 
     A hole in the stack, an overlap and a tilted gantry are visible at a glance; distances that are
-    not the usual one are drawn in another colour.
+    not the usual one are drawn in another colour. Below, a dotted line is the thickness of the
+    planes in mm, where it is known and other than their distance: they overlap, or leave gaps.
     """
     offsets, count = placement.offsets, len(placement.offsets)
     gaps = np.diff(offsets)
@@ -148,10 +149,10 @@ def plot_placement(placement: Placement, rows: int) -> Plot:
         upper, lower = figure.subplots(2, 1, height_ratios=(3, 2))
         _draw_planes(upper, placement, rows, odd)
         if len(gaps):
-            _draw_gaps(lower, gaps, usual, odd)
+            _draw_gaps(lower, gaps, usual, odd, thickness)
         else:
             lower.set_axis_off()
-        summary = _describe_placement(placement, gaps, odd)
+        summary = _describe_placement(placement, gaps, odd, thickness)
         svg = to_svg(figure, f"Planes seen from the side. {summary}", [])
     title = "Position of the planes" if count > 1 else "Position of the plane"
     return Plot(title, svg, summary)
@@ -184,12 +185,17 @@ def _draw_planes(axes: Axes, placement: Placement, rows: int, odd: np.ndarray) -
         axes.set_aspect("equal", adjustable="datalim")
 
 
-def _draw_gaps(axes: Axes, gaps: Array, usual: float, odd: np.ndarray) -> None:
+def _draw_gaps(
+    axes: Axes, gaps: Array, usual: float, odd: np.ndarray, thickness: float | None
+) -> None:
     index = np.arange(1, len(gaps) + 1)
     axes.axhline(usual, color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.plot(index, gaps, color=_ACCENT, linewidth=1.0, drawstyle="steps-mid")
     axes.plot(index[odd], gaps[odd], "o", color=_BAD, markersize=3.2)
     low, high = min(0.0, float(gaps.min())), float(gaps.max())
+    if _differs(thickness, usual):
+        axes.axhline(thickness, color=_LOOK, linewidth=1.2, linestyle=(0, (1, 2)))
+        high = max(high, thickness)
     axes.set_ylim(low * 1.1, high * 1.15 or 1.0)
     axes.set_xlabel("plane")
     axes.set_ylabel("to the next, mm")
@@ -198,7 +204,14 @@ def _draw_gaps(axes: Axes, gaps: Array, usual: float, odd: np.ndarray) -> None:
     axes.grid(axis="y", visible=True)
 
 
-def _describe_placement(placement: Placement, gaps: Array, odd: np.ndarray) -> str:
+def _differs(thickness: float | None, usual: float) -> TypeGuard[float]:
+    """Whether the planes overlap or leave gaps, by more than the 1 % of the flags."""
+    return thickness is not None and thickness > 0 and abs(thickness - usual) > 0.01 * usual
+
+
+def _describe_placement(
+    placement: Placement, gaps: Array, odd: np.ndarray, thickness: float | None
+) -> str:
     count = len(placement.offsets)
     if not placement.known:
         return f"{count} planes without position or orientation; distances are nominal."
@@ -214,6 +227,11 @@ def _describe_placement(placement: Placement, gaps: Array, odd: np.ndarray) -> s
         text += (
             f", usually {_short(placement.usual_gap)} mm apart; {int(odd.sum())} {other}, {size}"
         )
+    usual = placement.usual_gap
+    if _differs(thickness, usual):
+        what = "overlap by" if thickness > usual else "leave gaps of"
+        size = _short(abs(thickness - usual))
+        text += f"; {_short(thickness)} mm thick (dotted), so that they {what} {size} mm"
     span = float(np.ptp(placement.offsets))
     tilt = np.degrees(np.arctan2(np.ptp(placement.shifts, axis=0).max(), span)) if span else 0.0
     if tilt > 0.05:

@@ -36,7 +36,7 @@ from .report_views import (
     make_stacks,
     place_planes,
 )
-from .report_words import describe_evidence, describe_volume, secrets_of
+from .report_words import describe_evidence, describe_volume, secrets_of, thickness_of
 
 PAGE_BYTES = 24_000_000
 """Room for all samples together; with the rest the page stays below 30 MB."""
@@ -203,7 +203,7 @@ def _show(
         ),
         metadata=describe_volume(record, secrets),
         plots=(
-            plot_placement(placement, planes.shape[1]),
+            plot_placement(placement, planes.shape[1], thickness_of(record)),
             plot_values(histogram.counts, histogram.edges, volume.units),
         ),
         presets=presets,

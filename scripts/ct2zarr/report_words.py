@@ -23,6 +23,8 @@ _IDENTITY_TAGS = (
     "PatientBirthDate", "StudyDate", "SeriesDate", "InstitutionName", "ReferringPhysicianName",
 )  # fmt: skip
 """Elements whose values are taken out of any text that repeats them."""
+_SMALLEST = 5e-7
+"""Half a nanometre, in mm: what is smaller comes from rounding."""
 
 
 def describe_volume(record: VolumeRecord, secrets: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -60,6 +62,15 @@ def describe_volume(record: VolumeRecord, secrets: Sequence[str]) -> tuple[tuple
     return tuple(lines)
 
 
+def thickness_of(record: VolumeRecord) -> float | None:
+    """SliceThickness in mm, where all planes agree on one."""
+    value = record.tags.get("SliceThickness")
+    try:
+        return float(value) if isinstance(value, int | float | str) else None
+    except ValueError:
+        return None
+
+
 def describe_evidence(value: Json, record: VolumeRecord, secrets: Sequence[str]) -> str:
     """Counts and measures of a finding in words; names of files and UIDs are counted, not shown."""
     if not isinstance(value, Mapping):
@@ -91,7 +102,9 @@ def _words(value: Json) -> str:
 
 
 def _number(value: Json) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return "0" if abs(value) < _SMALLEST else f"{value:.5g}"
 
 
 def secrets_of(record: VolumeRecord) -> list[str]:
