@@ -2,7 +2,7 @@
 
 import atexit
 
-from ct2zarr.terminal import closing_table, run_counts, table_text, terminal_console
+from ct2zarr.terminal import closing_table, run_lines, table_text, terminal_console
 from ct2zarr.workflow_display import WorkflowDisplay
 
 
@@ -20,12 +20,7 @@ def tell_outcome(title):
     """The closing table: on a terminal in colour, else as lines of the log."""
     if DISPLAY:
         DISPLAY[0].stop(logger)
-    counts, shards = run_counts(Path(STORE_ROOT), SHARDS)
-    lines = [("shards", f"{shards:,} of {len(SHARDS):,}"), *counts.lines()]
-    html = Path(STORE_ROOT) / "verify_report.html"
-    if html.is_file():
-        lines.append(("report", str(html.absolute())))
-    table = closing_table(title, lines)
+    table = closing_table(title, run_lines(Path(STORE_ROOT), SHARDS))
     if sys.stderr.isatty() and not workflow.output_settings.quiet:
         terminal_console().print(table)
     else:

@@ -15,7 +15,7 @@ from ct2zarr import joblog
 from ct2zarr.counts import Counts
 from ct2zarr.joblog import Progress, State, progress, read_state, state_file
 from ct2zarr.settings import ManifestSettings
-from ct2zarr.terminal import closing_table, run_counts, table_text
+from ct2zarr.terminal import closing_table, run_counts, run_lines, table_text
 from ct2zarr.workflow_display import MOST_BARS, WorkflowDisplay
 from phantom import make_series, truncate
 from pseudo_terminal import run_in_terminal
@@ -84,6 +84,22 @@ def test_run_is_counted_from_the_joined_summary_unless_a_shard_is_newer(tmp_path
     assert run_counts(tmp_path, labels) == (Counts(volumes=7, ok=6, failed=1, flagged=2), 3)
     (tmp_path / "summary_shard_02.json").write_text("{")
     assert run_counts(tmp_path, labels)[0].volumes == 6
+
+
+def test_report_is_named_only_if_it_is_of_the_volumes_that_are_counted(tmp_path):
+    labels = ["00", "01"]
+    for label in labels:
+        write_totals(tmp_path / f"summary_shard_{label}.json", volumes=3, ok=3)
+    assert "report" not in dict(run_lines(tmp_path, labels))
+    (tmp_path / "verify_report.html").touch()
+    assert dict(run_lines(tmp_path, labels))["report"] == str(tmp_path / "verify_report.html")
+    os.utime(tmp_path / "verify_report.html", (1, 1))
+    assert "report" not in dict(run_lines(tmp_path, labels))
+    (tmp_path / "summary_shard_01.json").unlink()
+    (tmp_path / "verify_report.html").touch()
+    lines = dict(run_lines(tmp_path, labels))
+    assert "report" not in lines
+    assert lines["shards"] == "1 of 2"
 
 
 # One job --------------------------------------------------------------------------------------

@@ -57,6 +57,19 @@ def table_text(table: Table) -> str:
     return "\n".join(line.rstrip() for line in out.file.getvalue().splitlines())
 
 
+def run_lines(store_root: Path, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """What the closing table of a run says; the report only where it is of all these shards."""
+    counts, there = run_counts(store_root, labels)
+    lines = [("shards", f"{there:,} of {len(labels):,}"), *counts.lines()]
+    html = store_root / "verify_report.html"
+    shards = [store_root / f"summary_shard_{label}.json" for label in labels]
+    if there == len(labels) and html.is_file():
+        made = html.stat().st_mtime_ns
+        if all(path.stat().st_mtime_ns <= made for path in shards):
+            lines.append(("report", str(html.absolute())))
+    return lines
+
+
 def run_counts(store_root: Path, labels: Sequence[str]) -> tuple[Counts, int]:
     """What became of the volumes of a run, and how many shards have a summary.
 

@@ -26,7 +26,7 @@ def run(project: Project, *arguments: str):
 def closing(text: str, title: str) -> dict[str, str]:
     """The lines of the closing table."""
     lines = text[text.rindex(title) :].splitlines()[1:]
-    return dict(line.strip().split(maxsplit=1) for line in lines[:11])
+    return dict(line.strip().split(maxsplit=1) for line in lines[:11] if line.startswith("  "))
 
 
 def test_run_on_a_terminal_shows_bars_and_closes_with_a_table(project):
