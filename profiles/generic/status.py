@@ -1,0 +1,8 @@
+#!/usr/bin/env python3
+"""status.py JOB: print running, success or failed."""
+
+import sys
+
+from systems import status
+
+print(status(sys.argv[1]))
