@@ -45,6 +45,13 @@ localrules:
     retry_failed,
 
 
+if config["scan_jobs"] > 1:
+
+    # The headers are read by other jobs; what is left is to join them.
+    localrules:
+        manifest,
+
+
 rule all:
     """Every shard is converted and summarised, and the report is made."""
     default_target: True

@@ -69,7 +69,7 @@ def scanned_parts(wildcards):
         f"{MANIFEST_DIR}/scan/part_{part}_of_{parts}.json"
         for part in shard_labels(parts)
     ]
-    if any(rule.name == "manifest" for rule in workflow.dag.forcerules):
+    if any(forced.name == "manifest" for forced in workflow.dag.forcerules):
         workflow.dag.forcefiles.update(files)
     return files
 

@@ -156,5 +156,19 @@ def until(question: Callable[[], Found | None], what: str) -> Found:
 
 
 def set_node(node: str, state: str) -> None:
-    """Drain a node, lose it, or let it serve again."""
+    """Drain a node or lose it."""
     slurm("scontrol", "update", f"NodeName={node}", f"State={state}", "Reason=test")
+
+
+def resume_node(node: str) -> None:
+    """Let a node serve again; one that was lost may have come back by itself."""
+
+    def serves() -> bool:
+        state = slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T").strip()
+        if state in ("idle", "mixed", "allocated"):
+            return True
+        with suppress(subprocess.CalledProcessError):  # it came back just now
+            slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        return False
+
+    until(serves, f"node {node} serves again")

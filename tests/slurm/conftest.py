@@ -23,11 +23,10 @@ def slurm_cluster():
     with (Path(tempfile.gettempdir()) / "ct2zarr-slurm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         required = os.environ.get("CT2ZARR_REQUIRE_SLURM") == "1"
-        for step in ["install", "start"] if required else ["start"]:
-            done = subprocess.run([SCRIPT, step], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                message = f"no SLURM: {done.stderr.strip()}"
-                pytest.fail(message) if required else pytest.skip(message)
+        done = subprocess.run([SCRIPT, "start"], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            message = f"no SLURM: {done.stderr.strip()}"
+            pytest.fail(message) if required else pytest.skip(message)
         try:
             yield
         finally:

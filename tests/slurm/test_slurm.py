@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import psutil
 import pytest
-from cluster import ASK_OFTEN, ENDED, SlurmProject, set_node, slurm, until
+from cluster import ASK_OFTEN, ENDED, SlurmProject, resume_node, set_node, slurm, until
 from project import REPOSITORY, SNAKEMAKE, clean_environment
 
 from ct2zarr.demonstration import make_demonstration
@@ -34,6 +34,7 @@ def ordinary(slurm_cluster, tmp_path_factory):  # noqa: ARG001
         {
             "datasets": {"demo": str(folder / "demo"), "real": str(real_set(REAL_SET))},
             "max_depth": 5,
+            "scan_jobs": 2,
             "num_shards": 4,
             "num_workers": 2,
             "num_samples": 1,
@@ -44,17 +45,18 @@ def ordinary(slurm_cluster, tmp_path_factory):  # noqa: ARG001
     (drained,) = {job.node for job in first.values()}
     set_node(drained, "DRAIN")
     assert running.wait() == 0, project.output()
-    set_node(drained, "RESUME")
+    resume_node(drained)
     return project, first, drained
 
 
-def test_every_shard_runs_as_a_job_and_the_joining_here(ordinary):
+def test_every_part_of_the_scan_and_every_shard_is_a_job_and_the_joining_is_here(ordinary):
     project, _, _ = ordinary
-    jobs = [(job.rule, job.shard, job.state) for job in project.jobs()]
-    assert jobs[0] == ("manifest", "", "COMPLETED")
-    assert sorted(jobs[1:]) == [("convert_shard", f"{n:02}", "COMPLETED") for n in range(4)]
+    assert {job.state for job in project.jobs()} == {"COMPLETED"}
+    assert [job.rule for job in project.jobs()] == ["scan_part"] * 2 + ["convert_shard"] * 4
+    assert sorted(project.shard_jobs("COMPLETED")) == ["00", "01", "02", "03"]
     for rule in ("aggregate", "report"):
         assert f"localrule {rule}:" in project.output()
+    assert "localcheckpoint manifest:" in project.output()
 
 
 def test_real_and_synthetic_series_are_converted_and_verified(ordinary):
@@ -117,7 +119,7 @@ def faulted(slurm_cluster, disturbed_config, tmp_path_factory):  # noqa: ARG001
         until(lambda: project.states(LOST)[0] in ENDED, "the node is lost")
         # The node was only thought lost: its job goes on beside the one that replaces it.
         go_on(held[LOST][1])
-        set_node(node, "RESUME")
+        resume_node(node)
         assert running.wait() == 0, project.output()
     finally:
         running.kill()
