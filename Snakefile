@@ -56,7 +56,8 @@ rule all:
     """Every shard is converted and summarised, and the report is made."""
     default_target: True
     input:
-        summaries=SHARD_SUMMARIES,
+        # Without a name: Snakemake would hash the whole list for each of its files.
+        SHARD_SUMMARIES,
         table=rules.aggregate.output.table,
         report=rules.report.output,
 

@@ -4,7 +4,6 @@ The real sets lie beside the repository (``../shared/data/ct``, or CT2ZARR_TEST_
 out where they are absent. Blosc alone is measured, without any store, in one thread.
 """
 
-import argparse
 import itertools
 import os
 import resource
@@ -179,11 +178,7 @@ def _chunk(volume: np.ndarray, start: tuple[int, ...], size: tuple[int, int, int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, required=True, help="folder of the synthetic series")
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--planes", type=int, default=300)
-    arguments = parser.parse_args()
+    arguments = measure.arguments_of(__doc__).parse_args()
     blosc.use_threads = False
 
     from conversion import plan_of
@@ -208,7 +203,7 @@ def main() -> None:
         print(f"  {setting.name:52s} " + "  ".join(f"{k} {v:.2f}" for k, v in middle.items()),
               flush=True)  # fmt: skip
     sizes = {name: [list(v.shape), str(v.dtype)] for name, v in volumes.items()}
-    content = {"volumes": sizes, "machine": measure.machine(), "settings": found}
+    content = {"volumes": sizes, "settings": found}
     measure.save(arguments.results, "compression", content)
 
 

@@ -4,7 +4,6 @@ All convert the same series of 300 x 512 x 512 in turn. Start-up is counted apar
 folder is on the same disk.
 """
 
-import argparse
 import shutil
 import subprocess
 import tempfile
@@ -199,12 +198,7 @@ def tasks_for(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, required=True, help="folder of the synthetic series")
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--peers", help="python of the peers' environment")
-    parser.add_argument("--planes", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = measure.arguments_of(__doc__)
     parser.add_argument("--encodings", nargs="*", default=ENCODINGS, choices=ENCODINGS)
     arguments = parser.parse_args()
 
@@ -226,7 +220,7 @@ def main() -> None:
         }
         for name, numbers in found[encoding].items():
             print(f"  {name:32s} {numbers['cpu']:7.2f} s CPU, {numbers['to_floor']:.2f} x floor")
-    content = {"planes": arguments.planes, "machine": measure.machine(), "encodings": found}
+    content = {"planes": arguments.planes, "encodings": found}
     measure.save(arguments.results, "conversion", content)
 
 

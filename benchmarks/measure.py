@@ -6,6 +6,7 @@ children it waited for (getrusage). Where whole jobs with worker processes are m
 (``run_job``), the processes that outlive the job's first one are waited for as well.
 """
 
+import argparse
 import ctypes
 import datetime
 import importlib
@@ -13,7 +14,6 @@ import json
 import os
 import platform
 import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -55,6 +55,7 @@ def run_job(command: Sequence[str | Path], environment: Mapping[str, str]) -> Me
 
 def _measured(words: Sequence[str], environment: Mapping[str, str] | None = None) -> Measurement:
     environment = dict(environment or os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each start would compile all modules
     given = environment.get("PYTHONPATH", "")
     environment["PYTHONPATH"] = os.pathsep.join([*PATHS, given] if given else PATHS)
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
@@ -80,27 +81,44 @@ def in_turn(
     return found
 
 
-def median(runs: Sequence[Measurement], what: str = "cpu") -> float:
-    """Median of one number over the rounds."""
-    return float(statistics.median(getattr(run, what) for run in runs))
+def best(runs: Sequence[Measurement], what: str = "cpu") -> float:
+    """The number of the least disturbed round: whatever else runs on the machine only adds."""
+    return float(min(getattr(run, what) for run in runs))
 
 
 def ratio(runs: Sequence[Measurement], base: Sequence[Measurement], what: str = "cpu") -> float:
-    """Median over the rounds of the ratio within a round."""
-    pairs = zip(runs, base, strict=True)
-    return float(statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs))
+    """Ratio of the least disturbed rounds."""
+    return best(runs, what) / best(base, what)
 
 
 def summary(runs: Sequence[Measurement]) -> dict[str, Any]:
-    """Medians and the last result, as JSON."""
-    numbers = {name: median(runs, name) for name in ("cpu", "wall", "startup_cpu", "peak_mb")}
-    return {**numbers, "rounds": len(runs), "result": runs[-1].result}
+    """The best of each number (the highest of memory), and the last result, as JSON."""
+    numbers = {name: best(runs, name) for name in ("cpu", "wall", "startup_cpu")}
+    peak = max(run.peak_mb for run in runs)
+    return {**numbers, "peak_mb": peak, "rounds": len(runs), "result": runs[-1].result}
+
+
+def absolute(text: str) -> Path:
+    """A path as commands in other folders need it."""
+    return Path(text).absolute()
+
+
+def arguments_of(description: str | None) -> argparse.ArgumentParser:
+    """The arguments that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--cache", type=absolute, required=True, help="folder of the made series")
+    parser.add_argument("--results", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--peers", help="python of the peers' environment")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--planes", type=int, default=300, help="of the series in each encoding")
+    return parser
 
 
 def save(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     """Write the results of one benchmark."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), **content}
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    whole = {"date": date, "machine": machine(), **content}
     (folder / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 
@@ -123,7 +141,10 @@ def _usage() -> tuple[float, float]:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF,
                                                          resource.RUSAGE_CHILDREN))  # fmt: skip
     cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    return cpu, max(own.ru_maxrss, children.ru_maxrss) / KIB_PER_MB
+    # ru_maxrss of the process itself remembers what its parent had before exec.
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    peak = int(status.split("VmHWM:")[1].split()[0])
+    return cpu, max(peak, children.ru_maxrss) / KIB_PER_MB
 
 
 def _task(name: str, arguments: dict[str, Any]) -> Measurement:
@@ -133,6 +154,8 @@ def _task(name: str, arguments: dict[str, Any]) -> Measurement:
     started = time.perf_counter()
     result = work()
     wall = time.perf_counter() - started
+    if server := sys.modules.get("multiprocessing.forkserver"):
+        server._forkserver._stop()  # its workers have cost CPU as well, which is known when it ends
     cpu, peak = _usage()
     return Measurement(cpu - startup, wall, startup, peak, result)
 

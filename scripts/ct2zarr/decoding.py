@@ -240,7 +240,7 @@ class SourceReader:
         swapped = size == 1 and not opened.header.little_endian
         if swapped or (NATIVE in self._avoid and opened.source.size <= _PYDICOM_LIMIT):
             try:
-                return _read_with_pydicom(instance), PYDICOM
+                return _read_with_pydicom(opened, instance), PYDICOM
             except Exception as error:
                 if swapped:
                     message = f"cannot be read by pydicom ({_one_line(error)})"
@@ -395,12 +395,17 @@ def _check_identity(header: RawHeader, instance: Instance) -> None:
         )
 
 
-def _read_with_pydicom(instance: Instance) -> Integers:
-    """One uncompressed frame through pydicom alone: another parser, another slicing."""
+def _read_with_pydicom(opened: _OpenSource, instance: Instance) -> Integers:
+    """One uncompressed frame through pydicom alone: another parser, another slicing.
+
+    The file is open already; to open it again may take long on a network.
+    """
     from pydicom import dcmread
     from pydicom.pixels.decoders.base import get_decoder
 
-    dataset = dcmread(instance.path, force=True)
+    with os.fdopen(os.dup(opened.descriptor), "rb") as file:
+        file.seek(0)
+        dataset = dcmread(file, force=True)
     meta_syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
     decoder = get_decoder(meta_syntax or UID(instance.transfer_syntax_uid))
     options: dict[str, Any] = {

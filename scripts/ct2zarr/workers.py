@@ -258,9 +258,14 @@ def fork_server(preloaded: Sequence[str] = PRELOADED) -> Iterator[None]:
     multiprocessing.forkserver.set_forkserver_preload(list(preloaded))
     main = sys.modules["__main__"]
     hidden = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
-    old_path = os.environ.get("PYTHONPATH")
-    # Python 3.11 does not hand sys.path to the fork server (CPython issue 117378).
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    variables = {
+        # Python 3.11 does not hand sys.path to the fork server (CPython issue 117378).
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        # numpy would start a thread a core in every process, which spins before it sleeps.
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    former = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     for name in hidden:
         setattr(main, name, None)
     try:
@@ -268,7 +273,8 @@ def fork_server(preloaded: Sequence[str] = PRELOADED) -> Iterator[None]:
     finally:
         for name, value in hidden.items():
             setattr(main, name, value)
-        if old_path is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = old_path
+        for name, text in former.items():
+            if text is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = text
