@@ -29,7 +29,7 @@ rule scan_part:
     """Read the headers of one part of the dataset folders, where scan_jobs asks for several."""
     output:
         about=f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.json",
-        rows=f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.parquet",
+        rows=f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.arrow",
     log:
         f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.log",
     benchmark:

@@ -129,19 +129,19 @@ def headers_read(folder: Path) -> int:
 def test_a_part_that_is_missing_damaged_or_of_other_settings_is_named(datasets, tmp_path):
     settings = settings_for(datasets, tmp_path, scan_jobs=2)
     made_of_parts(datasets, tmp_path, 2)
-    with pytest.raises(SettingsError, match=r"part_00_of_2.json was scanned with other settings"):
+    with pytest.raises(SettingsError, match=r"part_00_of_2\.json was scanned with other settings"):
         make_manifest(settings_for(datasets, tmp_path, scan_jobs=2, max_depth=9))
     path = tmp_path / "scan" / "part_01_of_2.json"
     text = path.read_text()
     path.write_text(text[:50])
-    with pytest.raises(SettingsError, match=r"part_01_of_2.json is damaged"):
+    with pytest.raises(SettingsError, match=r"part_01_of_2\.json is damaged"):
         make_manifest(settings)
     path.unlink()
-    with pytest.raises(SettingsError, match=r"part_01_of_2.json is missing; scan that part"):
+    with pytest.raises(SettingsError, match=r"part_01_of_2\.json is missing; scan that part"):
         make_manifest(settings)
     path.write_text(text)
-    path.with_suffix(".parquet").write_bytes(b"PAR1")
-    with pytest.raises(SettingsError, match=r"part_01_of_2.parquet is damaged"):
+    path.with_suffix(".arrow").write_bytes(b"ARROW1")
+    with pytest.raises(SettingsError, match=r"part_01_of_2\.arrow is damaged"):
         make_manifest(settings)
 
 

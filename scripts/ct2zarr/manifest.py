@@ -10,7 +10,7 @@ import json
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -201,10 +201,16 @@ def _by_series(
     table: pa.Table, settings: ManifestSettings
 ) -> Iterator[tuple[list[int], list[Instance]]]:
     """Whole series, some at a time: their rows in the table, and their frames with roles."""
-    folder = pc.replace_substring_regex(table["path"], r"/[^/]*$", "")
-    series = pc.if_else(pc.equal(table["series_uid"], ""), folder, table["series_uid"])
-    named = pc.binary_join_element_wise(table["dataset"], series, "\n")
-    codes = named.combine_chunks().dictionary_encode().indices.to_numpy()
+    known: dict[str, int] = {}
+    codes = np.empty(table.num_rows, np.int32)
+    row = 0
+    for batch in table.select(["dataset", "path", "series_uid"]).to_batches():
+        folder = pc.replace_substring_regex(batch["path"], r"/[^/]*$", "")
+        series = pc.if_else(pc.equal(batch["series_uid"], ""), folder, batch["series_uid"])
+        named = pc.binary_join_element_wise(batch["dataset"], series, "\n").dictionary_encode()
+        names = [known.setdefault(name, len(known)) for name in named.dictionary.to_pylist()]
+        codes[row : row + len(named)] = np.array(names, np.int32)[named.indices.to_numpy()]
+        row += len(named)
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     begin = 0
@@ -225,14 +231,10 @@ def _write(
 ) -> None:
     """Write all files of the manifest, the index series_all.csv last."""
     labels = shard_labels(settings.num_shards)
-    rows_of: list[list[int]] = [[] for _ in labels]
-    excluded: list[int] = []
-    for row, name in enumerate(account.hashes):
-        (rows_of[int(name, 16) % len(labels)] if name else excluded).append(row)
+    others, *rows_of = _rows_by_shard(account.hashes, len(labels))
     series_of: list[list[dict[str, str]]] = [[] for _ in labels]
     for cells in account.series:
         series_of[int(cells["series_hash"], 16) % len(labels)].append(cells)
-    paths = found.table["path"].to_pylist()
     index = series_csv(account.series).encode()
     index_md5 = hashlib.md5(index, usedforsecurity=False).hexdigest()
     summary = {**_summary(found, account, settings), INDEX_MD5: index_md5}
@@ -240,23 +242,26 @@ def _write(
     names = []
     (folder / CACHE / STATE).unlink(missing_ok=True)
     for number, label in enumerate(labels):
-        rows_of[number].sort(
+        paths = _paths(found.table, rows_of[number])
+        rows = sorted(
+            paths,
             key=lambda row: (
                 account.hashes[row],
                 account.index[row] < 0,
                 int(account.index[row]),
                 paths[row],
                 row,
-            )
+            ),
         )
         name = f"shards/files_shard_{label}.parquet"
-        new = write_bytes_if_changed(folder / name, _files(found.table, account, rows_of[number]))
+        new = write_bytes_if_changed(folder / name, _files(found.table, account, rows))
         names.append(name)
         name = f"shards/series_shard_{label}.csv"
         new |= write_bytes_if_changed(folder / name, series_csv(series_of[number]).encode())
         names.append(name)
         changed += new
-    excluded.sort(key=lambda row: (paths[row], row))
+    paths = _paths(found.table, others)
+    excluded = sorted(paths, key=lambda row: (paths[row], row))
     write_bytes_if_changed(folder / EXCLUDED, _files(found.table, account, excluded))
     text = json.dumps(summary, indent=2) + "\n"
     write_bytes_if_changed(folder / SUMMARY, text.encode())
@@ -266,6 +271,21 @@ def _write(
     _keep_state(folder, key, names)
     logger.info("%d of %d shards have changed", changed, len(labels))
     _tell(summary)
+
+
+def _rows_by_shard(hashes: Sequence[str], num_shards: int) -> list[np.ndarray]:
+    """The rows without a hash, then those of each shard, all in their order."""
+    numbers = {name: int(name, 16) % num_shards + 1 if name else 0 for name in set(hashes)}
+    shards = np.fromiter((numbers[name] for name in hashes), np.int32, len(hashes))
+    order = np.argsort(shards, kind="stable")
+    stops = np.bincount(shards, minlength=num_shards + 1).cumsum()
+    return np.split(order, stops[:-1])
+
+
+def _paths(table: pa.Table, rows: np.ndarray) -> dict[int, str]:
+    """Row → path, as it stands in the table."""
+    paths = table["path"].take(pa.array(rows, pa.int64())).to_pylist()
+    return dict(zip(rows.tolist(), paths, strict=True))
 
 
 def _files(table: pa.Table, account: _Account, rows: list[int]) -> bytes:
@@ -295,8 +315,10 @@ def _summary(found: Scan, account: _Account, settings: ManifestSettings) -> dict
 
     Raises Ct2zarrError when the roles do not add up to the files found.
     """
-    files = list(_file_roles(found.table, account))
-    roles = Counter(role for _, role in files)
+    files = Counter(_file_roles(found.table, account))
+    roles: Counter[str] = Counter()
+    for (_, role), count in files.items():
+        roles[role] += count
     if sum(roles.values()) != found.files_found or "" in roles:
         raise Ct2zarrError(
             f"the account does not add up: {found.files_found} files were found, "
@@ -305,7 +327,7 @@ def _summary(found: Scan, account: _Account, settings: ManifestSettings) -> dict
     flags = Counter(flag for row in account.series for flag in row["flags"].split(SEPARATOR))
     by_dataset: dict[str, Json] = {}
     for dataset, root in sorted(settings.datasets.items()):
-        own = Counter(role for name, role in files if name == dataset)
+        own = Counter({role: count for (name, role), count in files.items() if name == dataset})
         series = [row for row in account.series if row["dataset"] == dataset]
         by_dataset[dataset] = {
             "root": _readable(str(root.absolute())),
@@ -385,9 +407,12 @@ def _key(found: Scan, settings: ManifestSettings) -> str:
     own["others"] = found.others
     digest.update(json.dumps(own, sort_keys=True).encode())
     for name in ("dataset", "path", "reason"):
-        digest.update("\0".join(found.table[name].to_pylist()).encode())
+        # The same bytes, however the rows lie in chunks.
+        for chunk in found.table[name].chunks:
+            digest.update("".join(f"{text}\0" for text in chunk.to_pylist()).encode())
     for name in ("frame", "bytes", "mtime_ns"):
-        digest.update(found.table[name].to_numpy().tobytes())
+        for chunk in found.table[name].chunks:
+            digest.update(chunk.to_numpy().tobytes())
     return digest.hexdigest()
 
 

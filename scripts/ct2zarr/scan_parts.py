@@ -7,27 +7,30 @@ part's; a tree that consists of links gains nothing from parts.
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from . import __version__
 from .errors import SettingsError
-from .publishing import machine_errors, remove_abandoned, write_atomically
+from .publishing import machine_errors, remove_abandoned, temporary_path, write_atomically
 from .scan_cache import FACTS_VERSION
 from .scanning import Scan, scan_walked, take_ranges, telling_of_files
 from .settings import ManifestSettings
 from .shard_names import shard_label
-from .table_files import parquet_bytes, write_bytes_if_changed
 from .tables import INSTANCE_SCHEMA, text_to_path
 from .walking import WalkedRoot, check_roots, share_of, walk_links, walk_root
 
 logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 1 << 17
+"""Rows that are in memory at a time while parts are put together: some 100 MB."""
 
 FOLDER = "scan"
 CACHE = "scan_cache"
@@ -35,7 +38,7 @@ AGAIN = "scan again: `-R manifest`, or the parts one by one"
 
 
 def part_path(folder: Path, part: int, parts: int) -> Path:
-    """The JSON of a part; its rows lie beside it as parquet."""
+    """The JSON of a part; its rows lie beside it as an Arrow file."""
     return folder / FOLDER / f"part_{shard_label(part, parts)}_of_{parts}.json"
 
 
@@ -69,9 +72,10 @@ def scan_part(settings: ManifestSettings) -> None:
     found = scan_walked(
         walks(), max_depth=settings.max_depth, workers=settings.workers, cache=cache
     )
-    write_bytes_if_changed(path.with_suffix(".parquet"), parquet_bytes(found.table, {}))
+    with machine_errors(path.parent):
+        write_arrow(path.with_suffix(".arrow"), found.table.to_batches(max_chunksize=BATCH_ROWS))
     content = {
-        **_key(settings, roots),
+        **part_key(settings, roots),
         "files_found": found.files_found,
         "headers_read": found.headers_read,
         "deeper": found.deeper,
@@ -84,7 +88,7 @@ def scan_part(settings: ManifestSettings) -> None:
     logger.info("part %d of %d: %d files", part, parts, found.files_found)
 
 
-def _key(settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
+def part_key(settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
     """What a part must have in common with the manifest that is made of it."""
     return {
         "version": __version__,
@@ -113,7 +117,7 @@ def merge_parts(settings: ManifestSettings) -> Scan:
     roots = check_roots(settings.datasets)
     contents = [_content(part_path(folder, n, parts), settings, roots) for n in range(parts)]
     tables = [_table(part_path(folder, n, parts), contents[n]["rows"]) for n in range(parts)]
-    rows: list[pa.Table] = []
+    rows: list[Iterable[pa.RecordBatch]] = []
     unreadable: list[tuple[str, str]] = []
     linked: list[Scan] = []
     for dataset, root in roots.items():
@@ -123,7 +127,7 @@ def merge_parts(settings: ManifestSettings) -> Scan:
                 f"dataset {dataset}: folders were added or removed while its parts were scanned; "
                 + AGAIN
             )
-        rows.append(_in_walking_order([t.filter(pc.equal(t["dataset"], dataset)) for t in tables]))
+        rows.append(_in_walking_order([_of_dataset(table, dataset) for table in tables]))
         folders = [(path, reason) for one in mine for path, reason in one["unreadable_folders"]]
         unreadable += sorted(folders, key=lambda one: one[0].split("/"))
         links = [(path, depth) for one in mine for path, depth in one["links"]]
@@ -135,11 +139,18 @@ def merge_parts(settings: ManifestSettings) -> Scan:
                 workers=settings.workers,
                 cache=folder / CACHE / f"links_of_{dataset}",
             )
-            rows.append(found.table)
+            rows.append(found.table.to_batches(max_chunksize=BATCH_ROWS))
             unreadable += found.unreadable_folders
             linked.append(found)
+    path = temporary_path(folder / CACHE, "merged")
+    with machine_errors(path.parent):
+        try:
+            write_arrow(path, chain.from_iterable(rows))
+            table = _mapped(path)
+        finally:
+            path.unlink(missing_ok=True)  # what is mapped stays until nobody uses it
     return Scan(
-        table=pa.concat_tables(rows),
+        table=table,
         files_found=sum(c["files_found"] for c in contents) + sum(s.files_found for s in linked),
         headers_read=sum(c["headers_read"] for c in contents) + sum(s.headers_read for s in linked),
         deeper=sum(c["deeper"] for c in contents) + sum(s.deeper for s in linked),
@@ -152,43 +163,81 @@ def merge_parts(settings: ManifestSettings) -> Scan:
 def _content(path: Path, settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = {name: content[name] for name in _key(settings, roots)}
+        found = {name: content[name] for name in part_key(settings, roots)}
     except FileNotFoundError:
         raise SettingsError(
             f"{path} is missing; scan that part first (SCAN_PART), or set scan_jobs to 1"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
-    if found != _key(settings, roots):
+    if found != part_key(settings, roots):
         raise SettingsError(f"{path} was scanned with other settings; {AGAIN}")
     return content
 
 
 def _table(path: Path, rows: int) -> pa.Table:
-    path = path.with_suffix(".parquet")
+    path = path.with_suffix(".arrow")
     try:
-        table = pq.read_table(path, memory_map=False).cast(INSTANCE_SCHEMA)
+        table = _mapped(path)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
-    if table.num_rows != rows:
+    if table.num_rows != rows or table.schema != INSTANCE_SCHEMA:
         raise SettingsError(f"{path} and the file beside it are of different scans; {AGAIN}")
     return table
 
 
-def _in_walking_order(tables: Iterable[pa.Table]) -> pa.Table:
+def write_arrow(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write rows as an Arrow file that can be mapped into memory, and flush it.
+
+    Rows are mapped, not loaded: those of tens of millions of files take 750 bytes each, which the
+    system may drop from memory and read again as it needs.
+    """
+    with path.open("wb") as file:
+        with pa.ipc.new_file(file, INSTANCE_SCHEMA) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _mapped(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _of_dataset(table: pa.Table, dataset: str) -> pa.Table:
+    """The rows of one dataset, which lie together; nothing is copied."""
+    mine = pc.equal(table["dataset"], dataset).to_numpy()
+    return table.slice(int(mine.argmax()), int(mine.sum())) if mine.any() else table.slice(0, 0)
+
+
+def _in_walking_order(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
     """The rows of all parts in the order of one walk: folder by folder, each before those in it.
 
     A part has the files of a folder in their order, one after the other, and no other part has
     any of them; so only folders need sorting.
     """
     together = pa.concat_tables(tables)
-    if not together.num_rows:
-        return together
-    folders = pc.replace_substring_regex(together["path"], r"/[^/]*$", "").combine_chunks()
-    codes = folders.dictionary_encode()
-    starts = np.flatnonzero(np.diff(codes.indices.to_numpy(), prepend=-1))
-    stops = np.append(starts[1:], together.num_rows)
-    names = folders.take(pa.array(starts)).to_pylist()
-    keys = [text_to_path(name).split("/") for name in names]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    return take_ranges(together, starts[order], stops[order])
+    keys: list[list[str]] = []
+    starts: list[int] = []
+    row, last = 0, ""
+    for chunk in together["path"].chunks:
+        folders = pc.replace_substring_regex(chunk, r"/[^/]*$", "")
+        codes = folders.dictionary_encode().indices.to_numpy()
+        for place in np.flatnonzero(np.diff(codes, prepend=-1)).tolist():
+            name = folders[place].as_py()
+            if name != last:
+                keys.append(text_to_path(name).split("/"))
+                starts.append(row + place)
+                last = name
+        row += len(chunk)
+    begin, end = np.array(starts, np.int64), np.array([*starts[1:], row], np.int64)
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+    sizes = (end - begin)[order].cumsum()
+    first = 0
+    while first < len(order):  # whole folders, about BATCH_ROWS rows at a time
+        done = sizes[first - 1] if first else 0
+        stop = max(int(np.searchsorted(sizes, done + BATCH_ROWS, side="right")), first + 1)
+        some = order[first:stop]
+        yield from take_ranges(together, begin[some], end[some]).combine_chunks().to_batches()
+        first = stop
