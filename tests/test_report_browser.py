@@ -329,7 +329,11 @@ def test_link_of_a_row_leads_to_its_pictures(page: Any, dataset: Dataset) -> Non
     row = page.locator("#table tbody tr", has_text=dataset.hashes["hole"][:12])
     row.get_by_role("link", name="pictures").click()
     page.locator(f"#v-{dataset.hashes['hole']}[data-ready=true]").wait_for()
-    assert page.locator(f"#v-{dataset.hashes['hole']}").bounding_box()["y"] < 200
+    # The page scrolls smoothly, so it takes its time.
+    page.wait_for_function(
+        "id => Math.abs(document.getElementById(id).getBoundingClientRect().top) < 200",
+        arg=f"v-{dataset.hashes['hole']}",
+    )
 
 
 def test_everything_is_reached_and_seen_with_the_keyboard(page: Any) -> None:
