@@ -43,6 +43,7 @@ lint: $(VENV)/test-ready
 # The tables that come from the code, and the pictures of docs/flags.md.
 docs: $(VENV)/test-ready
 	$(BIN)/python docs/make_tables.py
+	$(BIN)/python docs/make_pictures.py
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)

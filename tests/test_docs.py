@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import ct2zarr
+from cases import CASES
+from converted import plans_in
 from ct2zarr.options import OPTIONS
 from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Reason, Role, Status, StoreType
 
@@ -104,6 +108,55 @@ def test_every_reason_of_the_code_is_in_the_vocabulary_and_no_other():
     assert used >= {"timeout", "cannot_decode", "plane_changed", "file_missing"}
     # Those two are given to a row, not to an error.
     assert used | {"hash_collision", "rejected_in_review"} == set(Reason)
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Heading of the second level → the text below it."""
+    _, *parts = re.split(r"^## (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_every_flag_is_explained_with_a_picture_a_measure_and_advice():
+    explained = sections(ROOT / "docs" / "flags.md")
+    assert list(explained) == list(Flag)
+    for flag, text in explained.items():
+        assert f"](pictures/{flag}.png)" in text
+        assert "**Measured:**" in text
+        assert "**What to do:**" in text
+
+
+@pytest.mark.slow
+def test_page_of_flags_names_everything_that_is_measured(tmp_path):
+    explained = sections(ROOT / "docs" / "flags.md")
+    seen = set()
+    for number, case in enumerate(CASES):
+        folder = tmp_path / f"{number:03d}"
+        folder.mkdir()
+        case.build(folder, case.name)
+        for plan in plans_in(folder):
+            for finding in plan.findings:
+                seen.add(finding.flag)
+                for measure in finding.evidence:
+                    assert f"`{measure}`" in explained[finding.flag], (finding.flag, measure)
+    # Only whole headers and pixels show the first; the others need an option that takes them in.
+    assert set(Flag) - seen <= {Flag.SUSPICIOUS_HU, Flag.SECONDARY_CAPTURE}
+    faults = {volume.fault for case in CASES for volume in case.volumes} - {""}
+    assert all(f"`{fault}`" in explained[Flag.SUSPICIOUS_HU] for fault in faults)
+
+
+@pytest.mark.slow
+def test_pictures_are_those_that_the_script_draws(tmp_path):
+    subprocess.run([sys.executable, ROOT / "docs" / "make_pictures.py", tmp_path], check=True)
+    stored = ROOT / "docs" / "pictures"
+    for flag in Flag:
+        drawn, kept = (
+            np.asarray(Image.open(folder / f"{flag}.png").convert("L"), dtype=float)
+            for folder in (tmp_path, stored)
+        )
+        assert drawn.shape == kept.shape
+        # Another version of a library may smooth a line otherwise; another picture it is not.
+        assert np.abs(drawn - kept).mean() < 3, flag
+        assert (stored / f"{flag}.png").stat().st_size < 100_000
 
 
 def anchors(page: Path) -> set[str]:

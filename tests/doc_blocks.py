@@ -1,0 +1,63 @@
+"""The commands of a page of documentation: its fenced blocks, and the comments that mark them.
+
+A comment on the line before a block says what is special about it:
+
+``<!-- not run: REASON -->``      it cannot run in a test
+``<!-- in: FILE -->``             its lines are put into that YAML file
+``<!-- fails -->``                it ends with an exit code other than 0, which the page explains
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+FENCE = re.compile(
+    r"(?:^[ ]*<!-- (?P<mark>not run: [^\n]+|in: [^\n]+|fails) -->\n(?:[ ]*\n)*)?"
+    r"^(?P<indent>[ ]*)```(?P<language>[\w-]*)\n(?P<text>.*?)^(?P=indent)```$",
+    flags=re.MULTILINE | re.DOTALL,
+)
+COMMANDS = frozenset({"sh", "bash", "shell", "console", "python"})
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        page: file. line: of its first line of text, from 1. language: the word after the fence.
+        text: without indentation. mark: its comment, empty without one.
+    """
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    mark: str
+
+    @property
+    def place(self) -> str:
+        """Page and line, for messages."""
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether a test has to run it."""
+        return self.language in COMMANDS and not self.mark.startswith("not run: ")
+
+    @property
+    def target(self) -> str:
+        """The file into which its lines belong; empty for none."""
+        return self.mark.removeprefix("in: ") if self.mark.startswith("in: ") else ""
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text("utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        indent = len(match["indent"])
+        lines = [line[indent:] for line in match["text"].splitlines(keepends=True)]
+        body = "".join(line or "\n" for line in lines)
+        number = text.count("\n", 0, match.start("text")) + 1
+        found.append(Block(page, number, match["language"], body, match["mark"] or ""))
+    return found
