@@ -1,27 +1,15 @@
 """Volumes as the conversion writes them, in every store and format, for other people's readers."""
 
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
+from reader_table import SPACING, Volumes
 
 from converted import convert, plans_in, settings_for
-from ct2zarr.reader import open_volume
 from ct2zarr.settings import EncodingSettings
 from ct2zarr.vocabulary import StoreType
 from phantom import make_series
-
-SPACING = (2.5, 0.8, 0.7)
-
-
-@dataclass(frozen=True)
-class Volumes:
-    """One series in every store and format; ``voxels`` is what all of them hold, HU."""
-
-    voxels: np.ndarray
-    paths: dict[tuple[StoreType, int], Path]
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +36,3 @@ def ozx(volumes: Volumes, tmp_path_factory: pytest.TempPathFactory) -> Volumes:
             paths[store_type, zarr_format] = folder / f"format{zarr_format}.ozx"
             shutil.copy(path, paths[store_type, zarr_format])
     return Volumes(volumes.voxels, paths)
-
-
-def voxels_of(path: Path) -> np.ndarray:
-    """As ct2zarr reads them."""
-    return open_volume(path).numpy()

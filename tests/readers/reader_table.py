@@ -2,8 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from ct2zarr.vocabulary import StoreType
+
+SPACING = (2.5, 0.8, 0.7)
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """One series in every store and format; ``voxels`` is what all of them hold, HU."""
+
+    voxels: np.ndarray
+    paths: dict[tuple[StoreType, int], Path]
+
 
 BOTH = (2, 3)
 OPENER = {

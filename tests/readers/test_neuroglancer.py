@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SPACING, Volumes
+from reader_table import SPACING, Volumes
 
 import ct2zarr
 from ct2zarr.vocabulary import StoreType

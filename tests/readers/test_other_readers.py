@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SPACING, Volumes
-from reader_table import READERS, Reader
+from reader_table import READERS, SPACING, Reader, Volumes
 
 import ct2zarr
 from converted import convert, plans_in, settings_for

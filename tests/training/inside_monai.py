@@ -73,15 +73,22 @@ def test_volumes_of_one_geometry_are_stacked_as_channels(zipped: Dataset) -> Non
         LoadImage(reader=VolumeReader())([same, zipped.path("oblique")])
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_workers_of_a_data_loader_load_volumes(dataset: Dataset, method: str) -> None:
+def load_in_workers(dataset: Dataset, method: str) -> None:
     load = LoadImaged("image", reader=VolumeReader(), ensure_channel_first=True)
     data = MonaiDataset([{"image": str(dataset.path("even"))}] * 4, load)
     loader = DataLoader(data, batch_size=2, num_workers=2, multiprocessing_context=method)
     for batch in loader:
         assert tuple(batch["image"].shape) == (2, 1, 32, 24, 14)
         assert hu_error(batch["image"][0, 0]) <= 0.5001
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_forked_workers_of_a_data_loader_load_volumes_of_each_store(dataset: Dataset) -> None:
+    load_in_workers(dataset, "fork")
+
+
+def test_spawned_workers_of_a_data_loader_load_volumes(zipped: Dataset) -> None:
+    load_in_workers(zipped, "spawn")
 
 
 def test_a_missing_volume_says_so(tmp_path: Path) -> None:
