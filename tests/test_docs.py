@@ -4,10 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import ct2zarr
@@ -157,6 +159,19 @@ def test_pictures_are_those_that_the_script_draws(tmp_path):
         # Another version of a library may smooth a line otherwise; another picture it is not.
         assert np.abs(drawn - kept).mean() < 3, flag
         assert (stored / f"{flag}.png").stat().st_size < 100_000
+
+
+def test_pictures_of_the_readme_are_small():
+    for picture in (ROOT / "docs" / "pictures").glob("report-*.png"):
+        assert picture.stat().st_size < 300_000
+
+
+def test_citation_names_this_version_and_licence():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert citation["version"] == ct2zarr.__version__
+    assert citation["license"] == project["license"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,0 +1,53 @@
+"""Take the pictures of the report that the README shows; needs Playwright and Chromium.
+
+python docs/make_screenshots.py demo/converted/zarr_sqlite/verify_report.html
+"""
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).resolve().parent / "pictures"
+WIDTH, HEIGHT = 1280, 860
+COLOURS = 128
+SHOWN = {
+    "report-overview": ".overview",
+    "report-attention": "#attention",
+    "report-sample": ".sample:nth-of-type(2)",
+}
+"""Picture → what of the page is at its top."""
+
+
+def take(page: Page, selector: str) -> bytes:
+    """A PNG of the window with an element at its top."""
+    # Below the bar that stays at the top.
+    top = "s => scrollTo(0, document.querySelector(s).getBoundingClientRect().top + scrollY - 64)"
+    page.evaluate(top, selector)
+    page.wait_for_timeout(500)  # images of the viewer are drawn when they come into view
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    stored = io.BytesIO()
+    shot.quantize(COLOURS, dither=Image.Dither.NONE).save(stored, format="png", optimize=True)
+    return stored.getvalue()
+
+
+def main(report: Path) -> None:
+    """Open the report and take every picture."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--headless", "--no-sandbox", "--disable-gpu"],
+        )
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        page.goto(report.resolve().as_uri())
+        page.wait_for_load_state("load")
+        for name, selector in SHOWN.items():
+            (FOLDER / f"{name}.png").write_bytes(take(page, selector))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
