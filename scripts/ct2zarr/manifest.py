@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 EXCLUDED = "files_excluded.parquet"
 STATE = "state.json"
 
+TAKEN_ROWS = 1 << 19
+"""Rows of shards that are in memory at a time while they are written: some 400 MB."""
+
 GROUPED_ROWS = 20_000
 """Frames that are grouped at a time, so that millions need not be Python objects at once."""
 
@@ -241,28 +244,17 @@ def _write(
     changed = 0
     names = []
     (folder / CACHE / STATE).unlink(missing_ok=True)
-    for number, label in enumerate(labels):
-        paths = _paths(found.table, rows_of[number])
-        rows = sorted(
-            paths,
-            key=lambda row: (
-                account.hashes[row],
-                account.index[row] < 0,
-                int(account.index[row]),
-                paths[row],
-                row,
-            ),
-        )
+    shards = _sorted_files(found.table, account, rows_of)
+    for number, (label, (table, rows)) in enumerate(zip(labels, shards, strict=True)):
         name = f"shards/files_shard_{label}.parquet"
-        new = write_bytes_if_changed(folder / name, _files(found.table, account, rows))
+        new = write_bytes_if_changed(folder / name, _files(table, account, rows))
         names.append(name)
         name = f"shards/series_shard_{label}.csv"
         new |= write_bytes_if_changed(folder / name, series_csv(series_of[number]).encode())
         names.append(name)
         changed += new
-    paths = _paths(found.table, others)
-    excluded = sorted(paths, key=lambda row: (paths[row], row))
-    write_bytes_if_changed(folder / EXCLUDED, _files(found.table, account, excluded))
+    ((table, rows),) = _sorted_files(found.table, account, [others])
+    write_bytes_if_changed(folder / EXCLUDED, _files(table, account, rows))
     text = json.dumps(summary, indent=2) + "\n"
     write_bytes_if_changed(folder / SUMMARY, text.encode())
     _remove_stale(folder / "shards", set(names))
@@ -282,15 +274,38 @@ def _rows_by_shard(hashes: Sequence[str], num_shards: int) -> list[np.ndarray]:
     return np.split(order, stops[:-1])
 
 
-def _paths(table: pa.Table, rows: np.ndarray) -> dict[int, str]:
-    """Row → path, as it stands in the table."""
-    paths = table["path"].take(pa.array(rows, pa.int64())).to_pylist()
-    return dict(zip(rows.tolist(), paths, strict=True))
+def _sorted_files(
+    table: pa.Table, account: _Account, rows_of: Sequence[np.ndarray]
+) -> Iterator[tuple[pa.Table, list[int]]]:
+    """The rows of each shard by volume and slice, what is no slice behind; and their numbers.
+
+    Many shards are taken at once: their rows lie all over the table, and each time that rows are
+    taken from it, all of it is gone through.
+    """
+    first = 0
+    while first < len(rows_of):
+        stop, count = first, 0
+        while stop < len(rows_of) and (stop == first or count + len(rows_of[stop]) <= TAKEN_ROWS):
+            count += len(rows_of[stop])
+            stop += 1
+        together = np.concatenate(rows_of[first:stop])
+        taken = table.take(pa.array(together, pa.int64())).combine_chunks()
+        begin = 0
+        for rows in rows_of[first:stop]:
+            mine = taken.slice(begin, len(rows))
+            paths, numbers = mine["path"].to_pylist(), rows.tolist()
+            keys = [
+                (account.hashes[row], account.index[row] < 0, int(account.index[row]), path, row)
+                for row, path in zip(numbers, paths, strict=True)
+            ]
+            order = sorted(range(len(keys)), key=keys.__getitem__)
+            yield mine.take(pa.array(order, pa.int64())), [numbers[place] for place in order]
+            begin += len(rows)
+        first = stop
 
 
 def _files(table: pa.Table, account: _Account, rows: list[int]) -> bytes:
-    """The account of some files as parquet."""
-    taken = table.take(pa.array(rows, pa.int64()))
+    """The account of some files as parquet; ``rows`` are their numbers in the account."""
     index = account.index[rows] if rows else np.empty(0, np.int32)
     columns = {
         "role": pa.array([account.roles[row] for row in rows], pa.string()),
@@ -298,7 +313,7 @@ def _files(table: pa.Table, account: _Account, rows: list[int]) -> bytes:
         "series_hash": pa.array([account.hashes[row] for row in rows], pa.string()),
         "slice_index": pa.array(index, pa.int32(), mask=index < 0),
     }
-    arrays = [columns[n] if n in columns else taken[n] for n in FILES_SCHEMA.names]
+    arrays = [columns[n] if n in columns else table[n] for n in FILES_SCHEMA.names]
     return parquet_bytes(pa.Table.from_arrays(arrays, schema=FILES_SCHEMA), {})
 
 
