@@ -2,6 +2,7 @@
 #   make run     the workflow on a demonstration dataset, up to the report
 #   make test    all tests
 # And, to measure anew:
+#   make bench    speed and memory, against other converters, into docs/performance.md (ROUNDS=3)
 #   make correctness    ct2zarr and other converters on the hard cases, into docs/correctness.md
 # Another interpreter: make run PYTHON=python3.13
 
@@ -12,7 +13,7 @@ VENV ?= .venv
 PYTEST ?= --numprocesses 2 --dist loadfile
 BIN := $(VENV)/bin
 
-.PHONY: help run test test-fast lint docs lock correctness clean
+.PHONY: help run bench test test-fast lint docs lock correctness clean
 
 help:
 	@sed -n 's/^#  *make/make/p' Makefile
@@ -32,6 +33,16 @@ test: $(VENV)/test-ready
 
 test-fast: $(VENV)/test-ready
 	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
+
+# Series and results lie below bench/ and are kept; delete bench/results to begin anew.
+ROUNDS ?= 3
+BENCHMARKS := conversion steps memory compression scanning shards workflow collection reading
+bench: $(addprefix bench-,$(BENCHMARKS))
+	PYTHONPATH=scripts:benchmarks $(BIN)/python benchmarks/performance.py --results bench/results
+
+bench-%: $(VENV)/test-ready $(VENV)-peers/ready
+	PYTHONPATH=scripts:tests:benchmarks $(BIN)/python benchmarks/$*.py --cache bench/series \
+		--results bench/results --rounds $(ROUNDS) --peers $(VENV)-peers/bin/python
 
 lint: $(VENV)/test-ready
 	$(BIN)/ruff check .
@@ -73,4 +84,4 @@ correctness: $(VENV)/test-ready $(VENV)-peers/ready
 	$(BIN)/python benchmarks/correctness.py --peers $(VENV)-peers/bin/python
 
 clean:
-	rm -rf $(VENV) $(VENV)-peers demo .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-peers demo bench .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

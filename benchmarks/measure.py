@@ -123,14 +123,17 @@ def save(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, number of cores, system and interpreter; nothing that names the machine."""
+    """Processor, cores, interpreter and load; nothing that names the machine."""
     model = platform.machine()
     with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as info:
         for line in info:
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version()}
+    load = round(os.getloadavg()[2], 1)  # of 15 minutes: what else ran on the machine counts too
+    return {
+        "cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "load": load
+    }  # fmt: skip
 
 
 # In the fresh process -------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def main() -> None:
         found[encoding] = {
             name: measure.summary(runs) for name, runs in measure.in_turn(tasks, 1).items()
         }
-    measure.save(arguments.results, "memory", {"encodings": found})
+        measure.save(arguments.results, "memory", {"encodings": found})
 
 
 if __name__ == "__main__":
