@@ -209,9 +209,16 @@ def test_sigkill_of_snakemake_loses_and_corrupts_nothing(
                 assert project.states(shard) == ["CANCELLED", "COMPLETED"]
         else:
             project.snakemake("--unlock")
+            beside = project.start("--until", "aggregate")
+
+            def sent_again() -> bool:
+                jobs = project.shard_jobs("RUNNING", "COMPLETED")
+                return any(jobs[shard].number != held[shard][0].number for shard in jobs)
+
+            until(sent_again, "a shard runs a second time")
             for _, script in held.values():
                 go_on(script)
-            project.snakemake("--until", "aggregate")
+            assert beside.wait() == 0, project.output()
             until(lambda: not project.shard_jobs("RUNNING", "COMPLETING"), "the orphans end")
     finally:
         for _, script in held.values():
