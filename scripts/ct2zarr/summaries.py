@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from . import __version__
 from .counts import Counts
@@ -42,6 +43,9 @@ HISTOGRAM_BINS = 20
 PERCENTILES = {"p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
 DECIMALS = 6
 """Digits behind the point in the distributions: a nanometre, a microsecond."""
+
+TRUTHS = {"true": True, "false": False, "": None}
+"""Cells of the columns that say yes or no."""
 
 AGAIN = "convert that shard again (delete its summary and run the workflow)."
 """What to do about a damaged summary."""
@@ -145,24 +149,42 @@ def _parse(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in rows.columns]
     if missing:
         raise SettingsError(f"{path} lacks the column {', '.join(missing)}; {AGAIN}")
-    rows = rows[list(COLUMNS)]
+    typed: dict[str, Any] = {name: rows[name] for name in COLUMNS}
+    # Plain Python: of thousands of shards each has a few rows, where pandas' own start dominates.
     for name in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
-        numbers = pd.to_numeric(rows[name].replace("", np.nan), errors="coerce")
-        empty_allowed = name in NUMBER_COLUMNS
-        bad = numbers.isna() & ((rows[name] != "") if empty_allowed else True)
-        if bad.any():
-            line = int(np.flatnonzero(bad)[0]) + 2
-            raise SettingsError(f"line {line} of {path} has no number as {name}; {AGAIN}")
-        rows[name] = numbers.astype(float if empty_allowed else np.int64)
+        numbers = _numbers(rows[name].tolist(), empty_allowed=name in NUMBER_COLUMNS)
+        if isinstance(numbers, int):
+            raise SettingsError(f"line {numbers + 2} of {path} has no number as {name}; {AGAIN}")
+        typed[name] = numbers if name in NUMBER_COLUMNS else numbers.astype(np.int64)
     for name in TRUTH_COLUMNS:
-        if not rows[name].isin(["true", "false", ""]).all():
+        cells = rows[name].tolist()
+        if not set(cells) <= set(TRUTHS):
             raise SettingsError(f"{path} has a {name} that is neither true nor false; {AGAIN}")
-        rows[name] = rows[name].map({"true": True, "false": False}).astype("boolean")
+        typed[name] = pd.array([TRUTHS[cell] for cell in cells], dtype="boolean")
+    rows = pd.DataFrame(typed)
     for name, allowed in (("status", set(Status)),):
         wrong = set(rows[name]) - allowed
         if wrong:
             raise SettingsError(f"{path} has the unknown {name} {sorted(wrong)[0]!r}; {AGAIN}")
     return rows
+
+
+def _numbers(cells: Sequence[str], *, empty_allowed: bool) -> NDArray[np.float64] | int:
+    """The numbers of a column, NaN where a cell is empty; or the place of the first that is none.
+
+    Whole numbers are far below 2^53, above which float64 would round them.
+    """
+    numbers = np.full(len(cells), np.nan)
+    for place, cell in enumerate(cells):
+        if empty_allowed and not cell:
+            continue
+        try:
+            numbers[place] = float(cell)
+        except ValueError:
+            return place
+        if np.isnan(numbers[place]):
+            return place
+    return numbers
 
 
 # Checking -------------------------------------------------------------------------------------
