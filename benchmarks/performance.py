@@ -22,8 +22,8 @@ DRAWN = ("dcm2niix", "dcm2niix_gzip", "simpleitk", "dicom2nifti", "highdicom", "
 INTRODUCTION = """# Performance
 
 Made by `make bench`; do not edit. CPU seconds are those of user and system, of the least disturbed
-of {rounds} rounds in which all take turns on the same warm files. Start-up is counted apart. Other
-machines give other seconds; the ratios stay much the same.
+of up to {rounds} rounds, in which all take turns on the same warm files. Start-up is counted apart;
+other machines give other seconds, and much the same ratios.
 
 Measured on {date}: {cpu}, {cores} cores, Python {python}; {libraries}.
 The load of the machine was up to {load}: where that is far above the number of cores, others were
