@@ -58,8 +58,8 @@ rule all:
     input:
         # Without a name: Snakemake would hash the whole list for each of its files.
         SHARD_SUMMARIES,
-        table=rules.aggregate.output.table,
-        report=rules.report.output,
+        table=shared(rules.aggregate.output.table),
+        report=shared(rules.report.output),
 
 
 onstart:

@@ -6,15 +6,15 @@ rule aggregate:
     input:
         summaries=SHARD_SUMMARIES,
         # The joined summary names the checksum of the manifest.
-        index=f"{MANIFEST_DIR}/series_all.csv",
-        decisions=config["decisions"] or [],
+        index=shared(f"{MANIFEST_DIR}/series_all.csv"),
+        decisions=shared(config["decisions"]) if config["decisions"] else [],
     output:
-        table=f"{STORE_ROOT}/summary_all.csv",
-        totals=f"{STORE_ROOT}/summary_all.json",
+        table=shared(f"{STORE_ROOT}/summary_all.csv"),
+        totals=shared(f"{STORE_ROOT}/summary_all.json"),
     log:
-        f"{STORE_ROOT}/logs/aggregate.log",
+        shared(f"{STORE_ROOT}/logs/aggregate.log"),
     benchmark:
-        f"{STORE_ROOT}/logs/aggregate.benchmark.tsv"
+        shared(f"{STORE_ROOT}/logs/aggregate.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     resources:

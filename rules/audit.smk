@@ -4,9 +4,9 @@
 rule audit:
     """Say how the audit ended; fail where a volume is damaged. Nothing is converted."""
     input:
-        totals=f"{STORE_ROOT}/audit_all.json",
+        totals=shared(f"{STORE_ROOT}/audit_all.json"),
     log:
-        f"{STORE_ROOT}/logs/audit.log",
+        shared(f"{STORE_ROOT}/logs/audit.log"),
     conda:
         "../envs/ct2zarr.yaml"
     script:
@@ -18,12 +18,12 @@ rule gather_audits:
     input:
         audits=shard_audits,
     output:
-        table=f"{STORE_ROOT}/audit_all.csv",
-        totals=f"{STORE_ROOT}/audit_all.json",
+        table=shared(f"{STORE_ROOT}/audit_all.csv"),
+        totals=shared(f"{STORE_ROOT}/audit_all.json"),
     log:
-        f"{STORE_ROOT}/logs/gather_audits.log",
+        shared(f"{STORE_ROOT}/logs/gather_audits.log"),
     benchmark:
-        f"{STORE_ROOT}/logs/gather_audits.benchmark.tsv"
+        shared(f"{STORE_ROOT}/logs/gather_audits.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     resources:
@@ -36,11 +36,11 @@ rule gather_audits:
 rule audit_shard:
     """Read every finished volume of a shard back, and compare it with its records."""
     output:
-        table=f"{STORE_ROOT}/audit_shard_{{shard}}.csv",
+        table=shared(f"{STORE_ROOT}/audit_shard_{{shard}}.csv"),
     log:
-        f"{STORE_ROOT}/logs/audit_shard_{{shard}}.log",
+        shared(f"{STORE_ROOT}/logs/audit_shard_{{shard}}.log"),
     benchmark:
-        f"{STORE_ROOT}/logs/audit_shard_{{shard}}.benchmark.tsv"
+        shared(f"{STORE_ROOT}/logs/audit_shard_{{shard}}.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     threads: config["num_workers"]

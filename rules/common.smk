@@ -18,7 +18,7 @@ sys.path.append(str(Path(HERE).parent / "scripts"))
 
 from ct2zarr import FORMAT_VERSION
 from ct2zarr.audit_table import needs_retry
-from ct2zarr.config_check import checked_config, require_folders
+from ct2zarr.config_check import checked_config, require_absolute, require_folders
 from ct2zarr.entry import stop_with_sentence
 from ct2zarr.publishing import prepare_folder
 from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS, SCAN_OPTIONS
@@ -35,7 +35,17 @@ with (
 MANIFEST_DIR = config["manifest_dir"]
 STORE_ROOT = f"{config['out_root']}/zarr_{config['store_type']}"
 SHARDS = shard_labels(config["num_shards"])
-SHARD_SUMMARIES = [f"{STORE_ROOT}/summary_shard_{shard}.csv" for shard in SHARDS]
+
+
+def shared(path):
+    """A path in folders that every job sees, volumes included, and which no storage stands for."""
+    provider = workflow.storage_settings.default_storage_provider
+    return local(path) if provider else path
+
+
+SHARD_SUMMARIES = [
+    shared(f"{STORE_ROOT}/summary_shard_{shard}.csv") for shard in SHARDS
+]
 
 
 def output_changing(options):
@@ -55,8 +65,8 @@ def shard_files(wildcards):
         retried_summaries(wildcards)
     shards = f"{MANIFEST_DIR}/shards"
     return {
-        "series": f"{shards}/series_shard_{wildcards.shard}.csv",
-        "files": f"{shards}/files_shard_{wildcards.shard}.parquet",
+        "series": shared(f"{shards}/series_shard_{wildcards.shard}.csv"),
+        "files": shared(f"{shards}/files_shard_{wildcards.shard}.parquet"),
     }
 
 
@@ -66,7 +76,7 @@ def scanned_parts(wildcards):
     if parts == 1:
         return []
     files = [
-        f"{MANIFEST_DIR}/scan/part_{part}_of_{parts}.json"
+        shared(f"{MANIFEST_DIR}/scan/part_{part}_of_{parts}.json")
         for part in shard_labels(parts)
     ]
     if any(forced.name == "manifest" for forced in workflow.dag.forcerules):
@@ -100,7 +110,7 @@ def summary_time(wildcards):
 def shard_audits(wildcards):
     """The audits of the shards that are finished."""
     return [
-        f"{STORE_ROOT}/audit_shard_{shard}.csv"
+        shared(f"{STORE_ROOT}/audit_shard_{shard}.csv")
         for shard, summary in zip(SHARDS, SHARD_SUMMARIES)
         if os.path.exists(summary)
     ]
@@ -146,5 +156,7 @@ def tell_how_to_rescan():
 # A job of this run may be on a node that sees less; --lint and --unlock need no data.
 if workflow.is_main_process and not {"--lint", "--unlock"}.intersection(sys.argv):
     with stop_with_sentence():
+        if workflow.storage_settings.default_storage_provider:
+            require_absolute(config)
         require_folders(config)
     tell_how_to_rescan()

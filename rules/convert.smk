@@ -8,12 +8,12 @@ rule convert_shard:
     output:
         # Snakemake deletes declared outputs before a job and after a failed one, so the volumes
         # are not declared: they are published one by one and outlive a job that is killed.
-        table=f"{STORE_ROOT}/summary_shard_{{shard}}.csv",
-        totals=f"{STORE_ROOT}/summary_shard_{{shard}}.json",
+        table=shared(f"{STORE_ROOT}/summary_shard_{{shard}}.csv"),
+        totals=shared(f"{STORE_ROOT}/summary_shard_{{shard}}.json"),
     log:
-        f"{STORE_ROOT}/logs/convert_shard_{{shard}}.log",
+        shared(f"{STORE_ROOT}/logs/convert_shard_{{shard}}.log"),
     benchmark:
-        f"{STORE_ROOT}/logs/convert_shard_{{shard}}.benchmark.tsv"
+        shared(f"{STORE_ROOT}/logs/convert_shard_{{shard}}.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     threads: config["num_workers"]

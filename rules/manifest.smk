@@ -8,11 +8,11 @@ checkpoint manifest:
     output:
         # The shard files beside it are rewritten only when their content changes: undeclared,
         # they keep their time, and a shard that gained nothing is not converted again.
-        index=f"{MANIFEST_DIR}/series_all.csv",
+        index=shared(f"{MANIFEST_DIR}/series_all.csv"),
     log:
-        f"{MANIFEST_DIR}/logs/manifest.log",
+        shared(f"{MANIFEST_DIR}/logs/manifest.log"),
     benchmark:
-        f"{MANIFEST_DIR}/logs/manifest.benchmark.tsv"
+        shared(f"{MANIFEST_DIR}/logs/manifest.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     threads: 16  # reading headers waits for the disk; --cores is the limit
@@ -28,12 +28,12 @@ checkpoint manifest:
 rule scan_part:
     """Read the headers of one part of the dataset folders, where scan_jobs asks for several."""
     output:
-        about=f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.json",
-        rows=f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.arrow",
+        about=shared(f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.json"),
+        rows=shared(f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.arrow"),
     log:
-        f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.log",
+        shared(f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.log"),
     benchmark:
-        f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.benchmark.tsv"
+        shared(f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     threads: 4  # reading headers waits for the disk; --cores is the limit

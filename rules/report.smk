@@ -4,32 +4,32 @@
 rule report:
     """Show totals, everything that is not plainly well, and sampled volumes."""
     input:
-        table=rules.aggregate.output.table,
-        totals=rules.aggregate.output.totals,
+        table=shared(rules.aggregate.output.table),
+        totals=shared(rules.aggregate.output.totals),
     output:
         html=report(
-            f"{STORE_ROOT}/verify_report.html",
+            shared(f"{STORE_ROOT}/verify_report.html"),
             caption="../report/verification.rst",
             category="Verification report",
             labels={"content": "totals, attention, samples"},
         ),
         summary=report(
-            f"{STORE_ROOT}/report/summary.csv",
+            shared(f"{STORE_ROOT}/report/summary.csv"),
             caption="../report/summary.rst",
             category="Summary",
             labels={"content": "every volume"},
         ),
         plots=report(
-            directory(f"{STORE_ROOT}/report/plots"),
+            directory(shared(f"{STORE_ROOT}/report/plots")),
             patterns=["{name}.svg"],
             caption="../report/plots.rst",
             category="Plots",
             labels={"plot": "{name}"},
         ),
     log:
-        f"{STORE_ROOT}/logs/report.log",
+        shared(f"{STORE_ROOT}/logs/report.log"),
     benchmark:
-        f"{STORE_ROOT}/logs/report.benchmark.tsv"
+        shared(f"{STORE_ROOT}/logs/report.benchmark.tsv")
     conda:
         "../envs/ct2zarr.yaml"
     resources:

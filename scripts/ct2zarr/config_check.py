@@ -62,6 +62,22 @@ def require_folders(config: Mapping[str, Any]) -> None:
             raise SettingsError(f"config: {key} cannot be {config[key]}: {nearest} {problem}")
 
 
+def require_absolute(config: Mapping[str, Any]) -> None:
+    """Check that paths are the same everywhere: jobs in pods begin in folders of their own.
+
+    Raises:
+        SettingsError: a path of the config counts from the working directory.
+    """
+    paths = {f"the folder of dataset '{name}'": path for name, path in config["datasets"].items()}
+    paths |= {key: config[key] for key in ("manifest_dir", "out_root", "decisions")}
+    for what, path in paths.items():
+        if path and not Path(path).expanduser().is_absolute():
+            raise SettingsError(
+                f"config: {what} is {path}; with a default storage provider, jobs run elsewhere: "
+                "give a path that begins with / on the volume that all jobs share"
+            )
+
+
 def _from_text(key: str, value: Any) -> Any:
     """Expand ``~``, and read what ``--config`` leaves as text: ``true``, numbers in a list."""
     if OPTIONS.get(key) == A_SWITCH and str(value).lower() in ("true", "false", "1", "0"):
