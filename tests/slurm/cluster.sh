@@ -74,11 +74,11 @@ SwitchType=switch/none
 TaskPlugin=task/none
 # The plugin linuxproc loses the processes of a job whose batch shell has died.
 ProctrackType=proctrack/pgid
-# A job that takes more memory than it asked for is ended; looked at every two seconds.
+# A job that takes more memory than it asked for is ended; looked at every second.
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=2
+JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 # squeue tells of a job for so many seconds after its end; there is no accounting here.
 MinJobAge=600

@@ -98,7 +98,7 @@ def test_job_asks_for_what_its_shard_needs_and_leaves_its_log(ordinary):
 def faulted(slurm_cluster, disturbed_config, tmp_path_factory):  # noqa: ARG001
     """A run whose first job of each shard meets a fault, each another one."""
     project = SlurmProject(tmp_path_factory.mktemp("faulted"), disturbed_config)
-    memory = f"300 if wildcards.shard == '{STARVED}' and attempt == 1 else 900"
+    memory = f"60 if wildcards.shard == '{STARVED}' and attempt == 1 else 900"
     running = project.start(
         "--until", "aggregate", "--set-resources", f"convert_shard:mem_mb={memory}"
     )

@@ -121,8 +121,9 @@ def make_environment(root: Path) -> Checkout:
     here = [sysconfig.get_path("purelib"), str(root / "scripts")]
     (Path(packages) / "tests.pth").write_text("\n".join(here) + "\n", "utf-8")
     for command in Path(sysconfig.get_path("scripts")).iterdir():
-        if not command.name.startswith(("python", "activate", "ct2zarr")):
-            (folder / "bin" / command.name).symlink_to(command)
+        own = folder / "bin" / command.name  # python and what activates are its own
+        if not command.name.startswith(("python", "ct2zarr")) and not own.exists():
+            own.symlink_to(command)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     for name, entry in project["scripts"].items():
         module, function = entry.split(":")
