@@ -6,6 +6,7 @@ machine (a full disk, an output folder that is gone) ends the job, without a sum
 run again. The summary is written last, the JSON before the CSV, which is what a workflow waits for.
 """
 
+import csv
 import hashlib
 import json
 import logging
@@ -81,6 +82,15 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
         from .deidentification import key_from_environment  # only such runs pay for pydicom
 
         key_from_environment()
+    if not lacks_records(settings):
+        return _run_shard(settings, started)
+    from .workers import fork_server_ahead  # nothing to convert: nothing to start
+
+    with fork_server_ahead():
+        return _run_shard(settings, started)
+
+
+def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
     plans = plans_of_shard(settings)
     settings = replace(settings, manifest_md5=manifest_md5(settings.input_csv))
     label = label_of(settings)
@@ -116,6 +126,20 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
 
 
 # What belongs to the shard --------------------------------------------------------------------
+
+
+def lacks_records(settings: ConvertSettings) -> bool:
+    """Whether a volume that the CSV names was never finished: a look without reading anything else.
+
+    A CSV that cannot be read lacks nothing; ``plans_of_shard`` says what is wrong with it.
+    """
+    try:
+        with settings.input_csv.open(newline="", encoding="utf-8") as text:
+            hashes = [row["series_hash"] for row in csv.DictReader(text)]
+    except (OSError, ValueError, KeyError, csv.Error):
+        return False
+    root, store_type = settings.store_root, settings.encoding.store_type
+    return not all(volume_paths(root, name, store_type).record.exists() for name in hashes)
 
 
 def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:

@@ -170,8 +170,9 @@ def in_workers(
                 yield future.result()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
-            for worker in crew:
-                worker.stop()
+            if crew:  # side by side: each waits a moment for its process to end
+                with ThreadPoolExecutor(len(crew)) as stoppers:
+                    list(stoppers.map(Worker.stop, crew))
             threads.shutdown(wait=True)
 
 
@@ -246,6 +247,14 @@ def limit_memory(megabytes: int) -> None:
 def _end_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def fork_server_ahead() -> Iterator[None]:
+    """A fork server that loads its packages while the job still looks at what it has to do."""
+    with fork_server():
+        multiprocessing.forkserver.ensure_running()
+        yield
 
 
 @contextmanager
