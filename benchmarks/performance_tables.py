@@ -22,8 +22,6 @@ What was tried, and what stays:
 - The digest of the store is made of CRC-32s, taken while writing; SHA-1 took three times as long,
   MD5 over what was read back ten times. The MD5 of every plane is part of the format and stays; it
   is in the floor.
-- From JPEG-LS dcm2niix writes plain NIfTI with the CPU that the decoder alone takes here: both use
-  CharLS, and what ct2zarr does beyond decoding is the difference.
 - Two workers take no more CPU than one, share nothing but the disk, and take the longest series
   first; whether they are twice as fast is up to the cores that are free.
 - A dry run is Snakemake's own work on thousands of jobs. Naming the list of summaries in `rule all`
