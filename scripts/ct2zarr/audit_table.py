@@ -1,14 +1,13 @@
 """The rows of an audit, a volume each, and which shards and volumes they say to convert again."""
 
 import csv
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .errors import SettingsError
-from .summary_columns import cell_text
+from .summary_columns import table_to_csv
 from .vocabulary import AuditStatus, Status
 
 
@@ -45,13 +44,8 @@ def audit_csv(root: Path, label: str) -> Path:
 
 
 def audit_to_csv(rows: Iterable[AuditRow]) -> str:
-    """The text of an audit: a header line, then a line a row."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([cell_text(getattr(row, name)) for name in COLUMNS])
-    return text.getvalue()
+    """The text of an audit."""
+    return table_to_csv(COLUMNS, rows)
 
 
 def read_audit(path: Path) -> list[AuditRow]:

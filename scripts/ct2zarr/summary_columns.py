@@ -6,7 +6,7 @@ Shards write these rows, the aggregate joins them, the report shows them. A colu
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -96,12 +96,17 @@ TRUTH_COLUMNS = _columns_of(bool)
 
 
 def rows_to_csv(rows: Iterable[SummaryRow]) -> str:
-    """The text of a summary CSV: a header line, then a line a row; ``true`` and ``false``."""
+    """The text of a summary CSV."""
+    return table_to_csv(COLUMNS, rows)
+
+
+def table_to_csv(columns: Sequence[str], rows: Iterable[object]) -> str:
+    """A header line, then a line a row of its attributes; ``true`` and ``false``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([cell_text(getattr(row, name)) for name in COLUMNS])
+        writer.writerow([cell_text(getattr(row, name)) for name in columns])
     return text.getvalue()
 
 
