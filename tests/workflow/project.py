@@ -20,9 +20,16 @@ LIMIT_SECONDS = 600
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would change the settings or find another package."""
+    """The environment without what would change the settings or find another package.
+
+    What CI demands of these tests (``CT2ZARR_REQUIRE_...``) is not for tests that a command starts.
+    """
     ours = {"PYTHONPATH", "COLUMNS", "SNAKEMAKE_PROFILE"}
-    return {key: value for key, value in os.environ.items() if key not in ours}
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ours and not key.startswith("CT2ZARR_REQUIRE_")
+    }
 
 
 @dataclass
