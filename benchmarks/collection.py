@@ -23,7 +23,7 @@ MANY_SERIES, MANY_SHARDS = 100_000, 4096
 
 def large_manifest(folder: Path, small: Path) -> None:
     """A manifest of 4096 shards with 100,000 series, as far as a dry run looks at it."""
-    from ct2zarr.shard_names import shard_labels
+    from ct2zarr.run.paths import shard_labels
 
     with (small / "series_all.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -46,9 +46,9 @@ def dry_run(folder: Path) -> measure.Measurement:
 
 def large_summaries(folder: Path, done: Path) -> None:
     """Shard summaries with 100,000 rows, as shards would have written them."""
-    from ct2zarr.settings import ConvertSettings
-    from ct2zarr.shard import ShardSummary, write_summary
-    from ct2zarr.shard_names import shard_labels
+    from ct2zarr.convert.shard import ShardSummary, write_summary
+    from ct2zarr.run.paths import shard_labels
+    from ct2zarr.run.settings import ConvertSettings
 
     rows = list(_rows(done))
     root = folder / "converted" / "zarr_sqlite"
@@ -71,7 +71,7 @@ def _rows(folder: Path) -> Iterator[Any]:
     """Rows of a real run as records."""
     from typing import get_type_hints
 
-    from ct2zarr.summary_columns import SummaryRow
+    from ct2zarr.run.summary_columns import SummaryRow
 
     kinds = get_type_hints(SummaryRow)
     for path in sorted(folder.glob("summary_shard_*.csv")):

@@ -60,13 +60,13 @@ SETTINGS = (
 
 def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
     """The volumes of the real sets that are large enough, in HU."""
-    from ct2zarr.decoding import pixel_digest
+    from ct2zarr.dicom.decoding import pixel_digest
+    from ct2zarr.dicom.frames import read_instances
     from ct2zarr.errors import FileError
-    from ct2zarr.grouping import plan_volumes
-    from ct2zarr.headers import read_instances
     from ct2zarr.model import VolumePlan
-    from ct2zarr.roles import assign_role
-    from ct2zarr.settings import SelectionSettings
+    from ct2zarr.plan.grouping import plan_volumes
+    from ct2zarr.plan.roles import assign_role
+    from ct2zarr.run.settings import SelectionSettings
 
     def size(plan: VolumePlan) -> tuple[int, int]:
         return len(plan.planes), min(plan.planes[0].rows, plan.planes[0].columns)
@@ -86,8 +86,8 @@ def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _values(plan: Any) -> np.ndarray:
-    from ct2zarr.decoding import SourceReader
-    from ct2zarr.planes import first_type, rescale_of, write_values
+    from ct2zarr.dicom.decoding import SourceReader
+    from ct2zarr.dicom.planes import first_type, rescale_of, write_values
 
     planes = plan.planes[:PLANES]
     rescales = [rescale_of(plane, "hu") for plane in planes]
@@ -112,7 +112,7 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 def study(volume: np.ndarray, setting: Setting) -> dict[str, float]:
     """Ratio, MB/s of encoding and decoding, and CPU ms of a random patch and of one plane."""
-    from ct2zarr.blosc_frames import frame_of_items
+    from ct2zarr.store.blosc_frames import frame_of_items
 
     depth, height, width = setting.chunks
     depth = min(depth, len(volume))

@@ -27,7 +27,7 @@ VERIFIED_PLANES = 3
 
 def ct2zarr(folder: str, out: str, verify: int, store: str = "sqlite") -> Callable[[], Any]:
     """Write, verify and publish one volume, in this process."""
-    from ct2zarr.conversion import convert_volume
+    from ct2zarr.convert.conversion import convert_volume
 
     plan = plan_of(Path(folder))
     settings = settings_for(Path(out), verify, store)
@@ -41,9 +41,9 @@ def ct2zarr(folder: str, out: str, verify: int, store: str = "sqlite") -> Callab
 
 def plan_of(folder: Path) -> Any:
     """The plan of the one volume in a folder."""
-    from ct2zarr.decoding import pixel_digest
-    from ct2zarr.grouping import plan_series
-    from ct2zarr.headers import read_instances
+    from ct2zarr.dicom.decoding import pixel_digest
+    from ct2zarr.dicom.frames import read_instances
+    from ct2zarr.plan.grouping import plan_series
 
     paths = sorted(folder.iterdir())
     instances = [i for path in paths for i in read_instances("v1", str(folder), str(path))]
@@ -53,8 +53,8 @@ def plan_of(folder: Path) -> Any:
 
 def settings_for(out: Path, verify: int, store: str) -> Any:
     """Settings of a conversion, its output folder made."""
-    from ct2zarr.publishing import prepare_store_root
-    from ct2zarr.settings import ConvertSettings, EncodingSettings
+    from ct2zarr.run.atomic_files import prepare_store_root
+    from ct2zarr.run.settings import ConvertSettings, EncodingSettings
     from ct2zarr.vocabulary import StoreType
 
     settings = ConvertSettings(

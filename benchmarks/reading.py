@@ -57,7 +57,7 @@ def zarr(path: str, what: str) -> Callable[[], float]:
     import zarr as package
     from numcodecs import blosc
 
-    from ct2zarr.stores import open_store
+    from ct2zarr.store.stores import open_store
 
     blosc.use_threads = False
     array = package.open_group(open_store(path), mode="r")["volume"]
@@ -132,7 +132,7 @@ def converted(cache: Path, planes: int) -> tuple[dict[str, Path], Path, list[int
     from series import scan_folder
 
     from ct2zarr import open_volume
-    from ct2zarr.conversion import convert_volume
+    from ct2zarr.convert.conversion import convert_volume
 
     found = {}
     for store, suffix in STORES.items():

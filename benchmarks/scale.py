@@ -24,14 +24,14 @@ import psutil
 import pyarrow as pa
 import yaml
 
-from ct2zarr.headers import read_instances
+from ct2zarr.convert.shard import ShardSummary, write_summary
+from ct2zarr.dicom.frames import read_instances
 from ct2zarr.model import Instance
-from ct2zarr.scan_parts import BATCH_ROWS, part_key, part_path, write_arrow
-from ct2zarr.settings import ConvertSettings, ManifestSettings
-from ct2zarr.shard import ShardSummary, write_summary
-from ct2zarr.shard_names import shard_labels
-from ct2zarr.summary_columns import SummaryRow
-from ct2zarr.tables import INSTANCE_SCHEMA, instances_to_table, read_csv
+from ct2zarr.run.paths import shard_labels
+from ct2zarr.run.settings import ConvertSettings, ManifestSettings
+from ct2zarr.run.summary_columns import SummaryRow
+from ct2zarr.scan.frame_tables import INSTANCE_SCHEMA, instances_to_table, read_csv
+from ct2zarr.scan.shares import BATCH_ROWS, part_key, part_path, write_arrow
 from phantom import make_series
 
 PARTS = 16

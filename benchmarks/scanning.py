@@ -36,7 +36,7 @@ def files_below(folder: str) -> Iterator[Path]:
 
 def ct2zarr_in_process(folder: str) -> Callable[[], Any]:
     """The headers to rows of the manifest's table, in this process."""
-    from ct2zarr.scanning import read_packed
+    from ct2zarr.scan.scanning import read_packed
 
     def work() -> int:
         return len(read_packed([str(path) for path in files_below(folder)], folder))
@@ -48,7 +48,7 @@ def ct2zarr_in_process(folder: str) -> Callable[[], Any]:
 
 def ct2zarr(folder: str, workers: int, cache: str | None = None) -> Callable[[], Any]:
     """The whole scan with its processes; with ``cache`` as a second run has it."""
-    from ct2zarr.scanning import scan
+    from ct2zarr.scan.scanning import scan
 
     def scan_of(root: str, place: str) -> Any:
         return scan(

@@ -25,7 +25,7 @@ from pydicom.uid import (
 )
 
 import phantom
-from ct2zarr.demonstration import DemoSeries, write_series
+from demonstration.series import DemoSeries, write_series
 
 ENCODINGS = {
     "uncompressed": ExplicitVRLittleEndian,

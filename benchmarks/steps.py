@@ -32,13 +32,13 @@ def milliseconds(work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[floa
 
 def steps(folder: str) -> Callable[[], dict[str, float]]:
     """CPU ms a plane of each step."""
-    from ct2zarr.containers import StoreDigest
-    from ct2zarr.decoding import SourceReader
-    from ct2zarr.hu_check import HuCheck
-    from ct2zarr.metadata import TagCollector
-    from ct2zarr.planes import Rescale, write_values
+    from ct2zarr.convert.hu_check import HuCheck
+    from ct2zarr.dicom.decoding import SourceReader
+    from ct2zarr.dicom.metadata import TagCollector
+    from ct2zarr.dicom.planes import Rescale, write_values
+    from ct2zarr.store.containers import StoreDigest
+    from ct2zarr.store.writers import open_writer
     from ct2zarr.vocabulary import StoreType
-    from ct2zarr.writers import open_writer
 
     plan = plan_of(Path(folder))
     blosc.use_threads = False

@@ -49,7 +49,7 @@ def snakemake(folder: Path, *arguments: str | Path) -> measure.Measurement:
 
 def summaries(folder: Path) -> list[Path]:
     """The files that the shards' jobs make, as targets."""
-    from ct2zarr.shard_names import shard_labels
+    from ct2zarr.run.paths import shard_labels
 
     root = folder / "converted" / "zarr_sqlite"
     return [root / f"summary_shard_{label}.csv" for label in shard_labels(SHARDS)]

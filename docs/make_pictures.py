@@ -24,8 +24,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from ct2zarr.chest_model import make_chest, paint_plane, paint_tubes
 from ct2zarr.vocabulary import Flag
+from demonstration.chest_model import make_chest, paint_plane, paint_tubes
 
 GRID_MM = 2.0
 WINDOW = (-1000.0, 500.0)

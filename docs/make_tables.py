@@ -18,8 +18,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from ct2zarr import settings, vocabulary
-from ct2zarr.options import OPTIONS
+from ct2zarr import vocabulary
+from ct2zarr.run import settings
+from ct2zarr.run.options import OPTIONS
 
 MARKED = re.compile(
     r"(?P<start><!-- table: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(?P<end><!-- end of table -->)",

@@ -18,7 +18,7 @@ from monai.transforms import (
 )
 
 import ct2zarr
-from ct2zarr.monai_reader import VolumeReader
+from ct2zarr.volume.monai_reader import VolumeReader
 
 SIZE = (16, 16, 16)
 

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import ct2zarr
-from ct2zarr.patch_dataset import PatchDataset
+from ct2zarr.volume.patch_dataset import PatchDataset
 
 SIZE = (16, 16, 16)
 

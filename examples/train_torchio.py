@@ -8,7 +8,7 @@ import sys
 import torchio
 
 import ct2zarr
-from ct2zarr.torchio_reader import read_resampled
+from ct2zarr.volume.torchio_reader import read_resampled
 
 SIZE = 12
 

@@ -17,13 +17,13 @@ HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
 sys.path.append(str(Path(HERE).parent / "scripts"))
 
 from ct2zarr import FORMAT_VERSION
-from ct2zarr.audit_table import needs_retry
-from ct2zarr.config_check import checked_config, require_absolute, require_folders
-from ct2zarr.entry import stop_with_sentence
-from ct2zarr.publishing import prepare_folder
-from ct2zarr.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS, SCAN_OPTIONS
-from ct2zarr.shard_names import shard_labels
-from ct2zarr.shard_needs import memory_mb, runtime_minutes, shard_size
+from ct2zarr.verify.audit_table import needs_retry
+from ct2zarr.workflow.config_check import checked_config, require_absolute, require_folders
+from ct2zarr.run.entry import stop_with_sentence
+from ct2zarr.run.atomic_files import prepare_folder
+from ct2zarr.run.settings import CONVERT_OPTIONS, MANIFEST_OPTIONS, SCAN_OPTIONS
+from ct2zarr.run.paths import shard_labels
+from ct2zarr.plan.shard_needs import memory_mb, runtime_minutes, shard_size
 
 with (
     stop_with_sentence(),

@@ -2,8 +2,8 @@
 
 import atexit
 
-from ct2zarr.terminal import closing_table, run_lines, table_text, terminal_console
-from ct2zarr.workflow_display import WorkflowDisplay
+from ct2zarr.run.terminal import closing_table, run_lines, table_text, terminal_console
+from ct2zarr.workflow.display import WorkflowDisplay
 
 
 def draw_bars():

@@ -7,9 +7,9 @@ Snakemake runs this for the rule ``aggregate``. Alone, it takes environment vari
 import os
 from pathlib import Path
 
-from ct2zarr.entry import run_step
-from ct2zarr.settings import aggregate_from_config, aggregate_from_environ
-from ct2zarr.summaries import aggregate
+from ct2zarr.report.summaries import aggregate
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import aggregate_from_config, aggregate_from_environ
 
 if __name__ == "__main__":
     if "snakemake" in globals():

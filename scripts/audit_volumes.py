@@ -7,9 +7,9 @@ SHARD_ID it audits every shard, gathers the audits and ends with exit code 4 whe
 
 import os
 
-from ct2zarr.audit_run import audit_all, audit_shard
-from ct2zarr.entry import run_step
-from ct2zarr.settings import audit_from_config, audit_from_environ
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import audit_from_config, audit_from_environ
+from ct2zarr.verify.audit_run import audit_all, audit_shard
 
 
 def audit_alone() -> None:

@@ -8,9 +8,9 @@ Snakemake runs this for the rule ``convert_shard``. Alone, it takes environment 
 import os
 from pathlib import Path
 
-from ct2zarr.entry import run_step
-from ct2zarr.settings import convert_from_config, convert_from_environ
-from ct2zarr.shard import run_or_leave, run_shard
+from ct2zarr.convert.shard import run_or_leave, run_shard
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import convert_from_config, convert_from_environ
 
 if __name__ == "__main__":
     if "snakemake" in globals():

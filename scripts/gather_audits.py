@@ -5,9 +5,9 @@ Snakemake runs this for the rules ``gather_audits`` and ``audit``; alone, audit_
 
 from pathlib import Path
 
-from ct2zarr.audit_run import gather_audits, tell_result
-from ct2zarr.entry import run_step
-from ct2zarr.settings import audit_from_config
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import audit_from_config
+from ct2zarr.verify.audit_run import gather_audits, tell_result
 
 if __name__ == "__main__":
     settings = audit_from_config(snakemake.config, workers=1)  # noqa: F821

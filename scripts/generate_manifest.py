@@ -9,9 +9,9 @@ manifest of them.
 
 import os
 
-from ct2zarr.entry import run_step
-from ct2zarr.manifest import scan_or_make
-from ct2zarr.settings import manifest_from_config, manifest_from_environ
+from ct2zarr.plan.manifest import scan_or_make
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import manifest_from_config, manifest_from_environ
 
 if __name__ == "__main__":
     if "snakemake" in globals():

@@ -7,9 +7,9 @@ Snakemake runs this for the rule ``report``. Alone, it takes environment variabl
 import os
 from pathlib import Path
 
-from ct2zarr.entry import run_step
-from ct2zarr.report import make_report
-from ct2zarr.settings import report_from_config, report_from_environ
+from ct2zarr.report.page import make_report
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import report_from_config, report_from_environ
 
 if __name__ == "__main__":
     if "snakemake" in globals():

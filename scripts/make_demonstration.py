@@ -6,8 +6,8 @@ python scripts/make_demonstration.py FOLDER
 import sys
 from pathlib import Path
 
-from ct2zarr.demonstration import make_demonstration
 from ct2zarr.errors import Ct2zarrError
+from demonstration.series import make_demonstration
 
 
 def main(arguments: list[str]) -> int:

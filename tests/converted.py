@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ct2zarr.conversion import convert_volume
-from ct2zarr.decoding import pixel_digest
-from ct2zarr.grouping import plan_volumes
-from ct2zarr.headers import read_instances
+from ct2zarr.convert.conversion import convert_volume
+from ct2zarr.dicom.decoding import pixel_digest
+from ct2zarr.dicom.frames import read_instances
 from ct2zarr.model import VolumePlan, VolumeRecord
-from ct2zarr.publishing import VolumePaths, prepare_store_root, volume_paths
-from ct2zarr.roles import assign_role
-from ct2zarr.settings import ConvertSettings, EncodingSettings, SelectionSettings
+from ct2zarr.plan.grouping import plan_volumes
+from ct2zarr.plan.roles import assign_role
+from ct2zarr.run.atomic_files import VolumePaths, prepare_store_root, volume_paths
+from ct2zarr.run.settings import ConvertSettings, EncodingSettings, SelectionSettings
 from ct2zarr.vocabulary import StoreType
 
 

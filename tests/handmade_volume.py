@@ -13,8 +13,8 @@ from typing import Any
 import numcodecs
 import numpy as np
 
+from ct2zarr.store.writers import open_writer
 from ct2zarr.vocabulary import StoreType
-from ct2zarr.writers import open_writer
 
 FILL = 0
 INDEX_TO_LPS = [

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import phantom
-from ct2zarr.decoding import pixel_digest
-from ct2zarr.grouping import plan_volumes
-from ct2zarr.headers import read_instances
+from ct2zarr.convert.shard import attempt
+from ct2zarr.dicom.decoding import pixel_digest
+from ct2zarr.dicom.frames import read_instances
 from ct2zarr.model import VolumePlan
-from ct2zarr.publishing import prepare_folder
-from ct2zarr.roles import assign_role
-from ct2zarr.settings import ConvertSettings, SelectionSettings
-from ct2zarr.shard import attempt
-from ct2zarr.summary_columns import SummaryRow, rows_to_csv
+from ct2zarr.plan.grouping import plan_volumes
+from ct2zarr.plan.roles import assign_role
+from ct2zarr.run.atomic_files import prepare_folder
+from ct2zarr.run.settings import ConvertSettings, SelectionSettings
+from ct2zarr.run.summary_columns import SummaryRow, rows_to_csv
 
 PATIENT = "Quasimodo^Sentinel"
 PATIENT_ID = "PIDSENTINEL77"

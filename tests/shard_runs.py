@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ct2zarr.manifest import make_manifest
-from ct2zarr.settings import ConvertSettings, EncodingSettings, ManifestSettings
+from ct2zarr.plan.manifest import make_manifest
+from ct2zarr.run.settings import ConvertSettings, EncodingSettings, ManifestSettings
 from ct2zarr.vocabulary import StoreType
 
 SHARDS = 2
@@ -65,8 +65,8 @@ def in_a_process(
 ) -> subprocess.Popen:
     """Run a shard in a process of its own, as a workflow does."""
     script = (
-        "import pickle, sys\nfrom ct2zarr.entry import run_step\n"
-        "from ct2zarr.shard import run_shard\n"
+        "import pickle, sys\nfrom ct2zarr.run.entry import run_step\n"
+        "from ct2zarr.convert.shard import run_shard\n"
         f"{before}\n"
         "settings = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
         "run_step(lambda: run_shard(settings))"

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .reader import Volume, open_volume
-    from .sqlite_store import SQLiteStore
-    from .stores import open_store
-    from .summary_volumes import volumes_in
+    from .store.sqlite_store import SQLiteStore
+    from .store.stores import open_store
+    from .volume.summary_volumes import volumes_in
+    from .volume.volume import Volume, open_volume
 
 __all__ = [
     "FORMAT_VERSION",
@@ -23,11 +23,11 @@ FORMAT_VERSION = 1
 """Version of what ct2zarr writes; a change converts everything again."""
 
 _HOME = {
-    "Volume": "reader",
-    "open_volume": "reader",
-    "SQLiteStore": "sqlite_store",
-    "open_store": "stores",
-    "volumes_in": "summary_volumes",
+    "Volume": "volume.volume",
+    "open_volume": "volume.volume",
+    "SQLiteStore": "store.sqlite_store",
+    "open_store": "store.stores",
+    "volumes_in": "volume.summary_volumes",
 }
 
 

@@ -30,8 +30,9 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import format_number_as_ds
 
+from ct2zarr.errors import SettingsError
+
 from .chest_model import Chest, make_chest, paint_plane, paint_tubes
-from .errors import SettingsError
 
 MANUFACTURER = "ct2zarr demonstration"
 FIELD_OF_VIEW_MM = 360.0

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ct2zarr.options import OPTIONS
+from ct2zarr.run.options import OPTIONS
 from phantom import make_series
 from reader_environment import environment_python, own_requirements
 

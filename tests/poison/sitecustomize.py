@@ -9,7 +9,7 @@ import importlib.abc
 import importlib.util
 import sys
 
-POISONED = "ct2zarr.decoders.with_imagecodecs"
+POISONED = "ct2zarr.dicom.decoders.with_imagecodecs"
 ROWS_CRASH, ROWS_HANG, ROWS_EAT, ROWS_EAT_IN_C = 25, 26, 27, 28
 BLOCK = 64 << 20
 

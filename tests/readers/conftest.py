@@ -7,7 +7,7 @@ import pytest
 from reader_table import SPACING, Volumes
 
 from converted import convert, plans_in, settings_for
-from ct2zarr.settings import EncodingSettings
+from ct2zarr.run.settings import EncodingSettings
 from ct2zarr.vocabulary import StoreType
 from phantom import make_series
 

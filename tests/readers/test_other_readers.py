@@ -12,7 +12,7 @@ from reader_table import READERS, SPACING, Reader, Volumes
 
 import ct2zarr
 from converted import convert, plans_in, settings_for
-from ct2zarr.settings import EncodingSettings
+from ct2zarr.run.settings import EncodingSettings
 from ct2zarr.vocabulary import StoreType
 from phantom import make_series
 from reader_environment import REPOSITORY, environment_python, requirement_lines

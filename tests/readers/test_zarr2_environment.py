@@ -9,9 +9,9 @@ import pytest
 import zarr
 
 from converted import convert, plans_in, settings_for
-from ct2zarr.reader import open_volume
-from ct2zarr.stores import open_store
+from ct2zarr.store.stores import open_store
 from ct2zarr.vocabulary import StoreType
+from ct2zarr.volume.volume import open_volume
 from handmade_volume import ct2zarr_attribute, voxels, write_volume
 from phantom import make_series
 from reader_environment import environment_python, run_reader

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ct2zarr.manifest import make_manifest
-from ct2zarr.settings import AggregateSettings, ManifestSettings
-from ct2zarr.summaries import aggregate
+from ct2zarr.plan.manifest import make_manifest
+from ct2zarr.report.summaries import aggregate
+from ct2zarr.run.settings import AggregateSettings, ManifestSettings
 from phantom import make_series
 from reader_environment import environment_python
 

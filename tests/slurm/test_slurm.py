@@ -11,7 +11,7 @@ import pytest
 from cluster import ASK_OFTEN, ENDED, SlurmProject, resume_node, set_node, slurm, until
 from project import REPOSITORY, SNAKEMAKE, clean_environment
 
-from ct2zarr.demonstration import make_demonstration
+from demonstration.series import make_demonstration
 from phantom import real_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slurm_cluster")]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ct2zarr.settings import AggregateSettings, ConvertSettings, EncodingSettings
-from ct2zarr.shard import run_shard
-from ct2zarr.summaries import aggregate
+from ct2zarr.convert.shard import run_shard
+from ct2zarr.report.summaries import aggregate
+from ct2zarr.run.settings import AggregateSettings, ConvertSettings, EncodingSettings
 from ct2zarr.vocabulary import StoreType
 from phantom import Series, make_series
 

@@ -227,7 +227,7 @@ def test_a_mistake_is_one_sentence(
 
 
 def test_the_command_says_which_package_is_missing(zipped: Dataset, tmp_path: Path) -> None:
-    code = "import sys; sys.modules['nibabel'] = None; from ct2zarr.command import main; main()"
+    code = "import sys; sys.modules['nibabel'] = None; from ct2zarr.cli.command import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "export", str(zipped.path("even")), str(tmp_path / "v.nii")],
         capture_output=True,

@@ -11,7 +11,7 @@ from monai.data import Dataset as MonaiDataset
 from monai.transforms import Compose, EnsureChannelFirst, LoadImage, LoadImaged, Spacing
 
 from ct2zarr.errors import FileError
-from ct2zarr.monai_reader import VolumeReader
+from ct2zarr.volume.monai_reader import VolumeReader
 from phantom import hu_at
 
 

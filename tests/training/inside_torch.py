@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 import ct2zarr
 from ct2zarr.errors import FileError
-from ct2zarr.patch_dataset import PatchDataset
 from ct2zarr.vocabulary import StoreType
+from ct2zarr.volume.patch_dataset import PatchDataset
 from phantom import hu_at
 
 

@@ -6,7 +6,7 @@ import torchio
 from dataset import Dataset
 
 from ct2zarr.errors import FileError
-from ct2zarr.torchio_reader import read_resampled, read_volume
+from ct2zarr.volume.torchio_reader import read_resampled, read_volume
 from phantom import hu_at
 
 

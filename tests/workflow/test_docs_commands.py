@@ -18,7 +18,7 @@ import pytest
 import yaml
 from project import LIMIT_SECONDS, REPOSITORY, clean_environment
 
-from ct2zarr.demonstration import make_demonstration
+from demonstration.series import make_demonstration
 from doc_blocks import Block, blocks_of
 from reader_environment import (
     environment_python,

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import __version__
-from .entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
-from .errors import FileError, MachineError, SettingsError
-from .exporting import ITK_SUFFIXES, NIFTI_SUFFIXES, RESAMPLED, save_with_sitk
-from .publishing import prepare_folder
-from .reader import Volume, open_volume
-from .summary_volumes import volumes_in
-from .vocabulary import StoreType
+from .. import __version__
+from ..errors import FileError, MachineError, SettingsError
+from ..run.atomic_files import prepare_folder
+from ..run.entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
+from ..vocabulary import StoreType
+from ..volume.exporting import ITK_SUFFIXES, NIFTI_SUFFIXES, RESAMPLED, save_with_sitk
+from ..volume.summary_volumes import volumes_in
+from ..volume.volume import Volume, open_volume
 
 FORMATS = tuple(suffix.lstrip(".") for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES))
 

@@ -8,20 +8,20 @@ published where only the pixels do.
 import time
 from collections.abc import Iterable, Mapping
 
-from . import FORMAT_VERSION, __version__
-from .containers import store_crc32, store_size
-from .errors import MachineError, SeriesError
+from .. import FORMAT_VERSION, __version__
+from ..errors import MachineError, SeriesError
+from ..model import Finding, Json, VolumePlan, VolumeRecord
+from ..run.atomic_files import Building, build, machine_errors, volume_paths
+from ..run.settings import ConvertSettings
+from ..store.containers import store_crc32, store_size
+from ..store.records import record_to_json, slices_to_csv
+from ..store.writers import open_writer
+from ..verify.verification import Verification, verify_volume
+from ..vocabulary import Role
 from .fingerprint import fingerprint, finished_record
-from .model import Finding, Json, VolumePlan, VolumeRecord
-from .outcomes import SEPARATOR, count_role, lost_frames
 from .provenance import file_md5, library_versions, output_settings
-from .publishing import Building, build, machine_errors, volume_paths
-from .records import record_to_json, slices_to_csv
-from .settings import ConvertSettings
-from .verification import Verification, verify_volume
-from .vocabulary import Role
-from .volume import WrittenVolume, write_volume
-from .writers import open_writer
+from .summary_rows import SEPARATOR, count_role, lost_frames
+from .writing import WrittenVolume, write_volume
 
 DECIMALS = 4
 """Digits behind the point of the recorded seconds: a tenth of a millisecond."""

@@ -12,16 +12,16 @@ import json
 import os
 from collections.abc import Mapping
 
-from . import FORMAT_VERSION
-from .containers import store_size
-from .errors import SeriesError
-from .model import Instance, VolumePlan, VolumeRecord
-from .outcomes import count_role, lost_frames
+from .. import FORMAT_VERSION
+from ..errors import SeriesError
+from ..model import Instance, VolumePlan, VolumeRecord
+from ..run.atomic_files import VolumePaths
+from ..run.settings import ConvertSettings
+from ..store.containers import store_size
+from ..store.records import read_record
+from ..vocabulary import Role
 from .provenance import output_settings
-from .publishing import VolumePaths
-from .records import read_record
-from .settings import ConvertSettings
-from .vocabulary import Role
+from .summary_rows import count_role, lost_frames
 
 DIGEST_BYTES = 16
 """128 bits: as wide as series_hash, no collision to be expected among 10^9 volumes."""
@@ -43,7 +43,9 @@ def fingerprint(
         "settings": output_settings(settings),
     }
     if settings.metadata.deidentify:  # another key writes other pseudonyms
-        from .deidentification import KEY_VARIABLE  # with pydicom, which a finished shard saves
+        from ..dicom.deidentification import (
+            KEY_VARIABLE,  # with pydicom, which a finished shard saves
+        )
 
         key = environment.get(KEY_VARIABLE, "").encode()
         content["key"] = hashlib.blake2b(key, digest_size=DIGEST_BYTES).hexdigest()

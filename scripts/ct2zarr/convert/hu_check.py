@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import Json
+from ..model import Json
 
 STEP = 8
 """Every 8th row and column is sampled: 1/64 of the pixels, some 4000 of a plane of 512 x 512."""

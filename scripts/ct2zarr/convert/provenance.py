@@ -11,9 +11,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .model import Json
-from .settings import ConvertSettings
-from .shard_names import SHARD_CSV
+from ..model import Json
+from ..run.paths import SHARD_CSV
+from ..run.settings import ConvertSettings
 
 SERIES_ALL = "series_all.csv"
 """The index of the manifest; its MD5 is the name of the manifest wherever one is named."""

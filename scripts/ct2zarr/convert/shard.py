@@ -19,29 +19,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import FORMAT_VERSION, __version__
-from .audit_table import damage_found, needs_retry
-from .counts import Counts
-from .errors import Ct2zarrError, MachineError, SeriesError, SettingsError
-from .fingerprint import fingerprint, finished_record
-from .joblog import BYTES_PER_MB, Progress, progress, tell_closing
-from .model import Json, VolumePlan
-from .outcomes import SEPARATOR, row_of_failure, row_of_record, without_names
-from .provenance import file_md5, library_versions, manifest_md5
-from .publishing import (
+from .. import FORMAT_VERSION, __version__
+from ..errors import Ct2zarrError, MachineError, SeriesError, SettingsError
+from ..model import Json, VolumePlan
+from ..run.atomic_files import (
     prepare_store_root,
     remove_abandoned,
     volume_paths,
     withdraw_volume,
     write_atomically,
 )
-from .settings import ConvertSettings
-from .shard_names import MINIMUM_DIGITS, SHARD_CSV, shard_label
-from .summary_columns import SummaryRow, rows_to_csv
-from .vocabulary import Flag, Status
+from ..run.counts import Counts
+from ..run.job_log import BYTES_PER_MB, Progress, progress, tell_closing
+from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, shard_label
+from ..run.settings import ConvertSettings
+from ..run.summary_columns import SummaryRow, rows_to_csv
+from ..verify.audit_table import damage_found, needs_retry
+from ..vocabulary import Flag, Status
+from .fingerprint import fingerprint, finished_record
+from .provenance import file_md5, library_versions, manifest_md5
+from .summary_rows import SEPARATOR, row_of_failure, row_of_record, without_names
 
 if TYPE_CHECKING:
-    from .workers import Worker
+    from ..run.workers import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +79,12 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
     """
     started = time.monotonic()
     if settings.metadata.deidentify:
-        from .deidentification import key_from_environment  # only such runs pay for pydicom
+        from ..dicom.deidentification import key_from_environment  # only such runs pay for pydicom
 
         key_from_environment()
     if not lacks_records(settings):
         return _run_shard(settings, started)
-    from .workers import fork_server_ahead  # nothing to convert: nothing to start
+    from ..run.workers import fork_server_ahead  # nothing to convert: nothing to start
 
     with fork_server_ahead():
         return _run_shard(settings, started)
@@ -147,7 +147,7 @@ def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
 
     Raises SettingsError when the CSV is not usable or names one volume twice.
     """
-    from .manifest_reading import read_plans  # without what a scan needs
+    from ..plan.manifest_reading import read_plans  # without what a scan needs
 
     sharded = SHARD_CSV.fullmatch(settings.input_csv.name) is not None
     plans = read_plans(replace(settings, shard_id=None) if sharded else settings)
@@ -230,7 +230,7 @@ def converted_rows(
     """
     if not plans:
         return
-    from .workers import in_workers  # nothing to convert: nothing to start
+    from ..run.workers import in_workers  # nothing to convert: nothing to start
 
     anew = replace(settings, overwrite=True)
 

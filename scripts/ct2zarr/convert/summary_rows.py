@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from . import __version__
-from .identity import relative_path
-from .model import Instance, Leftover, VolumePlan, VolumeRecord
-from .report_privacy import scrub_error
-from .summary_columns import SummaryRow
-from .vocabulary import Role, Status
+from .. import __version__
+from ..model import Instance, Leftover, VolumePlan, VolumeRecord
+from ..plan.identity import relative_path
+from ..run.redaction import scrub_error
+from ..run.summary_columns import SummaryRow
+from ..vocabulary import Role, Status
 
 SEPARATOR = ";"
 """Joins several codes in one cell."""

@@ -16,16 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import FORMAT_VERSION, __version__
-from .array_writing import ChunkWriter, PyramidWriter
-from .decoding import GONE, SOURCE_CHANGED, SourceReader
-from .deidentification import Pseudonyms, key_from_environment
-from .errors import FileError, SeriesError
-from .grouping import plan_without
-from .hu_check import HuCheck
-from .metadata import Protect, SeriesMetadata, TagCollector
-from .model import Finding, Instance, Json, VolumePlan
-from .planes import (
+from .. import FORMAT_VERSION, __version__
+from ..dicom.decoding import GONE, SOURCE_CHANGED, SourceReader
+from ..dicom.deidentification import Pseudonyms, key_from_environment
+from ..dicom.metadata import Protect, SeriesMetadata, TagCollector
+from ..dicom.planes import (
     WIDER,
     DoesNotFitError,
     Rescale,
@@ -34,24 +29,29 @@ from .planes import (
     rescale_of,
     write_values,
 )
-from .provenance import library_versions, output_settings
-from .pyramid import Level, plan_levels
-from .records import SliceTable
-from .settings import ConvertSettings
-from .store_attributes import (
+from ..errors import FileError, SeriesError
+from ..geometry.pyramid import Level, plan_levels
+from ..model import Finding, Instance, Json, VolumePlan
+from ..plan.grouping import plan_without
+from ..run.settings import ConvertSettings
+from ..store.array_writing import ChunkWriter, PyramidWriter
+from ..store.attributes import (
     convention_attributes,
     geometry_attributes,
     ome_attributes,
     spacing_of_plan,
 )
-from .vocabulary import Flag
-from .writers import StoreWriter
-from .zarr_documents import (
+from ..store.records import SliceTable
+from ..store.writers import StoreWriter
+from ..store.zarr_documents import (
     COMPRESSOR,
     FILL_VALUE,
     ArrayLayout,
     documents,
 )
+from ..vocabulary import Flag
+from .hu_check import HuCheck
+from .provenance import library_versions, output_settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from ..errors import FileError
+from ..model import Instance
 from .decoders import decoders_for, is_known, takes_damaged
 from .decoders.layout import (
     Codestream,
@@ -31,10 +33,7 @@ from .decoders.layout import (
     is_complete,
     read_codestream,
 )
-from .elements import read_header
-from .errors import FileError
-from .model import Instance
-from .raw_header import (
+from .header_bytes import (
     CHARACTER_SET,
     FUNCTIONAL_GROUPS,
     PIXEL_DATA,
@@ -43,6 +42,7 @@ from .raw_header import (
     PixelPlace,
     RawHeader,
 )
+from .header_parsing import read_header
 
 NATIVE = "native"
 """Decoder name of uncompressed frames that ct2zarr reads itself."""

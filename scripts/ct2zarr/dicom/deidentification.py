@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from .errors import SettingsError
-from .model import Json
+from ..errors import SettingsError
+from ..model import Json
 
 KEY_VARIABLE = "CT2ZARR_DEIDENTIFY_KEY"
 """Environment variable with the secret key; it is never written anywhere."""

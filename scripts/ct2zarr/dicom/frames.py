@@ -16,6 +16,9 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from ..errors import FileError
+from ..model import Instance
+from ..vocabulary import Role
 from .element_values import (
     ValueReader,
     read_code,
@@ -29,12 +32,9 @@ from .element_values import (
     unpack_binary,
     vector_reader,
 )
-from .elements import read_header
-from .errors import FileError
-from .model import Instance
+from .header_bytes import CHARACTER_SET, FUNCTIONAL_GROUPS, ByteSource, OpenFile, RawHeader
+from .header_parsing import read_header
 from .pixel_facts import LOSSY, is_lossy, pixels_missing
-from .raw_header import CHARACTER_SET, FUNCTIONAL_GROUPS, ByteSource, OpenFile, RawHeader
-from .vocabulary import Role
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 CT_CLASSES = frozenset({CT_IMAGE, f"{CT_IMAGE}.1", f"{CT_IMAGE}.2"})

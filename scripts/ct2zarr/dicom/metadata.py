@@ -20,11 +20,11 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
-from .errors import SettingsError
-from .model import Instance, Json
-from .raw_header import CHARACTER_SET, RawHeader
-from .records import SliceTable
-from .settings import MetadataSettings
+from ..errors import SettingsError
+from ..model import Instance, Json
+from ..run.settings import MetadataSettings
+from ..store.records import SliceTable
+from .header_bytes import CHARACTER_SET, RawHeader
 
 SERIES_KEYWORDS = (
     "PatientID", "PatientName", "PatientSex", "PatientAge", "StudyInstanceUID",

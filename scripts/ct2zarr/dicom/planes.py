@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import FileError
+from ..model import Instance
 from .decoders.layout import Integers
-from .errors import FileError
-from .model import Instance
 
 Values = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
 ValueType = Literal["int16", "int32", "float32"]

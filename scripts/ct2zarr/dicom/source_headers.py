@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from ..model import Instance
 from .decoding import StoredFrame
-from .model import Instance
 
 SOP_INSTANCE_UID = 0x00080018
 IMAGE_POSITION = 0x00200032

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import FileError
+from ..errors import FileError
 
 if TYPE_CHECKING:
-    from .geometry import StackGeometry
+    from .stacks import StackGeometry
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -139,12 +139,12 @@ class Placement:
         return np.concatenate([z[..., None], rows_columns], axis=-1)
 
     def stack_geometry(self) -> "StackGeometry":
-        """The planes as ``ct2zarr.geometry`` describes them: gaps, tilt, whether they are even.
+        """The planes as ``ct2zarr.geometry.stacks`` describes them: gaps, tilt, whether they are even.
 
         Raises:
             FileError: positions are not known (flag no_geometry).
         """
-        from .geometry import stack_geometry
+        from .stacks import stack_geometry
 
         _, origins = self._geometry()
         orientation = self.orientation

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import Json, Vector
-from .zarr_documents import ARRAY
+from ..model import Json, Vector
+from ..store.zarr_documents import ARRAY
 
 METHOD = "mean"
 """What OME-Zarr is told of how levels were made."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .geometry import StackGeometry
+from .stacks import StackGeometry
 
 Floats = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]

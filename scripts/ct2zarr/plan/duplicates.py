@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import FileError
+from ..errors import FileError
+from ..model import Instance, Leftover
+from ..vocabulary import Flag, Role
 from .identity import acquisition_order, relative_path
-from .model import Instance, Leftover
 from .stack import Stack, instance_numbers, make_stack
-from .vocabulary import Flag, Role
 
 PixelDigest = Callable[[Instance], str]
 Preview = Callable[[Instance], NDArray[np.float64]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import IN_PLANE_TOLERANCE_MM, StackGeometry
-from .model import Finding, Instance, Json, Leftover
+from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
+from ..model import Finding, Instance, Json, Leftover
+from ..vocabulary import Flag, Role
 from .stack import missing_geometry
-from .vocabulary import Flag, Role
 
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
 LEGACY_CONVERTED_ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.2"

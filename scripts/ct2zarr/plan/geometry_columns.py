@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import IN_PLANE_TOLERANCE_MM, cross
-from .model import Instance, VolumePlan
+from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, cross
+from ..model import Instance, VolumePlan
+from ..vocabulary import Flag, Role
 from .stack import missing_geometry
-from .vocabulary import Flag, Role
 
 ORTHOGONAL_TOLERANCE = 0.01
 """Deviation from 1 of the length of row x column (IDC: orientationTolerance)."""

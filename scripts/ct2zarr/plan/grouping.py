@@ -10,20 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .errors import Ct2zarrError, SeriesError
-from .findings import geometry_findings, in_order, leftover_findings, pixel_findings
-from .geometry import StackGeometry, stack_geometry
-from .hypotheses import KEYS, Label, divide
-from .identity import (
-    acquisition_order,
-    common_folder,
-    frame_order,
-    series_hash,
-    series_key,
-)
-from .model import Finding, Instance, Leftover, VolumePlan
-from .partition import Partition, partition
-from .repeats import (
+from ..errors import Ct2zarrError, SeriesError
+from ..geometry.stacks import StackGeometry, stack_geometry
+from ..model import Finding, Instance, Leftover, VolumePlan
+from ..vocabulary import Flag, Role
+from .duplicates import (
     INSTANCE_NUMBER_KEY,
     Digests,
     PixelDigest,
@@ -34,8 +25,17 @@ from .repeats import (
     remove_twins,
     resolve_conflicts,
 )
+from .flags import geometry_findings, in_order, leftover_findings, pixel_findings
+from .identity import (
+    acquisition_order,
+    common_folder,
+    frame_order,
+    series_hash,
+    series_key,
+)
+from .split_by_geometry import Partition, partition
+from .split_by_tags import KEYS, Label, divide
 from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
-from .vocabulary import Flag, Role
 
 __all__ = [
     "plan_geometry",

@@ -4,7 +4,7 @@ import hashlib
 import os.path
 from collections.abc import Iterable
 
-from .model import Instance
+from ..model import Instance
 
 HASH_BYTES = 16
 """128 bits: among 10 million volumes the chance of any collision is below 1e-24."""

@@ -18,26 +18,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import __version__
-from .errors import Ct2zarrError, SettingsError
+from .. import __version__
+from ..convert.provenance import INDEX_MD5, SERIES_ALL
+from ..convert.provenance import MANIFEST_SUMMARY as SUMMARY
+from ..errors import Ct2zarrError, SettingsError
+from ..model import Instance, Json
+from ..run.atomic_files import machine_errors, remove_abandoned
+from ..run.paths import shard_labels
+from ..run.settings import ManifestSettings
+from ..run.tables import parquet_bytes, write_bytes_if_changed
+from ..scan.cache import FACTS_VERSION
+from ..scan.frame_tables import FILES_SCHEMA, read_csv, series_csv, table_to_instances
+from ..scan.scanning import Scan, scan
+from ..scan.shares import CACHE, merge_parts, scan_part
+from ..scan.walking import check_roots
+from ..vocabulary import Flag, Role
 from .grouping import plan_volumes
 from .manifest_reading import read_plans
 from .manifest_rows import SEPARATOR, row_order, series_row
-from .model import Instance, Json
 from .pixel_digests import IsolatedPixels, isolated_pixels
-from .provenance import INDEX_MD5, SERIES_ALL
-from .provenance import MANIFEST_SUMMARY as SUMMARY
-from .publishing import machine_errors, remove_abandoned
 from .roles import assign_role
-from .scan_cache import FACTS_VERSION
-from .scan_parts import CACHE, merge_parts, scan_part
-from .scanning import Scan, scan
-from .settings import ManifestSettings
-from .shard_names import shard_labels
-from .table_files import parquet_bytes, write_bytes_if_changed
-from .tables import FILES_SCHEMA, read_csv, series_csv, table_to_instances
-from .vocabulary import Flag, Role
-from .walking import check_roots
 
 __all__ = ["make_manifest", "read_plans"]
 

@@ -15,19 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .errors import SettingsError
-from .identity import series_hash
-from .manifest_rows import plan_of_row
-from .model import Instance, Leftover, VolumePlan
-from .settings import ConvertSettings, SelectionSettings
-from .shard_names import SHARD_CSV, shard_label
-from .tables import (
+from ..errors import SettingsError
+from ..model import Instance, Leftover, VolumePlan
+from ..run.paths import SHARD_CSV, shard_label
+from ..run.settings import ConvertSettings, SelectionSettings
+from ..scan.frame_tables import (
     FILES_SCHEMA,
     SERIES_COLUMNS,
     read_csv,
     table_to_instances,
     text_to_path,
 )
+from .identity import series_hash
+from .manifest_rows import plan_of_row
 
 logger = logging.getLogger(__name__)
 
@@ -209,8 +209,8 @@ def plans_of_folder_rows(
 def _instances_below(
     folder: str, dataset: str, series_uid: str, selection: SelectionSettings, max_depth: int
 ) -> list[Instance]:
+    from ..scan.scanning import scan
     from .roles import assign_role
-    from .scanning import scan
 
     if not os.path.isdir(folder):  # noqa: PTH112 - a name on disk may be no text
         logger.warning("a series_dir of the list does not exist")
@@ -230,7 +230,7 @@ def _instances_below(
 
 
 def _plan(instances: Sequence[Instance]) -> tuple[list[VolumePlan], list[Leftover]]:
-    from .decoding import pixel_digest, preview
+    from ..dicom.decoding import pixel_digest, preview
     from .grouping import plan_volumes
 
     return plan_volumes(instances, pixel_digest, preview)

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-from .errors import SettingsError
+from ..errors import SettingsError
+from ..model import Finding, Instance, Leftover, VolumePlan
+from ..scan.frame_tables import SERIES_COLUMNS, cell, path_to_text
+from ..vocabulary import Flag, Role
 from .identity import frame_order
-from .model import Finding, Instance, Leftover, VolumePlan
-from .tables import SERIES_COLUMNS, cell, path_to_text
-from .vocabulary import Flag, Role
 
 SEPARATOR = ";"
 """Between the flags, and between several values of one volume."""

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import FileError, SeriesError
-from .model import Instance
-from .workers import Worker, fork_server
+from ..errors import FileError, SeriesError
+from ..model import Instance
+from ..run.workers import Worker, fork_server
 
 READING_SECONDS = 120.0
 """Limit for one file; decoding one takes some milliseconds."""
@@ -53,19 +53,19 @@ def isolated_pixels() -> Iterator[IsolatedPixels]:
     """Pixels of single files for the time of one manifest."""
     worker = Worker()
     try:
-        with fork_server(("ct2zarr.scanning", "pebble")):
+        with fork_server(("ct2zarr.scan.scanning", "pebble")):
             yield IsolatedPixels(worker)
     finally:
         worker.stop()
 
 
 def _digest(instance: Instance) -> str:
-    from .decoding import pixel_digest
+    from ..dicom.decoding import pixel_digest
 
     return pixel_digest(instance)
 
 
 def _preview(instance: Instance) -> NDArray[Any]:
-    from .decoding import preview
+    from ..dicom.decoding import preview
 
     return preview(instance)

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from pydicom.uid import UID
 
-from .headers import CT_CLASSES, SECONDARY_CLASSES
-from .model import Instance
-from .settings import SelectionSettings
-from .vocabulary import Role
+from ..dicom.frames import CT_CLASSES, SECONDARY_CLASSES
+from ..model import Instance
+from ..run.settings import SelectionSettings
+from ..vocabulary import Role
 
 LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 """Any of them in any value of ImageType makes a localizer."""

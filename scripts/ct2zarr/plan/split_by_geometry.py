@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import COSINE_TOLERANCE, IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
-from .model import Instance
+from ..geometry.stacks import COSINE_TOLERANCE, IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
+from ..model import Instance
 from .stack import Stack, is_spacing, make_stack, spans_a_plane
 
 PER_SLICE_FRAMES_OF_REFERENCE = 2

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .geometry import (
+from ..geometry.stacks import (
     CHANGE_OF_SPACING_RUN,
     IN_PLANE_TOLERANCE_MM,
     NORMAL_TOLERANCE,
@@ -19,7 +19,7 @@ from .geometry import (
     is_uniform,
     spacing_of,
 )
-from .model import Instance
+from ..model import Instance
 from .stack import Stack
 
 Label = tuple[bool, int | float | str]

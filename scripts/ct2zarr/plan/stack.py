@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .geometry import (
+from ..geometry.stacks import (
     IN_PLANE_TOLERANCE_MM,
     NORMAL_LENGTH_TOLERANCE,
     NORMAL_TOLERANCE,
@@ -22,7 +22,7 @@ from .geometry import (
     spacing_of,
     written_unit,
 )
-from .model import Instance
+from ..model import Instance
 
 _LARGEST_REPEAT_MM = 0.1
 """Planes farther apart than this along the normal are never one position."""

@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import SettingsError
-from .vocabulary import Decision, Reason, Status
+from ..errors import SettingsError
+from ..vocabulary import Decision, Reason, Status
 
 DECISION_COLUMN = "decision"
 COMMENT_COLUMN = "comment"

@@ -11,10 +11,10 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
-from .publishing import machine_errors, prepare_folder, write_atomically
-from .report_overview import BarGroup
-from .report_plots import BAR_COLOURS, STYLE, Plot, new_figure, to_svg
-from .report_privacy import scrub_error, scrub_text
+from ..run.atomic_files import machine_errors, prepare_folder, write_atomically
+from ..run.redaction import scrub_error, scrub_text
+from .overview import BarGroup
+from .plots import BAR_COLOURS, STYLE, Plot, new_figure, to_svg
 
 PRIVATE_COLUMNS = ("series_dir",)
 """Columns of summary_all.csv that name folders, which are often patients."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .counts import size_words
-from .report_plots import Plot, plot_histogram
-from .report_privacy import scrub_text
-from .report_summary import Totals, count_flags, count_values, flag_sentence
-from .report_words import syntax_names
-from .settings import ReportSettings
-from .vocabulary import Status
+from ..run.counts import size_words
+from ..run.redaction import scrub_text
+from ..run.settings import ReportSettings
+from ..vocabulary import Status
+from .plots import Plot, plot_histogram
+from .sentences import syntax_names
+from .summary_table import Totals, count_flags, count_values, flag_sentence
 
 _BARS = 8
 """Lines of a bar chart at most; the rest is one line."""

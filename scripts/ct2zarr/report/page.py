@@ -15,23 +15,25 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from . import __version__
-from .joblog import progress
-from .publishing import prepare_folder, write_atomically
-from .report_attention import AttentionRow, make_attention
-from .report_exports import write_exports
-from .report_overview import (
+from .. import __version__
+from ..run.atomic_files import prepare_folder, write_atomically
+from ..run.job_log import progress
+from ..run.redaction import scrub_text
+from ..run.settings import ReportSettings
+from ..vocabulary import Reason, Status
+from .exports import write_exports
+from .overview import (
     bar_groups,
     headline_tiles,
     histograms,
     outcome_parts,
     settings_lines,
 )
-from .report_packing import to_script_json
-from .report_privacy import scrub_text
-from .report_samples import FlagLine, Line, SampleView, show_sample
-from .report_sampling import Sample, find_listed, sample_volumes
-from .report_summary import (
+from .packing import to_script_json
+from .review_list import AttentionRow, make_attention
+from .samples import FlagLine, Line, SampleView, show_sample
+from .sampling import Sample, find_listed, sample_volumes
+from .summary_table import (
     Totals,
     count_totals,
     read_facts,
@@ -41,8 +43,6 @@ from .report_summary import (
     split_flags,
     verdict,
 )
-from .settings import ReportSettings
-from .vocabulary import Reason, Status
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from .report_views import Array, Placement
+from .views import Array, Placement
 
 _CSS_VARIABLES = {
     "#010101": "var(--muted)",

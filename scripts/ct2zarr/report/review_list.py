@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from .report_packing import to_base64
-from .report_privacy import scrub_error, scrub_text
-from .report_samples import FlagLine
-from .report_summary import AttentionTable, flag_sentence, split_flags
-from .vocabulary import Reason, Status
+from ..run.redaction import scrub_error, scrub_text
+from ..vocabulary import Reason, Status
+from .packing import to_base64
+from .samples import FlagLine
+from .summary_table import AttentionTable, flag_sentence, split_flags
 
 PLAIN_ROWS = 100
 """Rows that stand in the page as they are."""

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from .errors import Ct2zarrError
-from .model import Json, VolumeRecord
-from .reader import Volume, open_volume
-from .records import SliceTable, read_record, read_slices
-from .report_packing import (
+from ..errors import Ct2zarrError
+from ..model import Json, VolumeRecord
+from ..run.redaction import scrub_text
+from ..store.records import SliceTable, read_record, read_slices
+from ..volume.volume import Volume, open_volume
+from .packing import (
     LEVELS,
     Scale,
     choose_scale,
@@ -21,12 +22,12 @@ from .report_packing import (
     to_base64,
     to_script_json,
 )
-from .report_plots import Plot, plot_placement, plot_values
-from .report_privacy import scrub_text
-from .report_sampling import Sample
-from .report_sources import Comparison, compare_planes
-from .report_summary import flag_sentence
-from .report_views import (
+from .plots import Plot, plot_placement, plot_values
+from .sampling import Sample
+from .sentences import describe_evidence, describe_volume, secrets_of, thickness_of
+from .sources import Comparison, compare_planes
+from .summary_table import flag_sentence
+from .views import (
     Array,
     Limits,
     Pixels,
@@ -36,7 +37,6 @@ from .report_views import (
     make_stacks,
     place_planes,
 )
-from .report_words import describe_evidence, describe_volume, secrets_of, thickness_of
 
 PAGE_BYTES = 24_000_000
 """Room for all samples together; with the rest the page stays below 30 MB."""

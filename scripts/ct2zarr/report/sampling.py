@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import SettingsError
-from .identity import series_hash as hash_of
+from ..errors import SettingsError
+from ..plan.identity import series_hash as hash_of
 
 LISTED = "listed by hand"
 _START_OF_HASH = re.compile(r"[0-9a-f]{8,32}")

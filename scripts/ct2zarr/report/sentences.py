@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from pydicom.uid import UID
 
-from .model import Json, VolumeRecord
-from .report_privacy import scrub_text
+from ..model import Json, VolumeRecord
+from ..run.redaction import scrub_text
 
 _TAGS = (
     ("Modality", "Modality"), ("Manufacturer", "Manufacturer"),

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .decoding import SourceReader
-from .errors import FileError, SeriesError
-from .headers import read_instances
-from .model import Instance, VolumeRecord
-from .planes import rescale_of
-from .records import SliceTable
-from .report_views import Pixels, PlaneSource
+from ..dicom.decoding import SourceReader
+from ..dicom.frames import read_instances
+from ..dicom.planes import rescale_of
+from ..errors import FileError, SeriesError
+from ..model import Instance, VolumeRecord
+from ..store.records import SliceTable
+from .views import Pixels, PlaneSource
 
 
 @dataclass(frozen=True, slots=True)

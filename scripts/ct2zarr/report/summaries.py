@@ -19,18 +19,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import __version__
-from .counts import Counts
+from .. import __version__
+from ..convert.provenance import SERIES_ALL, file_md5
+from ..convert.summary_rows import SEPARATOR
+from ..errors import SettingsError
+from ..run.atomic_files import write_atomically
+from ..run.counts import Counts
+from ..run.job_log import tell_closing
+from ..run.paths import shard_label
+from ..run.settings import AggregateSettings
+from ..run.summary_columns import COLUMNS, INTEGER_COLUMNS, NUMBER_COLUMNS, TRUTH_COLUMNS
+from ..vocabulary import Flag, Status
 from .decisions import apply_decisions, read_decisions
-from .errors import SettingsError
-from .joblog import tell_closing
-from .outcomes import SEPARATOR
-from .provenance import SERIES_ALL, file_md5
-from .publishing import write_atomically
-from .settings import AggregateSettings
-from .shard_names import shard_label
-from .summary_columns import COLUMNS, INTEGER_COLUMNS, NUMBER_COLUMNS, TRUTH_COLUMNS
-from .vocabulary import Flag, Status
 
 logger = logging.getLogger(__name__)
 

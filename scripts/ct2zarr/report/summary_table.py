@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .errors import SettingsError
-from .vocabulary import Flag, Status
+from ..errors import SettingsError
+from ..vocabulary import Flag, Status
 
 _CATEGORIES = (
     "dataset", "status", "reason", "flags", "kernel", "manufacturer", "transfer_syntax",

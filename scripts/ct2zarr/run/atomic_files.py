@@ -20,8 +20,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import MachineError
-from .vocabulary import StoreType
+from ..errors import MachineError
+from ..vocabulary import StoreType
 
 BUILDING_PREFIX = ".building-"
 """Start of every temporary name; no pattern for finished volumes or sidecars matches it."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import Ct2zarrError
-from .joblog import LOGGER, set_up
+from ..errors import Ct2zarrError
+from .job_log import LOGGER, set_up
 
 UNEXPECTED = 1
 INTERRUPTED = 130

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .errors import SettingsError
-from .vocabulary import Flag, StoreType
+from ..errors import SettingsError
+from ..vocabulary import Flag, StoreType
 
 Member = TypeVar("Member", bound=StrEnum)
 _TRUE = {"1", "true", "yes", "on"}

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import SettingsError
+from ..errors import SettingsError
+from ..vocabulary import Flag, StoreType
 from .options import Values, wrong_value
-from .shard_names import SHARD_CSV, SHARD_SUMMARY
-from .vocabulary import Flag, StoreType
+from .paths import SHARD_CSV, SHARD_SUMMARY
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from .errors import SettingsError
+from ..errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

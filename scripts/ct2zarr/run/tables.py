@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .publishing import flush_folder, machine_errors, temporary_path
+from .atomic_files import flush_folder, machine_errors, temporary_path
 
 ROW_GROUP = 1 << 18
 """Rows a group: readers that want a few columns or rows hold no more than this at once."""

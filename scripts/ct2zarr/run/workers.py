@@ -23,13 +23,13 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from .errors import SeriesError
-from .joblog import BYTES_PER_MB
+from ..errors import SeriesError
+from .job_log import BYTES_PER_MB
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-PRELOADED = ("ct2zarr.conversion", "pebble")
+PRELOADED = ("ct2zarr.convert.conversion", "pebble")
 """Modules that the fork server imports once for all workers of a conversion."""
 
 TRIES = 2

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .headers import CANNOT_OPEN
-from .publishing import machine_errors
-from .table_files import parquet_bytes, write_bytes_if_changed
-from .tables import INSTANCE_SCHEMA
-from .vocabulary import Role
+from ..dicom.frames import CANNOT_OPEN
+from ..run.atomic_files import machine_errors
+from ..run.tables import parquet_bytes, write_bytes_if_changed
+from ..vocabulary import Role
+from .frame_tables import INSTANCE_SCHEMA
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from .errors import SettingsError
-from .model import Instance
-from .vocabulary import Role
+from ..errors import SettingsError
+from ..model import Instance
+from ..vocabulary import Role
 
 _STRAY = re.compile("[\udc80-\udcff]")
 _STORED = re.compile("[\U0010ff80-\U0010ffff]")

@@ -17,20 +17,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .errors import SeriesError
-from .headers import read_instances
-from .joblog import progress
-from .model import Instance
-from .scan_cache import GAVE_UP, ScanCache
-from .tables import (
+from ..dicom.frames import read_instances
+from ..errors import SeriesError
+from ..model import Instance
+from ..run.job_log import progress
+from ..run.workers import Worker, fork_server
+from ..vocabulary import Role
+from .cache import GAVE_UP, ScanCache
+from .frame_tables import (
     INSTANCE_SCHEMA,
     instances_to_table,
     path_to_text,
     table_to_instances,
 )
-from .vocabulary import Role
 from .walking import BROKEN_LINK, FoundFile, WalkedRoot, walk
-from .workers import Worker, fork_server
 
 __all__ = ["Scan", "instances_to_table", "scan", "table_to_instances"]
 
@@ -277,7 +277,7 @@ def _read_in_processes(
         finally:
             idle.put(worker)
 
-    with fork_server(("ct2zarr.scanning", "pebble")):
+    with fork_server(("ct2zarr.scan.scanning", "pebble")):
         threads = ThreadPoolExecutor(count)
         try:
             yield from threads.map(read, chunks)

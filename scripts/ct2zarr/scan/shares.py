@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import __version__
-from .errors import SettingsError
-from .publishing import machine_errors, remove_abandoned, temporary_path, write_atomically
-from .scan_cache import FACTS_VERSION
+from .. import __version__
+from ..errors import SettingsError
+from ..run.atomic_files import machine_errors, remove_abandoned, temporary_path, write_atomically
+from ..run.paths import shard_label
+from ..run.settings import ManifestSettings
+from .cache import FACTS_VERSION
+from .frame_tables import INSTANCE_SCHEMA, text_to_path
 from .scanning import Scan, scan_walked, take_ranges, telling_of_files
-from .settings import ManifestSettings
-from .shard_names import shard_label
-from .tables import INSTANCE_SCHEMA, text_to_path
 from .walking import WalkedRoot, check_roots, share_of, walk_links, walk_root
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import SettingsError
+from ..errors import SettingsError
 
 FOLDERS_A_PART = 8
 """So many folders a job, at least, are dealt out where there are as many."""

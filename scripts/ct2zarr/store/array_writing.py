@@ -8,7 +8,7 @@ import numpy as np
 from numcodecs import Blosc, blosc
 from numpy.typing import NDArray
 
-from .pyramid import Halving, Level, halved
+from ..geometry.pyramid import Halving, Level, halved
 from .writers import StoreWriter
 from .zarr_documents import BITSHUFFLE, COMPRESSOR, FILL_VALUE, ArrayLayout
 

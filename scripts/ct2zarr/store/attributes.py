@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .geometry import StackGeometry
-from .grouping import plan_geometry
-from .metadata import Protect
-from .model import Finding, Json, Vector, VolumePlan
-from .pyramid import METHOD, Level
-from .vocabulary import Flag
+from ..dicom.metadata import Protect
+from ..geometry.pyramid import METHOD, Level
+from ..geometry.stacks import StackGeometry
+from ..model import Finding, Json, Vector, VolumePlan
+from ..plan.grouping import plan_geometry
+from ..vocabulary import Flag
 from .zarr_documents import ArrayLayout, Scale, multiscales
 
 

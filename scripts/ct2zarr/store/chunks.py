@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import FileError
 from .blosc_frames import check_frame, frame_of_items
 from .containers import Container
-from .errors import FileError
 
 MAX_THREADS = 8
 """Threads that decompress at most; memory bandwidth is used up by then."""

@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
 
-from .errors import FileError
+from ..errors import FileError
+from ..vocabulary import StoreType
 from .sqlite_file import SQLITE_MAGIC, connect_read_only, explain
-from .vocabulary import StoreType
 
 ROOT_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 """A Zarr hierarchy has one of these at its root (format 3; format 2 group; format 2 array)."""

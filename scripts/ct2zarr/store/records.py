@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin
 
-from .errors import SeriesError
-from .model import VolumeRecord
+from ..errors import SeriesError
+from ..model import VolumeRecord
 
 DAMAGED = "damaged_record"
 """Reason of a sidecar that cannot be read as what it should be."""

@@ -15,7 +15,7 @@ import urllib.parse
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import Ct2zarrError, FileError, MachineError
+from ..errors import Ct2zarrError, FileError, MachineError
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 """First 16 bytes of every SQLite database (https://www.sqlite.org/fileformat2.html, 1.3.1)."""

@@ -20,10 +20,10 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import LocalStore
 
+from ..errors import FileError
+from ..vocabulary import StoreType
 from .containers import ROOT_DOCUMENTS, ZipContainer, open_container
-from .errors import FileError
 from .sqlite_store import SQLiteStore
-from .vocabulary import StoreType
 
 
 def open_store(path: Path | str) -> Store:
@@ -59,7 +59,7 @@ class ReadOnlyZipStore(Store):
 
     def __init__(self, container: ZipContainer | Path | str, *, read_only: bool = True) -> None:
         if not read_only:
-            raise ValueError("ReadOnlyZipStore cannot write; use ct2zarr.writers")
+            raise ValueError("ReadOnlyZipStore cannot write; use ct2zarr.store.writers")
         super().__init__(read_only=True)
         if not isinstance(container, ZipContainer):
             container = ZipContainer(container)

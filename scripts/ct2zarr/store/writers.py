@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ..errors import MachineError
+from ..vocabulary import StoreType
 from .containers import StoreDigest
-from .errors import MachineError
 from .sqlite_file import PAGE_SIZE, SCHEMA, file_uri
-from .vocabulary import StoreType
 
 METADATA_NAMES = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray", ".zmetadata"})
 """Last part of the keys that are metadata documents, in Zarr formats 3 and 2."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from .model import Json, Vector
+from ..model import Json, Vector
 
 ARRAY = "volume"
 AXES = ("z", "y", "x")

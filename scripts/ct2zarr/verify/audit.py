@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from ..convert.provenance import file_md5
+from ..convert.summary_rows import SEPARATOR
+from ..errors import FileError, SeriesError
+from ..model import VolumeRecord
+from ..run.atomic_files import VolumePaths
+from ..store.containers import store_crc32, store_digest, store_size
+from ..store.records import SliceTable, read_record, read_slices
+from ..vocabulary import AuditStatus
+from ..volume.volume import Volume, open_volume
 from .audit_table import AuditRow
-from .containers import store_crc32, store_digest, store_size
-from .errors import FileError, SeriesError
-from .model import VolumeRecord
-from .outcomes import SEPARATOR
-from .provenance import file_md5
-from .publishing import VolumePaths
-from .reader import Volume, open_volume
-from .records import SliceTable, read_record, read_slices
-from .vocabulary import AuditStatus
 
 GEOMETRY_OF_THE_RECORD = frozenset({"tilt_degrees"})
 """Members of the record's geometry that the store does not repeat."""

@@ -14,20 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from .. import __version__
+from ..convert.summary_rows import SEPARATOR
+from ..errors import DamageError, SeriesError, SettingsError
+from ..run.atomic_files import BUILDING_PREFIX, VolumePaths, volume_paths, write_atomically
+from ..run.job_log import progress
+from ..run.settings import AuditSettings
+from ..run.summary_columns import read_summary
+from ..run.workers import Worker, in_workers
+from ..vocabulary import AuditStatus, Status
 from .audit_table import AuditRow, audit_csv, audit_to_csv, read_audit
-from .errors import DamageError, SeriesError, SettingsError
-from .joblog import progress
-from .outcomes import SEPARATOR
-from .publishing import BUILDING_PREFIX, VolumePaths, volume_paths, write_atomically
-from .settings import AuditSettings
-from .summary_columns import read_summary
-from .vocabulary import AuditStatus, Status
-from .workers import Worker, in_workers
 
 logger = logging.getLogger(__name__)
 
-PRELOADED = ("ct2zarr.audit", "pebble")
+PRELOADED = ("ct2zarr.verify.audit", "pebble")
 
 SHOWN = 20
 """Names of files that a list in the JSON holds at most; their number is beside it."""
@@ -115,7 +115,7 @@ def _audit(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -> Audi
 
 
 def _md5_or_nothing(path: Path) -> str:
-    from .provenance import file_md5
+    from ..convert.provenance import file_md5
 
     try:
         return file_md5(path)

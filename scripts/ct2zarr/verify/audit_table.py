@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from .errors import SettingsError
-from .summary_columns import table_to_csv
-from .vocabulary import AuditStatus, Status
+from ..errors import SettingsError
+from ..run.summary_columns import table_to_csv
+from ..vocabulary import AuditStatus, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import VerificationError
-from .pyramid import Level
-from .reader import Volume, open_volume
+from ..errors import VerificationError
+from ..geometry.pyramid import Level
+from ..volume.volume import Volume, open_volume
 
 FLOAT_TOLERANCE = 1e-6
 """Relative difference of float32 means that is rounding (2**-24 is half a step)."""

@@ -21,16 +21,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import SourceReader, StoredFrame
-from .deidentification import Pseudonyms, key_from_environment
-from .errors import FileError, SeriesError, VerificationError
-from .model import Instance, Json, VolumePlan
-from .pyramid import LEVEL_0, Level
+from ..dicom.decoding import SourceReader, StoredFrame
+from ..dicom.deidentification import Pseudonyms, key_from_environment
+from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
+from ..errors import FileError, SeriesError, VerificationError
+from ..geometry.pyramid import LEVEL_0, Level
+from ..model import Instance, Json, VolumePlan
+from ..run.settings import ConvertSettings
+from ..store.records import SliceTable, read_slices
+from ..volume.volume import Volume, open_volume
 from .pyramid_check import verify_pyramid
-from .reader import Volume, open_volume
-from .records import SliceTable, read_slices
-from .settings import ConvertSettings
-from .source_headers import WANTED, FrameHeader, FrameHeaders
 
 REASON = "verification_failed"
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import FileError
-from .geometry import IN_PLANE_TOLERANCE_MM, StackGeometry
+from ..errors import FileError
+from ..geometry.resampling import grid_around, resample, stack_axes
+from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
+from ..run.atomic_files import temporary_path
 from .hounsfield import hu_of
-from .publishing import temporary_path
-from .resampling import grid_around, resample, stack_axes
 
 if TYPE_CHECKING:
     import nibabel
     import SimpleITK
 
-    from .reader import Volume
+    from .volume import Volume
 
 Triple = tuple[float, float, float]
 

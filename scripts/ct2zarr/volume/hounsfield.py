@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import FileError
-from .reader import Volume
-from .vocabulary import Flag
+from ..errors import FileError
+from ..vocabulary import Flag
+from .volume import Volume
 
 
 class HuVolume(Volume):

@@ -15,10 +15,10 @@ from monai.data.image_reader import ImageReader
 from monai.data.utils import affine_to_spacing, is_supported_format
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
+from ..geometry.placement import LPS_TO_RAS
+from ..vocabulary import StoreType
 from .exporting import RESAMPLED, even_volume
-from .placement import LPS_TO_RAS
-from .reader import Volume, open_volume
-from .vocabulary import StoreType
+from .volume import Volume, open_volume
 
 
 class VolumeReader(ImageReader):

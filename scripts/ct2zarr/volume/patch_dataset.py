@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .errors import FileError
-from .reader import Volume, open_volume
+from ..errors import FileError
+from .volume import Volume, open_volume
 
 Triple = tuple[float, float, float]
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import FileError
-from .resampling import Grid, resample, stack_axes
+from ..errors import FileError
+from ..geometry.resampling import Grid, resample, stack_axes
 
 if TYPE_CHECKING:
-    from .reader import Volume
+    from .volume import Volume
 
 Triple = tuple[float, float, float]
 

@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import FileError
-from .vocabulary import Flag, Status, StoreType
+from ..errors import FileError
+from ..vocabulary import Flag, Status, StoreType
 
 
 def volumes_in(

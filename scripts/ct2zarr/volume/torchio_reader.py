@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..geometry.placement import LPS_TO_RAS, FloatArray
 from .exporting import even_volume
-from .placement import LPS_TO_RAS, FloatArray
-from .reader import open_volume
+from .volume import open_volume
 
 
 def read_volume(path: Path | str) -> tuple[torch.Tensor, FloatArray]:

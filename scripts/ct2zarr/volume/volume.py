@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .chunks import ArrayLayout, layout_of, read_region
-from .containers import Container, open_container
-from .errors import FileError
-from .placement import FloatArray, Placement, attributes_at
+from ..errors import FileError
+from ..geometry.placement import FloatArray, Placement, attributes_at
+from ..store.chunks import ArrayLayout, layout_of, read_region
+from ..store.containers import Container, open_container
 
 if TYPE_CHECKING:
     import nibabel
@@ -158,7 +158,7 @@ class Volume(Placement):
         """The array as zarr gives it, with all that zarr can do with it."""
         import zarr
 
-        from .stores import open_store
+        from ..store.stores import open_store
 
         node = zarr.open_group(open_store(self.path), mode="r")[self._array_name]
         if not isinstance(node, zarr.Array):

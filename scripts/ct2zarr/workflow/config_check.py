@@ -11,9 +11,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from .decisions import read_decisions
-from .errors import SettingsError
-from .options import A_SWITCH, OPTIONS, wrong_value
+from ..errors import SettingsError
+from ..report.decisions import read_decisions
+from ..run.options import A_SWITCH, OPTIONS, wrong_value
 
 
 def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def require_folders(config: Mapping[str, Any]) -> None:
         if not Path(folder).expanduser().is_dir():
             raise SettingsError(f"config: the folder of dataset '{name}' does not exist: {folder}")
     if config.get("deidentify"):
-        from .deidentification import key_from_environment
+        from ..dicom.deidentification import key_from_environment
 
         key_from_environment()
     if config.get("decisions"):

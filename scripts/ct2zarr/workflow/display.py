@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.file_proxy import FileProxy
 from rich.progress import Progress, TaskID
 
-from .joblog import State, read_state, state_file
-from .terminal import columns, terminal_console
+from ..run.job_log import State, read_state, state_file
+from ..run.terminal import columns, terminal_console
 
 REFRESH_SECONDS = 0.25
 MOST_BARS = 12

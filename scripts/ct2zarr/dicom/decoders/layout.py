@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileError
+from ...errors import FileError
 
 Integers = NDArray[np.integer[Any]]
 

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from ..errors import FileError
+from ...errors import FileError
 from .layout import (
     JPEG_2000_FAMILY,
     JPEG_EXTENDED,

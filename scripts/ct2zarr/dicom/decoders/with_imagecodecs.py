@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileError
+from ...errors import FileError
 from .layout import (
     HTJ2K_FAMILY,
     JPEG_2000_FAMILY,

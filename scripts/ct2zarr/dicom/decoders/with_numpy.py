@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import FileError
+from ...errors import FileError
 from .layout import RLE, FrameLayout, Integers, rle_segments
 
 NAME = "numpy"

@@ -1,0 +1,1 @@
+"""A plan to a published, verified volume; all volumes of a shard."""

@@ -1,0 +1,1 @@
+"""One DICOM file to its frames, their values, pixels and tags."""

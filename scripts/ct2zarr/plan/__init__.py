@@ -1,0 +1,1 @@
+"""Frames to volumes: roles, identity, grouping, flags, and the manifest."""

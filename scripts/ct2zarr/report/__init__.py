@@ -1,0 +1,1 @@
+"""Summaries joined, decisions of reviewers, the page."""

@@ -1,0 +1,1 @@
+"""What any job needs: options, worker processes, logs, atomic files, the names of files, tables."""

@@ -1,0 +1,1 @@
+"""Dataset folders to a table of frames."""

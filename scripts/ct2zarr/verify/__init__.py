@@ -1,0 +1,1 @@
+"""A finished store against its source, and years later against its records."""

@@ -1,0 +1,1 @@
+"""What users open: volumes, patches, Hounsfield units, exports, readers for training."""

@@ -1,0 +1,1 @@
+"""What the Snakemake rules call; the only room that knows Snakemake."""

@@ -1,0 +1,1 @@
+"""A synthetic chest CT dataset, with the irregular series that collections have."""

@@ -1,0 +1,121 @@
+"""A change of a setting that changes the output converts again; one that does not, does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ct2zarr.convert.shard import finished_rows, plans_of_shard, run_shard
+from ct2zarr.plan.manifest import scan_or_make
+from ct2zarr.run.options import OPTIONS
+from ct2zarr.run.settings import (
+    CONVERT_OPTIONS,
+    MANIFEST_OPTIONS,
+    ConvertSettings,
+    convert_from_config,
+    manifest_from_config,
+)
+from phantom import make_series
+
+CONVERTS, SUMMARISES, SCANS, NOTHING = "converts", "summarises", "scans", "nothing"
+
+EFFECTS: dict[str, tuple[Any, str]] = {
+    # What identifies a volume or says which files it has: the manifest, and all that follows.
+    "datasets": ({"other": "<same folder>"}, SCANS),
+    "num_shards": (2, SCANS),
+    "max_depth": (9, SCANS),
+    "include_secondary_capture": (True, SCANS),
+    "exclude_image_types": (["MIP"], SCANS),
+    # The bytes of a volume or of its sidecars.
+    "store_type": ("zip", CONVERTS),
+    "values": ("stored", CONVERTS),
+    "zarr_format": (3, CONVERTS),
+    "chunks": ([5, 8, 8], CONVERTS),
+    "compression_level": (3, CONVERTS),
+    "pyramid_levels": (2, CONVERTS),
+    "deidentify": (True, CONVERTS),
+    "extra_series_tags": (["Exposure"], CONVERTS),
+    "extra_slice_tags": (["XRayTubeCurrent"], CONVERTS),
+    "overwrite": (True, CONVERTS),
+    # Which volumes of a shard are wanted: the summary, from the records.
+    "reject_flags": (["padding"], SUMMARISES),
+    "on_bad_slice": ("drop", SUMMARISES),
+    "verify_slices": ("all", SUMMARISES),
+    # How a run goes, and where its results lie.
+    "manifest_dir": ("elsewhere", NOTHING),
+    "out_root": ("<same folder>", NOTHING),
+    "num_workers": (3, NOTHING),
+    "num_samples": (3, NOTHING),
+    "sample_series": (["0" * 32], NOTHING),
+    "decisions": ("decisions.csv", NOTHING),
+    "series_timeout": (100, NOTHING),
+    "series_memory": (1000, NOTHING),
+    "retry_failed": (True, NOTHING),
+    "scan_jobs": (4, NOTHING),
+}
+"""Option → another value than its default, and what a run with it does again."""
+
+
+def test_the_table_has_every_option():
+    assert set(EFFECTS) == set(OPTIONS)
+
+
+def test_the_rules_name_what_runs_again_as_params():
+    """The workflow compares these with those of the last run; dry runs elsewhere show it does."""
+    by_effect = {
+        effect: {name for name, (_, found) in EFFECTS.items() if found == effect}
+        for effect in (CONVERTS, SUMMARISES, SCANS, NOTHING)
+    }
+    # Another store type has a folder of its own, so that everything in it is missing.
+    converts = by_effect[CONVERTS] - {"store_type"}
+    assert set(CONVERT_OPTIONS) == converts | by_effect[SUMMARISES]
+    assert set(MANIFEST_OPTIONS) == by_effect[SCANS]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> dict[str, Any]:
+    """The options of a run with one volume, that has ended."""
+    root = tmp_path_factory.mktemp("provenance")
+    make_series(root / "in", n=5)
+    config = {
+        "datasets": {"v1": str(root / "in")},
+        "manifest_dir": str(root / "manifests"),
+        "out_root": str(root / "out"),
+        "num_shards": 1,
+    }
+    (settings,) = shards(config)
+    (row,) = run_shard(settings).rows
+    assert row.status == "ok"
+    return config
+
+
+@pytest.mark.parametrize("option", EFFECTS)
+def test_a_changed_option_converts_finished_volumes_again_or_not(option, base, tmp_path):
+    value, effect = EFFECTS[option]
+    if option == "datasets":
+        value = {"other": base["datasets"]["v1"]}
+    if option == "out_root":
+        value = base["out_root"]
+    config = {**base, "manifest_dir": str(tmp_path), option: value}
+    if option == "manifest_dir":
+        config[option] = str(tmp_path / value)
+    reused = [
+        row
+        for settings in shards(config)
+        for row in finished_rows(plans_of_shard(settings), settings)
+    ]
+    # The dataset's name is part of the name of a volume; the other options of the manifest only
+    # decide which volumes there are, and a volume of the same files is the same.
+    converts = effect == CONVERTS or option == "datasets"
+    assert len(reused) == (0 if converts else 1)
+
+
+def shards(config: dict[str, Any]) -> list[ConvertSettings]:
+    """Make the manifest; the settings of its shards."""
+    for part in range(config.get("scan_jobs", 1)):
+        scan_or_make(manifest_from_config(config, workers=1, scan_part=part))
+    scan_or_make(manifest_from_config(config, workers=1))
+    return [
+        convert_from_config(config, path, int(path.stem[-2:]), workers=1)
+        for path in sorted(Path(config["manifest_dir"]).glob("shards/series_shard_*.csv"))
+    ]

@@ -1,0 +1,443 @@
+"""Every encoding to the exact stored integers, every damage to one clear sentence."""
+
+import os
+import struct
+from dataclasses import replace
+from itertools import groupby, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
+
+from ct2zarr.dicom import decoders
+from ct2zarr.dicom.decoders.layout import (
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS_SV1,
+    RLE,
+    FrameLayout,
+    read_codestream,
+)
+from ct2zarr.dicom.decoding import NATIVE, PYDICOM, SourceReader, pixel_digest, stored_values
+from ct2zarr.dicom.frames import read_instances
+from ct2zarr.errors import FileError
+from ct2zarr.model import Instance
+from ct2zarr.vocabulary import Role
+from phantom import LOSSY_ERROR, SYNTAXES, make_multiframe, make_series, real_data, real_set
+
+DCT_DIFFERENCE = 1
+"""Units by which decoders of lossy JPEG may differ: rounding of the inverse DCT (ITU-T T.83)."""
+
+
+def instances_of(path: Path) -> list[Instance]:
+    return read_instances("v1", str(path.parent), str(path))
+
+
+def instance_of(path: Path) -> Instance:
+    return instances_of(path)[0]
+
+
+def read(instance: Instance) -> np.ndarray:
+    with SourceReader() as reader:
+        return reader.read(instance).stored
+
+
+@pytest.mark.parametrize("name", SYNTAXES)
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_transfer_syntax_gives_the_stored_values(tmp_path, name, signed):
+    if SYNTAXES[name] in LOSSY_ERROR and signed:
+        pytest.skip("the lossy encoders of the phantom are unsigned")
+    bits = 8 if name == "jpeg_baseline" else 12
+    series = make_series(
+        tmp_path, n=2, bits_stored=bits, signed=signed and bits > 8, transfer_syntax=name
+    )
+    allowed = LOSSY_ERROR.get(SYNTAXES[name], 0)
+    for path, stored in zip(series.paths, series.stored, strict=True):
+        difference = np.abs(read(instance_of(path)).astype(np.int64) - stored)
+        assert difference.max() <= allowed
+
+
+@pytest.mark.parametrize("name", [name for name in SYNTAXES if SYNTAXES[name] not in LOSSY_ERROR])
+def test_the_verifier_gets_another_decoder_and_the_same_values(tmp_path, name):
+    path = make_series(tmp_path, n=1, transfer_syntax=name).paths[0]
+    with SourceReader() as reader:
+        first = reader.read(instance_of(path))
+    with SourceReader(avoid={first.decoder}) as reader:
+        second = reader.read(instance_of(path))
+    assert second.decoder != first.decoder
+    np.testing.assert_array_equal(first.stored, second.stored)
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "stray"),
+    list(product([8, 12, 13, 14, 16], [False, True], [None, 0x0000, 0xFFFF])),
+)
+def test_bits_above_bits_stored_never_reach_the_values(tmp_path, bits, signed, stray):
+    series = make_series(
+        tmp_path, n=1, rows=6, columns=6, bits_stored=bits, signed=signed, stray_bits=stray
+    )
+    np.testing.assert_array_equal(read(instance_of(series.paths[0])), series.stored[0])
+
+
+def plane_instance(**fields) -> Instance:
+    return Instance("v1", "/", "/a", 0, 0, Role.SLICE, **fields)
+
+
+def test_values_above_the_low_bit_are_shifted_down_by_high_bit():
+    instance = plane_instance(
+        bits_allocated=16, bits_stored=12, high_bit=15, pixel_representation=1
+    )
+    containers = np.array([[0x8005, 0x7FFF, 0x0010]], dtype=np.uint16)
+    assert stored_values(containers, instance).tolist() == [[-2048, 2047, 1]]
+
+
+@pytest.mark.parametrize("representation", [0, 1])
+def test_a_padding_container_outside_bits_stored_is_kept(representation):
+    padding = -2000 if representation else 63536
+    bits = 11 if representation else 12
+    instance = plane_instance(
+        bits_allocated=16,
+        bits_stored=bits,
+        high_bit=bits - 1,
+        pixel_representation=representation,
+        padding_value=padding,
+    )
+    containers = np.array([[63536, 5, 0xF005]], dtype=np.uint16)
+    assert stored_values(containers, instance).tolist() == [[padding, 5, 5]]
+
+
+def test_values_that_need_no_repair_are_not_copied():
+    instance = plane_instance(
+        bits_allocated=16, bits_stored=12, high_bit=11, pixel_representation=0
+    )
+    containers = np.array([[0, 4095]], dtype=np.uint16)
+    assert np.shares_memory(stored_values(containers, instance), containers)
+
+
+@pytest.mark.parametrize("name", ["explicit", "rle", "jpeg_lossless_sv1", "jpeg_ls"])
+def test_frames_of_a_multi_frame_file_are_read_in_any_order(tmp_path, name):
+    series = make_multiframe(tmp_path, n=5, transfer_syntax=name)
+    by_frame = {one.frame: one for one in instances_of(series.paths[0])}
+    with SourceReader() as reader:
+        for place in (3, 0, 4, 1, 2):
+            stored = reader.read(by_frame[series.frames[place]]).stored
+            np.testing.assert_array_equal(stored, series.stored[place])
+
+
+def fragmented(path: Path, *, table: bool, extended: bool = False) -> None:
+    """Encapsulate the frames of a file again, each in four fragments (or with another table)."""
+    dataset = dcmread(path)
+    frames = list(generate_frames(dataset.PixelData, number_of_frames=dataset.NumberOfFrames))
+    if extended:
+        dataset.PixelData, offsets, lengths = encapsulate_extended(frames)
+        dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = offsets, lengths
+    else:
+        dataset.PixelData = encapsulate(frames, fragments_per_frame=4, has_bot=table)
+    dataset.save_as(path)
+
+
+@pytest.mark.parametrize("name", ["jpeg_lossless_sv1", "jpeg_ls", "jpeg2000_lossless"])
+@pytest.mark.parametrize("table", [True, False])
+def test_fragments_are_joined_with_and_without_an_offset_table(tmp_path, name, table):
+    series = make_multiframe(tmp_path, n=3, transfer_syntax=name)
+    fragmented(series.paths[0], table=table)
+    by_frame = {one.frame: one for one in instances_of(series.paths[0])}
+    with SourceReader() as reader:
+        for frame, stored in zip(series.frames, series.stored, strict=True):
+            np.testing.assert_array_equal(reader.read(by_frame[frame]).stored, stored)
+
+
+def test_an_extended_offset_table_changes_nothing(tmp_path):
+    series = make_multiframe(tmp_path, n=3, transfer_syntax="rle")
+    fragmented(series.paths[0], table=False, extended=True)
+    by_frame = {one.frame: one for one in instances_of(series.paths[0])}
+    for frame, stored in zip(series.frames, series.stored, strict=True):
+        np.testing.assert_array_equal(read(by_frame[frame]), stored)
+
+
+# What is wrong with a file -----------------------------------------------------------------------
+
+
+def refusal(instance: Instance) -> FileError:
+    with pytest.raises(FileError) as caught:
+        read(instance)
+    assert Path(instance.path).name in str(caught.value)
+    assert str(Path(instance.path).parent) not in str(caught.value)
+    return caught.value
+
+
+def current(instance: Instance) -> Instance:
+    """The instance as if the file had been scanned as it is now."""
+    status = Path(instance.path).stat()
+    return replace(instance, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+@pytest.mark.parametrize("name", ["explicit", "rle", "jpeg_lossless_sv1", "jpeg_ls", "jpeg2000"])
+@pytest.mark.parametrize("lost", [10, 200])
+def test_a_file_that_was_cut_short_is_refused(tmp_path, name, lost):
+    path = make_series(tmp_path, n=1, transfer_syntax=name).paths[0]
+    instance = instance_of(path)
+    os.truncate(path, path.stat().st_size - lost)
+    assert refusal(current(instance)).reason == "truncated"
+
+
+@pytest.mark.parametrize("name", [n for n in SYNTAXES if n.startswith(("jpeg", "rle", "htj2k"))])
+def test_no_decoder_makes_up_the_end_of_a_stream(tmp_path, name):
+    bits = 8 if name == "jpeg_baseline" else 12
+    path = make_series(tmp_path, n=1, bits_stored=bits, transfer_syntax=name).paths[0]
+    dataset = dcmread(path)
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame[: len(frame) // 2]])
+    dataset.save_as(path)
+    assert refusal(instance_of(path)).reason in ("truncated", "cannot_decode")
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    path = make_series(tmp_path, n=1).paths[0]
+    instance = instance_of(path)
+    path.unlink()
+    assert refusal(instance).reason == "source_gone"
+
+
+def test_a_file_that_was_touched_or_replaced_is_refused(tmp_path):
+    series = make_series(tmp_path, n=2)
+    instance = instance_of(series.paths[0])
+    os.utime(series.paths[0], ns=(1, 1))
+    assert refusal(instance).reason == "source_changed"
+    series.paths[0].write_bytes(series.paths[1].read_bytes())
+    assert refusal(current(instance)).reason == "source_changed"
+
+
+def test_pixel_data_that_was_removed_is_named(tmp_path):
+    path = make_series(tmp_path, n=1).paths[0]
+    instance = instance_of(path)
+    dataset = dcmread(path)
+    del dataset.PixelData
+    dataset.save_as(path)
+    assert refusal(current(instance)).reason == "no_pixels"
+
+
+def test_too_few_bytes_for_the_matrix_are_refused(tmp_path):
+    path = make_series(tmp_path, n=1).paths[0]
+    instance = instance_of(path)
+    assert refusal(replace(instance, rows=instance.rows + 1)).reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("rows", 0, "no_pixels"),
+        ("bits_stored", 0, "cannot_decode"),
+        ("bits_stored", 17, "cannot_decode"),
+        ("bits_allocated", 64, "cannot_decode"),
+        ("samples_per_pixel", 3, "cannot_decode"),
+    ],
+)
+def test_a_header_that_means_nothing_is_refused(tmp_path, field, value, reason):
+    instance = instance_of(make_series(tmp_path, n=1).paths[0])
+    assert refusal(replace(instance, **{field: value})).reason == reason
+
+
+def test_no_malformed_file_raises_anything_but_a_file_error():
+    planes, reasons = 0, []
+    for path in sorted((real_data() / "malformed").rglob("*")):
+        if not path.is_file() or path.name == "NOTES.md":
+            continue
+        for instance in instances_of(path):
+            with SourceReader() as reader:
+                try:
+                    stored = reader.read(instance).stored
+                except FileError as error:
+                    reasons.append(error.reason)
+                    continue
+            planes += 1
+            assert stored.shape == (instance.rows, instance.columns), path.name
+    assert planes > 50
+    assert len(reasons) > 20
+    assert all(reasons)
+
+
+def test_an_unknown_compression_is_refused_by_name(tmp_path):
+    path = make_series(tmp_path, n=1, transfer_syntax="jpeg_lossless_sv1").paths[0]
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.92"
+    dataset.save_as(path)
+    error = refusal(instance_of(path))
+    assert error.reason == "cannot_decode"
+    assert "JPEG 2000 Part 2" in str(error)
+    assert "1.2.840.10008.1.2.4.92" in str(error)
+
+
+def test_a_damaged_jpeg_ls_stream_never_reaches_a_decoder_that_forgives(tmp_path):
+    path = make_series(tmp_path, n=1, transfer_syntax="jpeg_ls").paths[0]
+    instance = instance_of(path)
+    content = bytearray(path.read_bytes())
+    scan = content.rfind(b"\xff\xda")
+    content[scan + 12 : scan + 60] = bytes(48)
+    path.write_bytes(content)
+    assert refusal(current(instance)).reason == "cannot_decode"
+
+
+def test_retired_jpeg_processes_are_refused_by_name():
+    folder = real_set("ts_ctimage_cornerstone")
+    for uid, name in (("4.53", "Spectral Selection"), ("4.55", "Full Progression")):
+        (path,) = folder.glob(f"*{uid}.dcm")
+        error = refusal(instance_of(path))
+        assert error.reason == "cannot_decode"
+        assert name in str(error)
+        assert uid in str(error)
+
+
+# Decoders against each other ---------------------------------------------------------------------
+
+
+def encoded_frames() -> list[tuple[str, FrameLayout, bytes]]:
+    found = []
+    for path in sorted((real_data() / "ct").glob("*/dicom/**/*")):
+        if not path.is_file() or "crlm1004" in str(path):
+            continue
+        instances = [
+            one for one in instances_of(path) if decoders.is_known(one.transfer_syntax_uid)
+        ]
+        if not instances or instances[0].samples_per_pixel != 1:
+            continue
+        first = instances[0]
+        pixels = dcmread(path).PixelData
+        layout = FrameLayout(
+            syntax=first.transfer_syntax_uid,
+            rows=first.rows,
+            columns=first.columns,
+            bits_allocated=first.bits_allocated,
+            bits_stored=first.bits_stored,
+            pixel_representation=first.pixel_representation,
+        )
+        frame = next(generate_frames(pixels, number_of_frames=first.frames))
+        found.append((path.name, layout, frame))
+    return found
+
+
+def test_all_decoders_agree_on_every_real_file():
+    compared = 0
+    for name, layout, frame in encoded_frames():
+        precision = read_codestream(frame, layout.syntax).precision or layout.bits_allocated
+        planes = {}
+        for decoder in decoders.decoders_for(layout.syntax):
+            plane = decoder.decode(frame, layout)
+            planes[decoder.NAME] = plane.astype(np.int64) & ((1 << precision) - 1)
+        assert len(planes) > 1, f"only one decoder for {name}"
+        allowed = DCT_DIFFERENCE if layout.syntax in (JPEG_BASELINE, JPEG_EXTENDED) else 0
+        first = next(iter(planes.values()))
+        for decoder_name, plane in planes.items():
+            assert np.abs(plane - first).max() <= allowed, f"{decoder_name} on {name}"
+            compared += 1
+    assert compared > 60
+
+
+def test_one_image_in_many_encodings_has_one_set_of_values_and_one_digest():
+    folder = real_set("ts_ctimage_cornerstone")
+    lossless = ("1.2", "1.2.1", "1.2.1.99", "1.2.2", "1.2.5")
+    lossless += tuple(f"1.2.4.{n}" for n in (57, 70, 80, 90))
+    digests = {}
+    for path in sorted(folder.iterdir()):
+        instance = instance_of(path)
+        if instance.transfer_syntax_uid.removeprefix("1.2.840.10008.") in lossless:
+            digests[path.name] = pixel_digest(instance)
+    assert len(digests) >= 9
+    assert len(set(digests.values())) == 1
+
+
+def test_codestreams_that_disagree_with_the_header_give_the_values_of_the_header():
+    folder = real_set("pydicom_data_ct")
+    truth = read(instance_of(folder / "693_UNCR.dcm"))
+    np.testing.assert_array_equal(read(instance_of(folder / "693_J2KR.dcm")), truth)
+    lossy = read(instance_of(folder / "693_UNCI.dcm"))
+    again = read(instance_of(real_set("pydicom_ct") / "693_J2KI.dcm"))
+    np.testing.assert_array_equal(again, lossy)
+    mismatch = read(instance_of(real_set("pydicom_ct") / "J2K_pixelrep_mismatch.dcm"))
+    assert (mismatch.min(), mismatch.max()) == (-2000, 1896)
+
+
+def test_the_digest_tells_images_and_rescales_apart(tmp_path):
+    one, other = (instance_of(path) for path in make_series(tmp_path, n=2).paths)
+    assert pixel_digest(one) == pixel_digest(one)
+    assert pixel_digest(one) != pixel_digest(other)
+    assert pixel_digest(one) != pixel_digest(replace(one, rescale_intercept=0.0))
+
+
+def test_the_data_set_of_a_frame_has_the_wanted_elements_only(tmp_path):
+    path = make_series(tmp_path, n=1, PatientName="A^B").paths[0]
+    with SourceReader(wanted=(0x00200032,)) as reader:
+        dataset = reader.read(instance_of(path)).dataset
+    assert isinstance(dataset, Dataset)
+    assert dataset.ImagePositionPatient == dcmread(path).ImagePositionPatient
+    assert "PatientName" not in dataset
+
+
+def test_uncompressed_files_are_read_once_and_verified_through_pydicom(tmp_path):
+    instance = instance_of(make_series(tmp_path, n=1, transfer_syntax="big_endian").paths[0])
+    with SourceReader() as reader, SourceReader(avoid={NATIVE}) as verifier:
+        assert reader.read(instance).decoder == NATIVE
+        assert verifier.read(instance).decoder == PYDICOM
+
+
+@given(
+    size=st.sampled_from([8, 16, 32]),
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 300),
+    noise=st.floats(0, 1),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_all_decoders_of_rle_agree_with_padded_segments_and_without(
+    size, rows, columns, noise, seed
+):
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 1 << size, (rows, columns), dtype=f"u{size // 8}")
+    values[rng.random(values.shape) > noise] = 0
+    encoded = b"".join(encode_rle(values))
+    layout = FrameLayout(RLE, rows, columns, size, size, 0)
+    for decoder in decoders.decoders_for(RLE):
+        np.testing.assert_array_equal(decoder.decode(encoded, layout), values, decoder.NAME)
+
+
+def encode_rle(values: np.ndarray) -> list[bytes]:
+    """Header and segments, each row packed by itself as PS3.5 G.3.1 wants it."""
+    segments = []
+    for byte in reversed(range(values.itemsize)):
+        rows = values.view(np.uint8).reshape(*values.shape, -1)[..., byte]
+        segment = b"".join(pack_bits(row.tobytes()) for row in rows)
+        segments.append(segment + b"\0" * (len(segment) % 2))
+    starts = np.cumsum([64, *map(len, segments)])[:-1]
+    return [
+        struct.pack(f"<{len(segments) + 1}L", len(segments), *starts).ljust(64, b"\0"),
+        *segments,
+    ]
+
+
+def pack_bits(row: bytes) -> bytes:
+    """Runs of equal bytes, at most 128 long; a single byte is a literal of its own."""
+    packed = bytearray()
+    for value, run in groupby(row):
+        left = len(list(run))
+        while left:
+            count = min(left, 128)
+            packed += bytes([257 - count if count > 1 else 0, value])
+            left -= count
+    return bytes(packed)
+
+
+def test_rle_with_a_wrong_number_of_segments_is_refused():
+    layout = FrameLayout(RLE, 2, 2, 16, 16, 0)
+    encoded = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x03\x00\x01\x02\x03"
+    for decoder in decoders.decoders_for(RLE):
+        with pytest.raises((FileError, ValueError)):
+            decoder.decode(encoded, layout)
+
+
+def test_avoided_decoders_come_last_rather_than_never():
+    names = [decoder.NAME for decoder in decoders.decoders_for(JPEG_LOSSLESS_SV1)]
+    turned = decoders.decoders_for(JPEG_LOSSLESS_SV1, {names[0]})
+    assert [decoder.NAME for decoder in turned] == [*names[1:], names[0]]

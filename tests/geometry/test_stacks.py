@@ -1,0 +1,186 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ct2zarr.geometry.stacks import (
+    LISTED_MISSING,
+    is_uniform,
+    slice_normal,
+    spacing_of,
+    stack_geometry,
+    written_unit,
+)
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+
+
+def axial(offsets, shear=(0.0, 0.0)):
+    offsets = np.asarray(offsets, dtype=float)
+    t = offsets - offsets[0]
+    return np.stack((10 + shear[0] * t, 20 + shear[1] * t, offsets), axis=1)
+
+
+def test_affine_maps_indices_to_the_header_positions_of_pixels():
+    positions = axial([5, 7.5, 10])
+    geometry = stack_geometry(positions, AXIAL, (0.8, 0.7))
+    assert geometry.spacing == (2.5, 0.8, 0.7)
+    # row index moves along the column direction by PixelSpacing[0], PS3.3 C.7.6.2.1.1
+    assert np.allclose(geometry.index_to_lps @ [2, 3, 4, 1], [10 + 4 * 0.7, 20 + 3 * 0.8, 10, 1])
+    assert geometry.max_position_error_mm < 1e-9
+
+
+def test_spacing_comes_from_the_span_not_from_the_first_gap():
+    geometry = stack_geometry(axial([0, 2.51, 5, 7.5]), AXIAL, (1, 1))
+    assert geometry.spacing[0] == 2.5
+    assert geometry.uniform
+
+
+def test_normal_of_a_sagittal_stack_is_row_cross_column():
+    assert slice_normal(SAGITTAL) == (-1.0, 0.0, 0.0)
+
+
+def test_orientation_that_spans_no_plane_is_refused():
+    with pytest.raises(ValueError, match="does not span a plane"):
+        slice_normal((1, 0, 0, 1, 0, 0))
+
+
+@pytest.mark.parametrize("degrees", [20.0, -20.0])
+def test_tilt_is_measured_from_positions_with_its_sign(degrees):
+    shear = math.tan(math.radians(degrees))
+    geometry = stack_geometry(axial(np.arange(10) * 3.0, (0, shear)), AXIAL, (1, 1))
+    assert geometry.tilt_degrees == pytest.approx(degrees)
+    assert geometry.in_plane_shift_mm < 1e-9
+    assert geometry.max_position_error_mm < 1e-9
+    assert np.allclose(geometry.index_to_lps[:3, 0], [0, 3 * shear, 3])
+
+
+def test_shear_along_the_rows_is_a_tilt_too():
+    geometry = stack_geometry(axial(np.arange(10) * 3.0, (-0.5, 0)), AXIAL, (1, 1))
+    assert geometry.tilt_degrees == pytest.approx(-math.degrees(math.atan(0.5)))
+    assert geometry.drift_mm == pytest.approx(13.5)
+
+
+def test_origin_off_the_line_is_a_shift_and_measured():
+    positions = axial(np.arange(10) * 3.0)
+    positions[4, 0] += 0.3
+    geometry = stack_geometry(positions, AXIAL, (1, 1))
+    assert geometry.in_plane_shift_mm == pytest.approx(0.3)
+    assert geometry.max_position_error_mm == pytest.approx(0.3)
+
+
+def test_jitter_within_one_percent_of_the_grid_is_uniform_and_beyond_is_not():
+    offsets = np.arange(10) * 5.0
+    offsets[4] += 0.049
+    assert is_uniform(offsets)
+    offsets[4] += 0.02
+    assert not is_uniform(offsets)
+    assert spacing_of(offsets).kind == "uneven"
+
+
+def test_missing_planes_are_counted_and_placed_on_the_grid():
+    found = spacing_of(np.array([0, 2.5, 5, 12.5, 15, 20, 22.5]))
+    assert found.kind == "missing"
+    assert found.missing.count == 3
+    assert found.missing.after == (2, 4)
+    assert found.missing.offsets_mm == (7.5, 10.0, 17.5)
+    assert found.missing.spacing_mm == pytest.approx(2.5)
+
+
+def test_three_equal_wide_gaps_are_a_change_of_spacing_not_missing_planes():
+    assert spacing_of(np.array([0, 2, 4, 6, 8, 12, 16, 20.0])).kind == "uneven"
+    assert spacing_of(np.array([0, 2, 4, 6, 8, 12, 16.0])).kind == "missing"
+
+
+def test_wide_gaps_that_outnumber_the_base_gaps_need_a_declared_spacing():
+    offsets = np.array([0, 2, 4, 5, 6, 8, 10.0])
+    assert spacing_of(offsets, hints=(2.0,)).kind == "uneven"
+    assert spacing_of(offsets, hints=(1.0,)).kind == "missing"
+
+
+def test_gaps_without_a_common_measure_are_uneven():
+    assert spacing_of(np.array([0, 2, 4, 7, 9.0])).kind == "uneven"
+
+
+def test_declared_spacing_finds_the_grid_where_no_neighbours_are_left():
+    offsets = np.cumsum([0, 7.5, 12.5, 17.5, 115.0])
+    assert spacing_of(offsets).kind == "uneven"
+    found = spacing_of(offsets, hints=(2.5,))
+    assert found.kind == "missing"
+    assert found.missing.count == (2 + 4 + 6 + 45)
+
+
+def test_far_stray_plane_lists_a_bounded_number_of_missing_ones():
+    found = spacing_of(np.array([0, 1, 2, 3, 5000.0]))
+    assert found.missing.count == 4996
+    assert len(found.missing.offsets_mm) == LISTED_MISSING
+
+
+def test_every_second_plane_gone_is_seen_by_instance_numbers_only():
+    offsets = np.arange(8) * 5.0
+    assert spacing_of(offsets).missing is None
+    assert spacing_of(offsets, numbers=np.arange(1, 9)).missing is None
+    found = spacing_of(offsets, numbers=np.arange(1, 17, 2))
+    assert found.kind == "uniform"
+    assert found.missing.count == 7
+
+
+@pytest.mark.parametrize("decimals", [1, 2])
+def test_steps_that_the_written_decimals_cannot_hold_are_not_uneven(decimals):
+    positions = axial(np.round(np.arange(60) * 0.625 - 37.3, decimals))
+    geometry = stack_geometry(positions, AXIAL, (1, 1))
+    assert geometry.uniform
+    assert geometry.missing is None
+
+
+def test_a_hole_is_found_among_rounded_positions():
+    exact = np.delete(np.arange(40) * 0.625, [11, 12])
+    geometry = stack_geometry(axial(np.round(exact, 1)), AXIAL, (1, 1))
+    assert geometry.missing is not None
+    assert geometry.missing.count == 2
+
+
+def test_a_plane_off_by_a_whole_decimal_is_no_rounding():
+    offsets = np.arange(20) * 2.5
+    offsets[7] += 0.1
+    positions = axial(offsets)
+    assert written_unit(positions, (0, 0, 1)) == pytest.approx(0.1)
+    assert not stack_geometry(positions, AXIAL, (1, 1)).uniform
+
+
+def test_one_plane_takes_the_declared_spacing():
+    assert stack_geometry(axial([3]), AXIAL, (1, 1), hints=(4.0, 5.0)).spacing[0] == 4.0
+    geometry = stack_geometry(axial([3]), AXIAL, (1, 1))
+    assert geometry.spacing[0] == 1.0
+    assert np.allclose(geometry.index_to_lps[:3, 0], [0, 0, 1])
+
+
+cosines = st.floats(-math.pi, math.pi)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(2, 40),
+    step=st.floats(0.2, 10),
+    a=cosines,
+    b=cosines,
+    c=cosines,
+    shear=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)),
+)
+def test_any_regular_stack_is_uniform_and_exact_in_its_affine(n, step, a, b, c, shear):
+    z = np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
+    x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
+    y = np.array([[math.cos(c), 0, math.sin(c)], [0, 1, 0], [-math.sin(c), 0, math.cos(c)]])
+    turn = z @ x @ y
+    orientation = (*turn[:, 0], *turn[:, 1])
+    move = turn @ [shear[0] * step, shear[1] * step, step]
+    positions = np.array([100, -50, 7]) + np.arange(n)[:, None] * move
+    geometry = stack_geometry(positions, orientation, (1, 1))
+    assert geometry.uniform
+    assert geometry.missing is None
+    assert geometry.spacing[0] == pytest.approx(step)
+    assert geometry.max_position_error_mm < 1e-6
+    assert np.all(geometry.gaps_mm > 0)

@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import pytest
+
+from ct2zarr.plan.geometry_columns import geometry_columns
+from ct2zarr.plan.grouping import plan_series
+from series_of import at, by_uid, different, frame, same, stack, unread
+
+
+def columns_of(frames, digest=unread):
+    return geometry_columns(plan_series(frames, digest)[0])
+
+
+def regular(n=6):
+    return stack([2.0 * i for i in range(n)])
+
+
+def test_regular_axial_stack_passes_every_question_of_the_idc_index():
+    columns = columns_of(regular())
+    assert columns.regularly_spaced_3d_volume
+    assert columns.uniform_slice_spacing is True
+    assert columns.obliquity_degrees == 0.0
+
+
+def test_tilted_gantry_is_no_rectilinear_volume_and_its_obliquity_is_of_the_normal():
+    frames = [
+        frame(i, 0, position=(0.0, 0.0, 3.0 * i), orientation=(1, 0, 0, 0, 0.9397, -0.342))
+        for i in range(8)
+    ]
+    columns = columns_of(frames)
+    assert not columns.consistent_in_plane_col
+    assert columns.consistent_in_plane_row
+    assert columns.uniform_slice_spacing
+    assert not columns.regularly_spaced_3d_volume
+    assert columns.obliquity_degrees == pytest.approx(20.0, abs=0.01)
+
+
+def test_missing_slice_is_not_uniform():
+    columns = columns_of(regular()[:3] + regular()[4:])
+    assert columns.uniform_slice_spacing is False
+    assert columns.unique_slice_positions
+
+
+def test_gap_tolerance_is_one_percent_of_the_mean_gap():
+    frames = stack([0.0, 2.0, 4.01, 6.0, 8.0])
+    assert columns_of(frames).uniform_slice_spacing
+    frames = stack([0.0, 2.0, 4.03, 6.0, 8.0])
+    assert not columns_of(frames).uniform_slice_spacing
+
+
+def test_slice_left_out_for_its_position_still_counts():
+    frames = [*regular(), frame(50, 4.0)]
+    assert not columns_of(frames, different).unique_slice_positions
+    assert not columns_of(frames, same).regularly_spaced_3d_volume
+
+
+def test_copies_of_one_sop_instance_count_once():
+    copies = [replace(each, path=each.path + ".copy") for each in regular()]
+    assert columns_of(regular() + copies, by_uid).regularly_spaced_3d_volume
+
+
+def test_cosines_that_differ_in_the_last_digit_are_two_orientations():
+    frames = regular()
+    frames[2] = replace(frames[2], orientation=(1.0, 0.00001, 0.0, 0.0, 1.0, 0.0))
+    assert not columns_of(frames).single_orientation
+
+
+def test_cosines_that_are_no_unit_vectors_are_not_orthogonal():
+    assert not columns_of(at(regular(), orientation=(1.05, 0, 0, 0, 1, 0))).orthogonal_orientation
+
+
+def test_volume_without_geometry_has_no_answers_but_is_not_regular():
+    columns = columns_of(at(regular(), position=None))
+    assert columns.single_orientation is None
+    assert columns.regularly_spaced_3d_volume is False
+    assert columns.consistent_image_dimensions
+
+
+def test_one_slice_has_no_spacing_and_is_no_volume():
+    columns = columns_of(regular(1))
+    assert columns.uniform_slice_spacing is None
+    assert not columns.regularly_spaced_3d_volume

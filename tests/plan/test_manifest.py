@@ -1,0 +1,535 @@
+"""The manifest: volumes, shards and the account, stable while nothing changes."""
+
+import csv
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import phantom
+from ct2zarr.errors import Ct2zarrError, MachineError, SettingsError
+from ct2zarr.model import VolumePlan
+from ct2zarr.plan.grouping import plan_volumes, series_hash
+from ct2zarr.plan.manifest import make_manifest, read_plans
+from ct2zarr.plan.roles import assign_role
+from ct2zarr.run.settings import ConvertSettings, ManifestSettings, SelectionSettings
+from ct2zarr.scan.frame_tables import FILES_SCHEMA, SERIES_COLUMNS
+from ct2zarr.scan.scanning import scan, table_to_instances
+from ct2zarr.vocabulary import Role
+
+
+def settings(tmp_path: Path, **options: Any) -> ManifestSettings:
+    values: dict[str, Any] = {
+        "datasets": {"d": tmp_path / "root"},
+        "manifest_dir": tmp_path / "manifest",
+        "num_shards": 4,
+    }
+    return ManifestSettings(**(values | options))
+
+
+def input_of(path: Path, **options: Any) -> ConvertSettings:
+    return ConvertSettings(input_csv=path, out_root=path.parent / "out", **options)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def summary_of(manifest: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((manifest / "manifest_summary.json").read_text())
+    return summary
+
+
+def files_of(manifest: Path) -> list[dict[str, Any]]:
+    tables = [manifest / "files_excluded.parquet", *(manifest / "shards").glob("*.parquet")]
+    return [row for path in tables for row in pq.read_table(path).to_pylist()]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "scan_cache" not in path.parts
+    }
+
+
+def assert_account_adds_up(manifest: Path, expected_files: set[str]) -> None:
+    summary = summary_of(manifest)
+    rows = files_of(manifest)
+    frames = Counter((row["path"], row["frame"]) for row in rows)
+    assert max(frames.values()) == 1
+    assert {path for path, _ in frames} == expected_files
+    assert summary["files_found"] == sum(summary["roles"].values()) == len(expected_files)
+    for dataset in summary["datasets"].values():
+        assert dataset["files_found"] == sum(dataset["roles"].values())
+    for row in rows:
+        Role(row["role"])
+        assert bool(row["reason"]) is (row["role"] != "slice"), row
+        assert (row["slice_index"] is not None) is (row["role"] == "slice"), row
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A root with two series, what lies beside them, and a deep one."""
+    root = tmp_path / "root"
+    series = phantom.make_series(root / "a" / "ct", n=8, drop=(3,), duplicates={2: "same"})
+    phantom.localizer(root / "a" / "ct", series_uid=series.series_uid)
+    phantom.truncate(series.paths[5], keep=0.8)
+    phantom.make_multiframe(root / "b", n=4)
+    phantom.secondary_capture(root / "b")
+    phantom.structured_report(root / "b")
+    phantom.dicomdir(root, series)
+    phantom.not_dicom(root)
+    phantom.not_dicom(root / "w" / "x" / "y" / "z" / "deep")
+    return root
+
+
+def test_every_file_is_accounted_once(tmp_path: Path, mixed: Path) -> None:
+    make_manifest(settings(tmp_path))
+    manifest = tmp_path / "manifest"
+    assert_account_adds_up(manifest, {str(p) for p in mixed.rglob("*") if p.is_file()})
+    summary = summary_of(manifest)
+    assert summary["roles"] == {
+        "slice": 7,
+        "duplicate": 1,
+        "localizer": 1,
+        "not_ct": 1,
+        "not_image": 2,
+        "not_dicom": 1,
+        "unreadable": 1,
+        "excluded": 1,
+    }
+    assert summary["volumes"] == summary["series"] == 2
+    excluded = pq.read_table(manifest / "files_excluded.parquet")["path"].to_pylist()
+    assert excluded == sorted(excluded)
+    assert summary["deeper_than_max_depth"] == {
+        "files": 1,
+        "max_depth": 3,
+        "max_depth_needed": 4,
+    }
+
+
+def test_a_row_describes_its_volume(tmp_path: Path) -> None:
+    series = phantom.make_series(
+        tmp_path / "root" / "ct",
+        n=8,
+        spacing=(2.5, 0.8, 0.7),
+        drop=(3,),
+        Manufacturer="ACME",
+        KVP=120,
+    )
+    phantom.localizer(tmp_path / "root" / "ct", series_uid=series.series_uid)
+    make_manifest(settings(tmp_path))
+    (row,) = rows_of(tmp_path / "manifest" / "series_all.csv")
+    assert list(row) == list(SERIES_COLUMNS)
+    assert row["series_hash"] == series_hash("d", series.series_uid, 1)
+    assert row["series_dir"] == str(tmp_path / "root" / "ct")
+    assert (row["file_count"], row["slice_count"], row["localizers_skipped"]) == ("7", "7", "1")
+    assert int(row["bytes"]) == sum(path.stat().st_size for path in series.paths)
+    assert row["flags"] == "missing_slices;localizers_removed"
+    assert float(row["spacing_z"]) == pytest.approx(17.5 / 6)
+    assert (row["spacing_y"], row["spacing_x"]) == ("0.8", "0.7")
+    assert (row["single_orientation"], row["uniform_slice_spacing"]) == ("true", "false")
+    assert (row["manufacturer"], row["kvp"], row["part"], row["parts"]) == (
+        "ACME",
+        "120.0",
+        "1",
+        "1",
+    )
+    assert row["transfer_syntax"] == "1.2.840.10008.1.2.1"
+
+
+@pytest.mark.usefixtures("mixed")
+def test_plans_read_back_are_those_that_were_made(tmp_path: Path) -> None:
+    make_manifest(settings(tmp_path))
+    made = {plan.series_hash: plan for plan in planned(tmp_path / "root", "d")}
+    read = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
+    assert {plan.series_hash for plan in read} == set(made)
+    for plan in read:
+        expected = made[plan.series_hash]
+        leftovers = tuple(
+            replace(left, instance=replace(left.instance, role=left.role, reason=left.reason))
+            for left in expected.leftovers
+        )
+        assert plan == replace(expected, leftovers=leftovers)
+
+
+def planned(root: Path, dataset: str) -> list[VolumePlan]:
+    from ct2zarr.dicom.decoding import pixel_digest
+
+    table = scan({dataset: root}, max_depth=3, workers=1).table
+    instances = [assign_role(i, SelectionSettings()) for i in table_to_instances(table)]
+    return plan_volumes(instances, pixel_digest)[0]
+
+
+def many(tmp_path: Path, count: int = 9) -> list[phantom.Series]:
+    root = tmp_path / "root"
+    return [phantom.make_series(root / f"s{k}", n=2, name=f"s{k}") for k in range(count)]
+
+
+def test_a_volume_lies_in_the_shard_of_its_hash(tmp_path: Path) -> None:
+    many(tmp_path)
+    make_manifest(settings(tmp_path))
+    shards = tmp_path / "manifest" / "shards"
+    assert sorted(path.name for path in shards.iterdir()) == sorted(
+        name for k in range(4) for name in (f"series_shard_0{k}.csv", f"files_shard_0{k}.parquet")
+    )
+    seen = 0
+    for number in range(4):
+        rows = rows_of(shards / f"series_shard_0{number}.csv")
+        files = pq.read_table(shards / f"files_shard_0{number}.parquet")
+        assert files.schema.names == FILES_SCHEMA.names
+        hashes = {row["series_hash"] for row in rows}
+        assert all(int(name, 16) % 4 == number for name in hashes)
+        assert set(files["series_hash"].to_pylist()) == hashes
+        seen += len(rows)
+    assert seen == 9
+
+
+def test_shard_names_have_the_digits_they_need(tmp_path: Path) -> None:
+    many(tmp_path, 1)
+    make_manifest(settings(tmp_path, num_shards=101))
+    shards = tmp_path / "manifest" / "shards"
+    assert (shards / "series_shard_100.csv").exists()
+    make_manifest(settings(tmp_path, num_shards=2))
+    assert sorted(path.name for path in shards.iterdir()) == [
+        "files_shard_00.parquet",
+        "files_shard_01.parquet",
+        "series_shard_00.csv",
+        "series_shard_01.csv",
+    ]
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_second_run_changes_no_file(tmp_path: Path) -> None:
+    make_manifest(settings(tmp_path))
+    before = snapshot(tmp_path / "manifest")
+    make_manifest(settings(tmp_path))
+    assert snapshot(tmp_path / "manifest") == before
+
+
+@pytest.mark.usefixtures("mixed")
+def test_the_index_is_made_again_from_the_shards(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_manifest(settings(tmp_path))
+    manifest = tmp_path / "manifest"
+    before = snapshot(manifest)
+    (manifest / "series_all.csv").unlink()
+    with caplog.at_level(logging.INFO, logger="ct2zarr"):
+        make_manifest(settings(tmp_path))
+    assert "nothing has changed" in caplog.text
+    after = snapshot(manifest)
+    assert after["series_all.csv"][1] == before["series_all.csv"][1]
+    assert {name: after[name] for name in before if name != "series_all.csv"} == {
+        name: before[name] for name in before if name != "series_all.csv"
+    }
+
+
+@pytest.mark.parametrize("damage", ["remove", "empty", "edit"])
+@pytest.mark.parametrize("name", ["shards/series_shard_01.csv", "files_excluded.parquet"])
+def test_a_damaged_manifest_is_written_again(tmp_path: Path, name: str, damage: str) -> None:
+    many(tmp_path, 5)
+    make_manifest(settings(tmp_path))
+    manifest = tmp_path / "manifest"
+    before = snapshot(manifest)
+    path = manifest / name
+    if damage == "remove":
+        path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    make_manifest(settings(tmp_path))
+    after = snapshot(manifest)
+    assert {k: content for k, (_, content) in after.items()} == {
+        k: content for k, (_, content) in before.items()
+    }
+    assert [k for k in before if after[k][0] != before[k][0]] == [name]
+
+
+def test_new_files_change_only_their_shards(tmp_path: Path) -> None:
+    many(tmp_path)
+    make_manifest(settings(tmp_path))
+    manifest = tmp_path / "manifest"
+    before = snapshot(manifest)
+    new = phantom.make_series(tmp_path / "root" / "new", n=2, name="new")
+    make_manifest(settings(tmp_path))
+    after = snapshot(manifest)
+    shard = int(series_hash("d", new.series_uid, 1), 16) % 4
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {
+        "series_all.csv",
+        "manifest_summary.json",
+        f"shards/series_shard_0{shard}.csv",
+        f"shards/files_shard_0{shard}.parquet",
+    }
+
+
+def test_the_manifest_does_not_depend_on_processes_or_history(tmp_path: Path, mixed: Path) -> None:
+    make_manifest(settings(tmp_path, workers=2))
+    phantom.make_series(mixed / "later", n=3, name="later")
+    make_manifest(settings(tmp_path))
+    make_manifest(settings(tmp_path, manifest_dir=tmp_path / "fresh"))
+    assert {k: v[1] for k, v in snapshot(tmp_path / "manifest").items()} == {
+        k: v[1] for k, v in snapshot(tmp_path / "fresh").items()
+    }
+
+
+def test_a_setting_is_taken_up_without_reading_headers_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    phantom.make_series(tmp_path / "root" / "ct", n=2)
+    make_manifest(settings(tmp_path))
+    selection = SelectionSettings(exclude_image_types=("AXIAL",))
+    with caplog.at_level(logging.INFO, logger="ct2zarr"):
+        make_manifest(settings(tmp_path, selection=selection))
+    assert "0 headers read" in caplog.text
+    assert "NO CT VOLUME WAS FOUND" in caplog.text
+    assert summary_of(tmp_path / "manifest")["roles"]["excluded"] == 2
+
+
+@pytest.mark.usefixtures("mixed")
+def test_files_that_are_too_deep_are_told_loudly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_manifest(settings(tmp_path, max_depth=0))
+    (warning,) = [r.getMessage() for r in caplog.records if "ARE NOT READ" in r.message]
+    assert "max_depth 4 would reach all of them" in warning
+    make_manifest(settings(tmp_path, max_depth=4))
+    assert summary_of(tmp_path / "manifest")["roles"]["excluded"] == 0
+
+
+def test_frames_of_a_multi_frame_file_are_counted_as_one_file(tmp_path: Path) -> None:
+    series = phantom.make_multiframe(tmp_path / "root", n=4)
+    make_manifest(settings(tmp_path))
+    manifest = tmp_path / "manifest"
+    (row,) = rows_of(manifest / "series_all.csv")
+    assert (row["file_count"], row["slice_count"]) == ("1", "4")
+    assert summary_of(manifest)["roles"]["slice"] == 1
+    (plan,) = read_plans(input_of(manifest / "series_all.csv"))
+    assert [plane.frame for plane in plan.planes] == series.frames
+
+
+def test_an_empty_root_is_an_error_and_names_the_folder(tmp_path: Path) -> None:
+    many(tmp_path, 1)
+    (tmp_path / "empty").mkdir()
+    datasets = {"d": tmp_path / "root", "e": tmp_path / "empty"}
+    with pytest.raises(SettingsError, match=f"dataset e: there is no file below {tmp_path}/empty"):
+        make_manifest(settings(tmp_path, datasets=datasets))
+
+
+def test_a_manifest_folder_that_cannot_be_made_is_told_before_the_scan(tmp_path: Path) -> None:
+    many(tmp_path, 1)
+    (tmp_path / "manifest").write_text("a file is in the way")
+    with pytest.raises(MachineError, match="cannot write below"):
+        make_manifest(settings(tmp_path))
+
+
+def test_equal_series_in_two_datasets_are_two_volumes(tmp_path: Path) -> None:
+    phantom.make_series(tmp_path / "one", n=2)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    datasets = {"v1": tmp_path / "one", "v2": tmp_path / "two"}
+    make_manifest(settings(tmp_path, datasets=datasets))
+    rows = rows_of(tmp_path / "manifest" / "series_all.csv")
+    assert [row["dataset"] for row in rows] == ["v1", "v2"]
+    assert rows[0]["series_uid"] == rows[1]["series_uid"]
+
+
+def test_a_hash_collision_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(tmp_path, 2)
+    monkeypatch.setattr("ct2zarr.plan.grouping.series_hash", lambda *_: "0" * 32)
+    with pytest.raises(Ct2zarrError, match="have the hash"):
+        make_manifest(settings(tmp_path))
+
+
+@pytest.mark.usefixtures("mixed")
+def test_series_are_grouped_alike_in_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_manifest(settings(tmp_path))
+    monkeypatch.setattr("ct2zarr.plan.manifest.GROUPED_ROWS", 1)
+    make_manifest(settings(tmp_path, manifest_dir=tmp_path / "other"))
+    assert {k: v[1] for k, v in snapshot(tmp_path / "manifest").items()} == {
+        k: v[1] for k, v in snapshot(tmp_path / "other").items()
+    }
+
+
+def test_folders_with_odd_names_come_back_as_they_are(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path / "root") + b'/caf\xe9, "a"\nb'))
+    series = phantom.make_series(folder, n=2)
+    make_manifest(settings(tmp_path))
+    (plan,) = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
+    assert plan.series_dir == str(folder)
+    assert [plane.path for plane in plan.planes] == [str(path) for path in series.paths]
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def test_a_shard_of_the_whole_list_is_that_of_its_own_csv(tmp_path: Path) -> None:
+    many(tmp_path)
+    make_manifest(settings(tmp_path))
+    manifest = tmp_path / "manifest"
+    total = 0
+    for number in range(4):
+        own = read_plans(input_of(manifest / "shards" / f"series_shard_0{number}.csv"))
+        whole = input_of(manifest / "series_all.csv", shard_id=number, num_shards=4)
+        assert read_plans(whole) == own
+        total += len(own)
+    assert total == 9
+
+
+def edit_csv(path: Path, drop: str) -> None:
+    rows = rows_of(path)
+    columns = [column for column in rows[0] if column != drop]
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.mark.parametrize("column", ["series_hash", "series_dir", "findings", "slice_count"])
+def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
+    many(tmp_path, 1)
+    make_manifest(settings(tmp_path))
+    path = tmp_path / "manifest" / "series_all.csv"
+    edit_csv(path, column)
+    with pytest.raises(SettingsError, match=f"has no column {column}"):
+        read_plans(input_of(path))
+
+
+def test_a_list_without_its_files_is_an_error(tmp_path: Path) -> None:
+    many(tmp_path, 1)
+    make_manifest(settings(tmp_path, num_shards=1))
+    manifest = tmp_path / "manifest"
+    (manifest / "shards" / "files_shard_00.parquet").unlink()
+    with pytest.raises(SettingsError, match=r"files_shard_00\.parquet is missing"):
+        read_plans(input_of(manifest / "shards" / "series_shard_00.csv"))
+    with pytest.raises(SettingsError, match=r"no files_shard_XX\.parquet"):
+        read_plans(input_of(manifest / "series_all.csv"))
+    with pytest.raises(SettingsError, match="does not exist"):
+        read_plans(input_of(manifest / "gone.csv"))
+
+
+def test_files_of_another_run_are_an_error(tmp_path: Path) -> None:
+    many(tmp_path, 1)
+    make_manifest(settings(tmp_path, num_shards=1))
+    shards = tmp_path / "manifest" / "shards"
+    path = shards / "series_shard_00.csv"
+    text = path.read_text()
+    (row,) = rows_of(path)
+    path.write_text(text.replace(row["series_hash"], "0" * 32))
+    with pytest.raises(SettingsError, match="has no file"):
+        read_plans(input_of(path))
+    files = shards / "files_shard_00.parquet"
+    path.write_text(text)
+    table = pq.read_table(files)
+    pq.write_table(table.slice(1), files)
+    with pytest.raises(SettingsError, match=r"has 2 slices, and the list .* names 1"):
+        read_plans(input_of(path))
+    files.write_bytes(b"junk")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_plans(input_of(path))
+
+
+def by_hand(tmp_path: Path, *lines: str) -> ConvertSettings:
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return input_of(path)
+
+
+def test_a_list_of_folders_is_scanned(tmp_path: Path) -> None:
+    one = phantom.make_series(tmp_path / "one" / "deep", n=3, name="one")
+    two = phantom.make_series(tmp_path / "two", n=2, name="two")
+    plans = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
+    assert {plan.series_uid: len(plan.planes) for plan in plans} == {
+        one.series_uid: 3,
+        two.series_uid: 2,
+    }
+    assert {plan.series_hash for plan in plans} == {
+        series_hash("default", series.series_uid, 1) for series in (one, two)
+    }
+
+
+def test_a_list_has_the_hashes_of_the_manifest_for_the_same_dataset(tmp_path: Path) -> None:
+    many(tmp_path, 2)
+    make_manifest(settings(tmp_path))
+    listed = read_plans(by_hand(tmp_path, "dataset,series_dir", f"d,{tmp_path}/root"))
+    read = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
+    assert {p.series_hash for p in listed} == {p.series_hash for p in read}
+
+
+def test_a_series_over_two_listed_folders_is_one_volume(tmp_path: Path) -> None:
+    series = phantom.make_series(tmp_path / "one", n=6)
+    (tmp_path / "two").mkdir()
+    for path in series.paths[3:]:
+        path.rename(tmp_path / "two" / path.name)
+    (plan,) = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
+    assert len(plan.planes) == 6
+
+
+def test_series_without_uid_in_two_listed_folders_stay_apart(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        phantom.make_series(tmp_path / name, n=2, without=["SeriesInstanceUID"])
+    plans = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
+    assert len({plan.series_hash for plan in plans}) == 2
+    assert [len(plan.planes) for plan in plans] == [2, 2]
+
+
+def test_a_listed_folder_of_copies_is_no_volume_of_its_own(tmp_path: Path) -> None:
+    phantom.make_series(tmp_path / "one", n=3)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    (plan,) = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
+    assert [left.role for left in plan.leftovers] == [Role.DUPLICATE] * 3
+
+
+def test_given_names_are_used(tmp_path: Path) -> None:
+    one = phantom.make_series(tmp_path / "one", n=2, name="one")
+    phantom.make_series(tmp_path / "one", n=2, name="other")
+    given = "0123456789abcdef" * 2
+    header = "series_dir,series_uid,series_hash"
+    (plan,) = read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,{one.series_uid},{given}"))
+    assert (plan.series_hash, plan.series_uid) == (given, one.series_uid)
+    plans = read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,,{given}"))
+    assert len({plan.series_hash for plan in plans} - {given}) == 2
+    with pytest.raises(SettingsError, match=r"line 2: series_hash '\.\./x' is not"):
+        read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,,../x"))
+
+
+def test_a_listed_folder_without_ct_is_a_plan_without_planes(tmp_path: Path) -> None:
+    phantom.make_series(tmp_path / "one", n=2)
+    phantom.not_dicom(tmp_path / "two")
+    lines = [f"{tmp_path}/{name}" for name in ("one", "two", "gone")]
+    plans = read_plans(by_hand(tmp_path, "series_dir", *lines))
+    assert [len(plan.planes) for plan in plans] == [2, 0, 0]
+    assert [plan.series_dir for plan in plans] == lines
+    assert len({plan.series_hash for plan in plans}) == 3
+    assert [left.role for left in plans[1].leftovers] == [Role.NOT_DICOM]
+
+
+# Real data ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_account_adds_up_on_all_real_data(tmp_path: Path) -> None:
+    data = phantom.real_data()
+    datasets = {"ct": data / "ct", "malformed": data / "malformed"}
+    make_manifest(settings(tmp_path, datasets=datasets, workers=2, max_depth=8))
+    files = {str(path) for root in datasets.values() for path in root.rglob("*") if path.is_file()}
+    assert_account_adds_up(tmp_path / "manifest", files)
+    before = snapshot(tmp_path / "manifest")
+    make_manifest(settings(tmp_path, datasets=datasets, max_depth=8))
+    assert snapshot(tmp_path / "manifest") == before
+    summary = summary_of(tmp_path / "manifest")
+    plans = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
+    assert len(plans) == summary["volumes"]
+    assert sum(len(plan.planes) for plan in plans) == summary["slices"]

@@ -1,0 +1,194 @@
+"""The pages say what the code says: tables, codes and links."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import ct2zarr
+from cases import CASES
+from converted import plans_in
+from ct2zarr.run.options import OPTIONS
+from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Reason, Role, Status, StoreType
+
+ROOT = Path(__file__).parents[1]
+MAKE_TABLES = ROOT / "docs" / "make_tables.py"
+PACKAGE = Path(ct2zarr.__file__).parent
+PAGES = sorted(
+    page for folder in (".", "config", "docs", "examples") for page in (ROOT / folder).glob("*.md")
+)
+NOT_OF_A_VOLUME = {
+    *("exporting", "hounsfield", "patch_dataset", "patches", "placement", "summary_volumes"),
+    *("deidentification", "metadata", "publishing", "writers"),
+}
+"""Modules whose errors stop a job or are raised to a caller in Python: they reach no table."""
+NOT_IN_A_TABLE = {"no_level", "sidecar_missing"}
+"""The same of single errors in other modules."""
+
+
+def test_tables_of_the_pages_are_those_of_the_code():
+    done = subprocess.run(
+        [sys.executable, MAKE_TABLES, "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_old_table_is_found(tmp_path):
+    for folder in ("docs", "config", "scripts"):
+        (tmp_path / folder).mkdir()
+    script = tmp_path / "docs" / MAKE_TABLES.name
+    script.write_text(MAKE_TABLES.read_text("utf-8"), "utf-8")
+    (tmp_path / "scripts" / "ct2zarr").symlink_to(PACKAGE)
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("<!-- table: statuses -->\n| `ok` | old |\n<!-- end of table -->\n", "utf-8")
+    command = [sys.executable, str(script)]
+    assert subprocess.run([*command, "--check"], stderr=subprocess.DEVNULL).returncode == 1
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert f"| `failed` | {Status.FAILED.sentence} |" in page.read_text("utf-8")
+    assert subprocess.run([*command, "--check"]).returncode == 0
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_has_a_row(name):
+    page = (ROOT / "config" / "README.md").read_text("utf-8")
+    assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("kind", [Role, Status, Reason, AuditStatus, Decision, StoreType])
+def test_every_code_has_a_row(kind):
+    page = (ROOT / "docs" / "codes.md").read_text("utf-8")
+    for code in kind:
+        assert f"| `{code}` | {code.sentence} |" in page
+
+
+def test_every_flag_has_a_row_among_the_options():
+    page = (ROOT / "config" / "README.md").read_text("utf-8")
+    for flag in Flag:
+        assert f"| `{flag}` | {flag.sentence} |" in page
+
+
+def is_sentence(node: ast.expr) -> bool:
+    text = str(getattr(node, "value", ""))
+    named = getattr(node, "id", "") == "sentence"
+    return named or isinstance(node, ast.JoinedStr) or " " in text
+
+
+def reasons_in(path: Path) -> set[str]:
+    """The codes that a module gives to its errors, and, in an audit, to its findings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    named = {
+        statement.targets[0].id: statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
+    }
+    found: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", "")
+            if name in ("FileError", "SeriesError", "VerificationError"):
+                found += node.args[1:2]
+                found += [word.value for word in node.keywords if word.arg == "reason"]
+        elif isinstance(node, ast.Yield) and path.stem == "audit":
+            assert isinstance(node.value, ast.Tuple)
+            found += node.value.elts[:1]
+        elif isinstance(node, ast.Tuple) and path.stem == "audit" and len(node.elts) == 2:
+            found += node.elts[:1] if is_sentence(node.elts[1]) else []
+    found = [named.get(one.id, one) if isinstance(one, ast.Name) else one for one in found]
+    return {one.value for one in found if isinstance(one, ast.Constant)}
+
+
+def test_every_reason_of_the_code_is_in_the_vocabulary_and_no_other():
+    modules = [path for path in PACKAGE.rglob("*.py") if path.stem not in NOT_OF_A_VOLUME]
+    used = set().union(*(reasons_in(path) for path in modules)) - NOT_IN_A_TABLE
+    assert used >= {"timeout", "cannot_decode", "plane_changed", "file_missing"}
+    # Those two are given to a row, not to an error.
+    assert used | {"hash_collision", "rejected_in_review"} == set(Reason)
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Heading of the second level → the text below it."""
+    _, *parts = re.split(r"^## (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_every_flag_is_explained_with_a_picture_a_measure_and_advice():
+    explained = sections(ROOT / "docs" / "flags.md")
+    assert list(explained) == list(Flag)
+    for flag, text in explained.items():
+        assert f"](pictures/{flag}.png)" in text
+        assert "**Measured:**" in text
+        assert "**What to do:**" in text
+
+
+@pytest.mark.slow
+def test_page_of_flags_names_everything_that_is_measured(tmp_path):
+    explained = sections(ROOT / "docs" / "flags.md")
+    seen = set()
+    for number, case in enumerate(CASES):
+        folder = tmp_path / f"{number:03d}"
+        folder.mkdir()
+        case.build(folder, case.name)
+        for plan in plans_in(folder):
+            for finding in plan.findings:
+                seen.add(finding.flag)
+                for measure in finding.evidence:
+                    assert f"`{measure}`" in explained[finding.flag], (finding.flag, measure)
+    # Only whole headers and pixels show the first; the others need an option that takes them in.
+    assert set(Flag) - seen <= {Flag.SUSPICIOUS_HU, Flag.SECONDARY_CAPTURE}
+    faults = {volume.fault for case in CASES for volume in case.volumes} - {""}
+    assert all(f"`{fault}`" in explained[Flag.SUSPICIOUS_HU] for fault in faults)
+
+
+@pytest.mark.slow
+def test_pictures_are_those_that_the_script_draws(tmp_path):
+    subprocess.run([sys.executable, ROOT / "docs" / "make_pictures.py", tmp_path], check=True)
+    stored = ROOT / "docs" / "pictures"
+    for flag in Flag:
+        drawn, kept = (
+            np.asarray(Image.open(folder / f"{flag}.png").convert("L"), dtype=float)
+            for folder in (tmp_path, stored)
+        )
+        assert drawn.shape == kept.shape
+        # Another version of a library may smooth a line otherwise; another picture it is not.
+        assert np.abs(drawn - kept).mean() < 3, flag
+        assert (stored / f"{flag}.png").stat().st_size < 100_000
+
+
+def test_pictures_of_the_readme_are_small():
+    for picture in (ROOT / "docs" / "pictures").glob("report-*.png"):
+        assert picture.stat().st_size < 300_000
+
+
+def test_citation_names_this_version_and_licence():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert citation["version"] == ct2zarr.__version__
+    assert citation["license"] == project["license"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may say."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        if heading:
+            assert heading in anchors(linked), target

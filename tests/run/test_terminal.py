@@ -1,0 +1,265 @@
+"""A person sees bars and a table; a log file gets lines, without a control character."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ct2zarr.run import job_log as joblog
+from ct2zarr.run.counts import Counts
+from ct2zarr.run.job_log import Progress, State, progress, read_state, state_file
+from ct2zarr.run.settings import ManifestSettings
+from ct2zarr.run.terminal import closing_table, run_counts, run_lines, table_text
+from ct2zarr.workflow.display import MOST_BARS, WorkflowDisplay
+from phantom import make_series, truncate
+from pseudo_terminal import run_in_terminal
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+COUNTS = Counts(volumes=12, ok=9, reused=4, failed=2, rejected=1, flagged=3,
+                input_bytes=6_000_000_000, output_bytes=2_000_000_000, seconds=60.0)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory) -> Path:
+    """INPUT_CSV of three series, one with a file cut short."""
+    from ct2zarr.plan.manifest import make_manifest
+
+    root = tmp_path_factory.mktemp("terminal")
+    for name in ("one", "two"):
+        make_series(root / "ct" / name, name=name, n=6)
+    cut = make_series(root / "ct" / "cut", name="cut", n=6)
+    make_manifest(ManifestSettings({"v1": root / "ct"}, root / "manifest", num_shards=1))
+    truncate(cut.paths[3], keep=0.9)
+    return root / "manifest" / "shards" / "series_shard_00.csv"
+
+
+def environ(shard: Path, out: Path) -> dict[str, str]:
+    keep = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    return {**keep, "INPUT_CSV": str(shard), "OUT_ROOT": str(out), "CONVERTED_ROOT": str(out)}
+
+
+# Counts ---------------------------------------------------------------------------------------
+
+
+def test_closing_says_what_became_of_all_volumes():
+    lines = dict(COUNTS.lines())
+    assert (lines["converted"], lines["reused"], lines["failed"]) == ("5", "4", "2")
+    assert (lines["rejected"], lines["flagged"]) == ("1", "3")
+    assert lines["source"] == "6 GB in"
+    assert lines["stores"] == "2 GB out (3.00 : 1)"
+    assert lines["rate"] == "100 MB/s of source, a worker"
+
+
+def test_nothing_at_all_closes_too():
+    assert dict(Counts().lines())["rate"] == "not measured"
+
+
+def test_table_for_a_log_is_plain_and_keeps_a_path_whole():
+    path = "/results/" + "a_long_folder/" * 20 + "verify_report.html"
+    text = table_text(closing_table("Done", [*COUNTS.lines(), ("report", path)]))
+    assert "\x1b" not in text
+    assert path in text
+    assert text.splitlines()[0] == "Done"
+
+
+def write_totals(path: Path, **totals: float) -> None:
+    path.write_text(json.dumps({"totals": totals}))
+
+
+def test_run_is_counted_from_the_joined_summary_unless_a_shard_is_newer(tmp_path):
+    labels = ["00", "01", "02"]
+    for label in labels[:2]:
+        write_totals(tmp_path / f"summary_shard_{label}.json", volumes=3, ok=3, flagged=1)
+    assert run_counts(tmp_path, labels) == (Counts(volumes=6, ok=6, flagged=2), 2)
+    write_totals(tmp_path / "summary_shard_02.json", volumes=1, failed=1)
+    write_totals(tmp_path / "summary_all.json", volumes=7, ok=5, rejected=1, failed=1)
+    assert run_counts(tmp_path, labels) == (Counts(volumes=7, ok=5, rejected=1, failed=1), 3)
+    os.utime(tmp_path / "summary_all.json", (1, 1))
+    assert run_counts(tmp_path, labels) == (Counts(volumes=7, ok=6, failed=1, flagged=2), 3)
+    (tmp_path / "summary_shard_02.json").write_text("{")
+    assert run_counts(tmp_path, labels)[0].volumes == 6
+
+
+def test_report_is_named_only_if_it_is_of_the_volumes_that_are_counted(tmp_path):
+    labels = ["00", "01"]
+    for label in labels:
+        write_totals(tmp_path / f"summary_shard_{label}.json", volumes=3, ok=3)
+    assert "report" not in dict(run_lines(tmp_path, labels))
+    (tmp_path / "verify_report.html").touch()
+    assert dict(run_lines(tmp_path, labels))["report"] == str(tmp_path / "verify_report.html")
+    os.utime(tmp_path / "verify_report.html", (1, 1))
+    assert "report" not in dict(run_lines(tmp_path, labels))
+    (tmp_path / "summary_shard_01.json").unlink()
+    (tmp_path / "verify_report.html").touch()
+    lines = dict(run_lines(tmp_path, labels))
+    assert "report" not in lines
+    assert lines["shards"] == "1 of 2"
+
+
+# One job --------------------------------------------------------------------------------------
+
+
+def test_script_alone_shows_a_bar_and_a_table_and_only_what_went_wrong(shard, tmp_path):
+    script = str(SCRIPTS / "convert_dicom_to_volume.py")
+    shown = run_in_terminal([sys.executable, script], tmp_path, environ(shard, tmp_path / "out"))
+    assert shown.code == 0
+    assert "━" in shown.text
+    assert "0/3" in shown.text
+    (warning,) = (line for line in shown.text.splitlines() if " failed: " in line)
+    assert "WARNING" in warning
+    assert " ok: " not in shown.text
+    lines = [line.strip() for line in shown.text.splitlines()[-9:]]
+    table = dict(line.split(maxsplit=1) for line in lines)
+    assert (table["volumes"], table["converted"], table["failed"]) == ("3", "2", "1")
+    assert "\x1b[?25h" in shown.raw  # the cursor is back
+
+
+def test_script_alone_in_a_log_file_writes_lines_without_control_characters(shard, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "convert_dicom_to_volume.py")],
+        env=environ(shard, tmp_path / "out"), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert "\x1b" not in done.stderr
+    assert "━" not in done.stderr
+    assert "volumes 3, converted 2, reused 0, failed 1" in done.stderr.splitlines()[-1]
+
+
+def test_report_alone_says_where_it_is(shard, tmp_path):
+    out = environ(shard, tmp_path / "out")
+    for name in ("convert_dicom_to_volume.py", "aggregate_summaries.py"):
+        subprocess.run([sys.executable, str(SCRIPTS / name)], env=out, check=True)
+    script = str(SCRIPTS / "generate_verify_report.py")
+    shown = run_in_terminal([sys.executable, script], tmp_path, out)
+    assert str(tmp_path / "out" / "zarr_sqlite" / "verify_report.html") in shown.text
+
+
+@pytest.fixture
+def log_file(tmp_path):
+    """The log of a job of a workflow, taken down afterwards."""
+    logger = joblog.LOGGER
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    logger.handlers.clear()
+    joblog.set_up(tmp_path / "logs" / "convert_shard_03.log")
+    yield tmp_path / "logs" / "convert_shard_03.log"
+    for handler in logger.handlers:
+        handler.close()
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+def test_job_with_a_log_says_beside_it_how_far_it_is(log_file, monkeypatch):
+    monkeypatch.setattr(joblog, "FILE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(joblog, "LINE_EVERY_SECONDS", 0.0)
+    with progress("shard 03", 5) as bar:
+        assert read_state(state_file(log_file)) == State("shard 03", 0, 5, 0)
+        bar.advance(1000)
+        bar.advance(1000)
+        assert read_state(state_file(log_file)) == State("shard 03", 2, 5, 2000)
+    assert not state_file(log_file).exists()
+    assert "shard 03: 2 of 5 in" in log_file.read_text()
+
+
+def test_disk_that_takes_no_state_stops_nothing(log_file):
+    bar = Progress("shard 03", 5, None, log_file / "no folder" / "x.progress")
+    bar.advance()
+    assert "1 of 5" in bar.summary()
+
+
+def test_state_that_is_half_written_counts_as_none(tmp_path):
+    path = tmp_path / "a.progress"
+    for text in ("", "{", "[]", '{"label": "x"}'):
+        path.write_text(text)
+        assert read_state(path) is None
+
+
+# A run ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def display():
+    """A display on a terminal that is a text, its logger, and what the logger's user prints."""
+    out = StringIO()
+    shown = WorkflowDisplay(Console(file=out, force_terminal=True, width=100, height=40))
+    logger = logging.getLogger("a workflow")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    printed = logging.StreamHandler(out)
+    logger.addHandler(printed)
+    yield shown, logger, out
+    shown.stop(logger)
+    logger.removeHandler(printed)
+
+
+def start_job(logger: logging.Logger, number: int, log: Path) -> None:
+    about = {
+        "jobid": number, "rule_name": "convert_shard", "wildcards": {"shard": f"{number:02}"},
+        "log": [str(log)],
+    }  # fmt: skip
+    logger.info("Execute 1 jobs...", extra={"event": "job_started", "jobs": [number]})
+    logger.info("a job", extra={"event": "job_info", **about})
+
+
+def write_state(log: Path, number: int, done: int, total: int) -> None:
+    state = {"label": f"shard {number:02}", "done": done, "total": total, "bytes": 0}
+    state_file(log).write_text(json.dumps(state))
+
+
+def bars(display: WorkflowDisplay) -> dict[str, tuple[float, float | None]]:
+    return {str(t.description): (t.completed, t.total) for t in display._progress.tasks}
+
+
+def test_run_has_a_bar_and_each_running_job_has_one(display, tmp_path):
+    shown, logger, out = display
+    shown.start(logger)
+    logs = {number: tmp_path / f"convert_shard_{number:02}.log" for number in (1, 2)}
+    for number, log in logs.items():
+        start_job(logger, number, log)
+        write_state(log, number, 3 * number, 10)
+    logger.info(None, extra={"event": "progress", "done": 1, "total": 4})
+    shown.refresh()
+    assert bars(shown) == {"workflow": (1, 4), "shard 01": (3, 10), "shard 02": (6, 10)}
+    logger.info("Finished", extra={"event": "job_finished", "job_id": 1})
+    logger.error("Error", extra={"event": "job_error", "jobid": 2})
+    shown.refresh()
+    assert set(bars(shown)) == {"workflow"}
+    shown.stop(logger)
+    assert "Execute 1 jobs...\n" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in out.getvalue()
+    assert logger.handlers[0].stream is out
+
+
+def test_hundreds_of_jobs_leave_room_on_the_terminal(display, tmp_path):
+    shown, logger, _ = display
+    for number in range(300):
+        log = tmp_path / f"{number}.log"
+        write_state(log, number, 1, 2)
+        shown.emit(record("job_info", jobid=number, rule_name="r", wildcards={}, log=[str(log)]))
+    shown.refresh()
+    assert len(bars(shown)) == 1 + MOST_BARS
+    for number in range(MOST_BARS):
+        shown.emit(record("job_finished", job_id=number))
+    shown.refresh()
+    assert len(bars(shown)) == 1 + MOST_BARS
+    shown.start(logger)
+
+
+def record(event: str, **values: object) -> logging.LogRecord:
+    made = logging.LogRecord("a workflow", logging.INFO, "", 0, "text", (), None)
+    made.__dict__.update(event=event, **values)
+    return made
+
+
+def test_other_records_and_unknown_jobs_do_no_harm(display):
+    shown, _, _ = display
+    shown.emit(record("job_finished", job_id=7))
+    shown.emit(record("shellcmd"))
+    shown.emit(record("job_started", jobs=[9]))
+    shown.refresh()
+    assert set(bars(shown)) == {"workflow"}
+    shown.start(logging.getLogger("a workflow"))

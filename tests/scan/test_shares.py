@@ -1,0 +1,153 @@
+"""A scan divided among jobs gives the manifest of one job, byte for byte."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ct2zarr.errors import SettingsError
+from ct2zarr.plan.manifest import make_manifest, scan_or_make
+from ct2zarr.run.settings import ManifestSettings, manifest_from_environ
+from ct2zarr.scan.walking import share_of, walk_root
+from phantom import localizer, make_series, not_dicom
+
+PARTS = [2, 3, 16]
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory) -> dict[str, Path]:
+    """Two datasets: a wide one with awkward names, and one whose folders lie deep."""
+    root = tmp_path_factory.mktemp("parts")
+    wide = root / "wide"
+    for number in range(20):
+        name = f"s {number}" if number % 3 else f"s-{number}"
+        make_series(wide / "Images" / name / "scan", name=f"w{number}", n=2)
+    make_series(wide / "Images" / "s", name="short", n=2)
+    make_series(wide / "Images" / "s-3" / "scan" / "below", name="below", n=2)
+    not_dicom(wide)
+    not_dicom(wide / "Images", name="zz.txt")
+    (wide / os.fsdecode(b"stray\xff")).mkdir()
+    not_dicom(wide / os.fsdecode(b"stray\xff"))
+    not_dicom(wide / "Ä")
+    not_dicom(wide / "a" / "b" / "c" / "d" / "e" / "f")  # deeper than max_depth
+    (wide / "Images" / "broken").symlink_to("nowhere")
+    # Links: to a folder of the tree, and to one beside it, with a link in it.
+    (wide / "Images" / "again").symlink_to(wide / "Images" / "s 1")
+    make_series(root / "beside" / "x", name="beside", n=2)
+    (root / "beside" / "back").symlink_to(wide / "Images" / "s 2")
+    (wide / "a link").symlink_to(root / "beside")
+    os.mkfifo(wide / "Images" / "pipe")
+    # One series in folders that fall to several parts, and a localizer in another.
+    split = make_series(root / "deep" / "p" / "q" / "r0", name="split", n=4)
+    for number, path in enumerate(split.paths):
+        folder = root / "deep" / "p" / "q" / f"r{number}"
+        folder.mkdir(exist_ok=True)
+        if number:
+            path.rename(folder / path.name)
+    localizer(root / "deep" / "p" / "q" / "r3", series_uid=split.series_uid)
+    return {"wide": wide, "deep": root / "deep"}
+
+
+def settings_for(datasets: dict[str, Path], folder: Path, **changes: Any) -> ManifestSettings:
+    return ManifestSettings(
+        **{"datasets": datasets, "manifest_dir": folder, "num_shards": 3, **changes}
+    )
+
+
+def made_of_parts(datasets: dict[str, Path], folder: Path, parts: int, **changes: Any) -> None:
+    order = list(range(parts))
+    random.Random(parts).shuffle(order)
+    for part in order:
+        scan_or_make(settings_for(datasets, folder, scan_jobs=parts, scan_part=part, **changes))
+    scan_or_make(settings_for(datasets, folder, scan_jobs=parts, **changes))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of the manifest that is not for the next scan."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in ("scan", "scan_cache")
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(datasets, tmp_path_factory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("alone")
+    make_manifest(settings_for(datasets, folder))
+    return content(folder)
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_the_manifest_does_not_depend_on_the_number_of_parts(datasets, alone, tmp_path, parts):
+    made_of_parts(datasets, tmp_path, parts)
+    found = content(tmp_path)
+    assert found.keys() == alone.keys()
+    for name, expected in alone.items():
+        assert found[name] == expected, name
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_each_file_is_walked_by_one_part_and_the_work_is_divided(datasets, parts):
+    root = str(datasets["wide"])
+    shares = [walk_root("v1", root, None, share_of(root, part, parts)) for part in range(parts)]
+    paths = [[file.path for file in share.files] for share in shares]
+    together = sorted(path for some in paths for path in some)
+    assert len(together) == len(set(together))
+    linked = (f"{root}/a link", f"{root}/Images/again")
+    whole = sorted(f.path for f in walk_root("v1", root).files if not f.path.startswith(linked))
+    assert together == whole
+    # 22 folders are dealt out where all lie in one: no part has nearly all of them.
+    assert max(map(len, paths)) < 0.8 * len(together)
+
+
+def test_a_second_scan_in_parts_reads_only_what_is_new(datasets, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(datasets["deep"], root)
+    folder = tmp_path / "manifest"
+    made_of_parts({"v1": root}, folder, 3)
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("shards/*")}
+    made_of_parts({"v1": root}, folder, 3)
+    assert headers_read(folder) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    make_series(root / "new", name="new", n=3)
+    made_of_parts({"v1": root}, folder, 3)
+    assert headers_read(folder) == 3
+
+
+def headers_read(folder: Path) -> int:
+    import json
+
+    return sum(
+        json.loads(path.read_text())["headers_read"] for path in folder.glob("scan/part_*.json")
+    )
+
+
+def test_a_part_that_is_missing_damaged_or_of_other_settings_is_named(datasets, tmp_path):
+    settings = settings_for(datasets, tmp_path, scan_jobs=2)
+    made_of_parts(datasets, tmp_path, 2)
+    with pytest.raises(SettingsError, match=r"part_00_of_2\.json was scanned with other settings"):
+        make_manifest(settings_for(datasets, tmp_path, scan_jobs=2, max_depth=9))
+    path = tmp_path / "scan" / "part_01_of_2.json"
+    text = path.read_text()
+    path.write_text(text[:50])
+    with pytest.raises(SettingsError, match=r"part_01_of_2\.json is damaged"):
+        make_manifest(settings)
+    path.unlink()
+    with pytest.raises(SettingsError, match=r"part_01_of_2\.json is missing; scan that part"):
+        make_manifest(settings)
+    path.write_text(text)
+    path.with_suffix(".arrow").write_bytes(b"ARROW1")
+    with pytest.raises(SettingsError, match=r"part_01_of_2\.arrow is damaged"):
+        make_manifest(settings)
+
+
+def test_the_environment_names_part_and_number_of_parts():
+    environ = {"OUT_DIR": "m", "DATASET_V1_ROOT": "/one", "SCAN_JOBS": "4", "SCAN_PART": "3"}
+    settings = manifest_from_environ(environ)
+    assert (settings.scan_jobs, settings.scan_part) == (4, 3)
+    with pytest.raises(SettingsError, match="SCAN_PART is 4; it must be below SCAN_JOBS"):
+        manifest_from_environ({**environ, "SCAN_PART": "4"})

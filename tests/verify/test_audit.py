@@ -1,0 +1,289 @@
+"""An audit finds every flipped bit, and a retry converts again what failed or was damaged."""
+
+import json
+import os
+import random
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ct2zarr.convert.shard import run_or_leave, run_shard
+from ct2zarr.errors import DamageError, SettingsError
+from ct2zarr.plan.manifest import make_manifest
+from ct2zarr.run.atomic_files import VolumePaths, volume_paths
+from ct2zarr.run.settings import AuditSettings, ConvertSettings, EncodingSettings, ManifestSettings
+from ct2zarr.run.summary_columns import read_summary
+from ct2zarr.verify.audit import audit_volume
+from ct2zarr.verify.audit_run import audit_all, audit_shard, gather_audits
+from ct2zarr.verify.audit_table import AuditRow, needs_retry, read_audit
+from ct2zarr.vocabulary import AuditStatus, StoreType
+from phantom import make_series, truncate
+
+FLIPS = 150
+"""Flipped bits for each kind of file; some of the many places, chosen anew by the seed."""
+
+SEED = 20260
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A manifest with one shard of two series, of which one has a file cut short."""
+    root = tmp_path_factory.mktemp("audit")
+    make_series(root / "in" / "a", name="a", n=12)
+    make_series(root / "in" / "b", name="b", n=9, tilt_degrees=10)
+    broken = make_series(root / "in" / "c", name="c", n=6)
+    truncate(broken.paths[2], keep=0.9)
+    make_manifest(ManifestSettings({"v1": root / "in"}, root / "manifests", num_shards=1))
+    return root
+
+
+def settings_for(made: Path, store_type: StoreType = StoreType.SQLITE, **changes: Any):
+    settings = ConvertSettings(
+        made / "manifests/shards/series_shard_00.csv",
+        made / "out",
+        encoding=EncodingSettings(store_type, chunks=(5, 16, 16)),
+        num_shards=1,
+        shard_id=0,
+    )
+    return replace(settings, **changes)
+
+
+@pytest.fixture(scope="module", params=list(StoreType))
+def finished(request, made) -> AuditSettings:
+    """A converted shard in each store; a test that damages something puts it right again."""
+    run_shard(settings_for(made, request.param))
+    return AuditSettings(made / "out", request.param)
+
+
+def volumes(settings: AuditSettings) -> dict[str, tuple[VolumePaths, dict[str, str]]]:
+    """Folder → files and row of the finished volumes."""
+    return {
+        Path(row["series_dir"]).name: (
+            volume_paths(settings.store_root, row["series_hash"], settings.store_type),
+            row,
+        )
+        for row in read_summary(settings.store_root / "summary_shard_00.csv")
+        if row["status"] == "ok"
+    }
+
+
+def audited(settings: AuditSettings, name: str) -> AuditRow:
+    paths, row = volumes(settings)[name]
+    return audit_volume(paths, row["series_hash"], row)
+
+
+def test_what_was_converted_is_intact(finished):
+    result = audit_all(finished)
+    assert result.counts == {"intact": 2, "damaged": 0, "missing": 0}
+    result.require_intact()
+    rows = read_audit(result.csv_path)
+    assert sorted(row.planes for row in rows) == [9, 12]
+    assert {(row.status, row.shard, row.reason, row.error) for row in rows} == {
+        ("intact", "00", "", "")
+    }
+    content = json.loads(result.csv_path.with_suffix(".json").read_text())
+    assert content["totals"]["planes"] == 21
+    assert content["unaccounted"] == {"files": 0, "names": []}
+
+
+def kinds_of_files(settings: AuditSettings) -> dict[str, list[Path]]:
+    """Kind → files of one volume."""
+    paths, _ = volumes(settings)["b"]
+    kinds = {"record": [paths.record], "slices": [paths.slices]}
+    if settings.store_type is not StoreType.DIR:
+        return kinds | {"store": [paths.store]}
+    files = sorted(path for path in paths.store.rglob("*") if path.is_file())
+    documents = [path for path in files if path.name == "zarr.json"]
+    assert len(documents) == 2
+    return kinds | {"documents": documents, "chunks": [f for f in files if f not in documents]}
+
+
+@pytest.mark.parametrize("kind", ["record", "slices", "store", "documents", "chunks"])
+def test_a_flipped_bit_anywhere_is_found(finished, kind):
+    files = kinds_of_files(finished).get(kind)
+    if files is None:
+        return  # that kind of file is one of another store
+    choose = random.Random(f"{SEED} {finished.store_type} {kind}")
+    for _ in range(FLIPS):
+        path = choose.choices(files, weights=[file.stat().st_size for file in files])[0]
+        whole = path.read_bytes()
+        place, bit = choose.randrange(len(whole)), choose.randrange(8)
+        with damaged(path, whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :]):
+            row = audited(finished, "b")
+        assert row.status == AuditStatus.DAMAGED, f"bit {bit} of byte {place} of {path.name}"
+        assert row.reason
+        assert row.error.endswith("."), row.error
+    assert audited(finished, "b").status == AuditStatus.INTACT
+
+
+class damaged:  # noqa: N801 - reads as a statement
+    """The file has another content inside of the block, and its own again behind it."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.path, self.content, self.whole = path, content, path.read_bytes()
+
+    def __enter__(self) -> None:
+        self.path.write_bytes(self.content)
+
+    def __exit__(self, *_: object) -> None:
+        self.path.write_bytes(self.whole)
+
+
+def test_bytes_cut_off_or_added_are_found(finished):
+    for files in kinds_of_files(finished).values():
+        whole = files[0].read_bytes()
+        for content in (whole[:-1], whole + b"\n", b""):
+            with damaged(files[0], content):
+                assert audited(finished, "b").status == AuditStatus.DAMAGED
+
+
+def test_each_file_that_is_gone_is_named(finished, tmp_path):
+    paths, _ = volumes(finished)["b"]
+    for path in (paths.store, paths.slices, paths.record):
+        path.rename(tmp_path / "away")
+        row = audited(finished, "b")
+        (tmp_path / "away").rename(path)
+        assert (row.status, row.reason) == (AuditStatus.MISSING, "file_missing")
+        assert path.name in row.error
+
+
+def test_volumes_under_each_others_name_are_found(finished):
+    (one, _), (two, _) = volumes(finished).values()
+    for other, own in zip(
+        (one.store, one.slices, one.record), (two.store, two.slices, two.record), strict=True
+    ):
+        swap(other, own)
+    rows = [audited(finished, name) for name in "ab"]
+    for other, own in zip(
+        (one.store, one.slices, one.record), (two.store, two.slices, two.record), strict=True
+    ):
+        swap(other, own)
+    assert all("other_volume" in row.reason for row in rows)
+
+
+def swap(one: Path, two: Path) -> None:
+    between = one.with_name("between")
+    one.rename(between)
+    two.rename(one)
+    between.rename(two)
+
+
+def test_a_stranger_among_the_volumes_is_listed(finished):
+    stranger = finished.store_root / "data" / ("0" * 32 + finished.store_type.suffix)
+    stranger.write_text("x")
+    content = json.loads(audit_all(finished).csv_path.with_suffix(".json").read_text())
+    stranger.unlink()
+    assert content["unaccounted"] == {"files": 1, "names": [f"data/{stranger.name}"]}
+
+
+# Repair ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(made, tmp_path) -> ConvertSettings:
+    """A converted shard for one test to damage."""
+    shutil.copytree(made / "manifests", tmp_path / "manifests")
+    settings = settings_for(tmp_path)
+    run_shard(settings)
+    return settings
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def times(settings: ConvertSettings) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in settings.store_root.glob("*/*.zarr*")}
+
+
+def test_what_the_audit_found_is_converted_again_and_nothing_else(copy):
+    audit = AuditSettings(copy.out_root)
+    paths, _ = volumes(audit)["b"]
+    whole = paths.store.read_bytes()
+    flip(paths.store, len(whole) // 2)
+    with pytest.raises(DamageError, match=r"1 damaged of 2 volumes; .*audit_all\.csv"):
+        audit_all(audit).require_intact()
+    before = times(copy)
+    run_or_leave(replace(copy, retry_failed=True))
+    changed = {name for name, time in times(copy).items() if time != before[name]}
+    assert changed == {paths.store.name}
+    assert paths.store.read_bytes() == whole
+    audit_all(audit).require_intact()
+
+
+def test_a_damaged_volume_whose_source_is_gone_is_kept(copy, made):
+    audit = AuditSettings(copy.out_root)
+    paths, row = volumes(audit)["b"]
+    flip(paths.slices, 3)
+    audit_all(audit)
+    away = made / "away"
+    (made / "in" / "b").rename(away)
+    try:
+        summary = run_shard(copy)
+    finally:
+        away.rename(made / "in" / "b")
+    (failed,) = (one for one in summary.rows if one.series_hash == row["series_hash"])
+    assert (failed.status, failed.reason) == ("failed", "source_gone")
+    assert paths.store.exists()
+    assert paths.record.exists()
+
+
+def test_retrying_converts_failed_volumes_and_leaves_a_shard_without_them_alone(copy):
+    assert needs_retry(copy.store_root, "00")
+    retry = replace(copy, retry_failed=True)
+    before = times(copy)
+    run_or_leave(retry)
+    assert times(copy) == before
+    summary = copy.store_root / "summary_shard_00.csv"
+    assert [row["status"] for row in read_summary(summary)].count("failed") == 1
+
+    run_shard(replace(copy, on_bad_slice="drop"))
+    assert not needs_retry(copy.store_root, "00")
+    written = summary.stat().st_mtime_ns
+    run_or_leave(replace(retry, on_bad_slice="drop"))
+    assert summary.stat().st_mtime_ns == written
+
+
+def test_retrying_leaves_a_shard_alone_that_is_only_pending(made, tmp_path):
+    shutil.copytree(made / "manifests", tmp_path / "manifests")
+    run_or_leave(settings_for(tmp_path, retry_failed=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_audit_older_than_the_conversion_says_nothing(copy):
+    audit = AuditSettings(copy.out_root)
+    run_shard(replace(copy, on_bad_slice="drop"))
+    paths, _ = volumes(audit)["b"]
+    flip(paths.record, 100)
+    audit_all(audit)
+    assert needs_retry(copy.store_root, "00")
+    run_shard(replace(copy, on_bad_slice="drop"))
+    assert not needs_retry(copy.store_root, "00")
+
+
+def test_a_shard_without_a_summary_is_said_in_a_sentence(tmp_path):
+    with pytest.raises(SettingsError, match="convert the shard first"):
+        audit_shard(AuditSettings(tmp_path), "00")
+    with pytest.raises(SettingsError, match="convert the shards first"):
+        gather_audits(AuditSettings(tmp_path), [])
+
+
+def test_a_store_that_ends_its_reader_is_one_row(finished):
+    """The reader ends because its time is over: the audit goes on with the next volume."""
+    hanging, _ = volumes(finished)["b"]
+    slow = hanging.slices.read_bytes()
+    hanging.slices.unlink()
+    os.mkfifo(hanging.slices)
+    try:
+        audit_shard(replace(finished, series_timeout_seconds=4.0), "00")
+    finally:
+        hanging.slices.unlink()
+        hanging.slices.write_bytes(slow)
+    rows = {row.status: row for row in read_audit(finished.store_root / "audit_shard_00.csv")}
+    assert rows["damaged"].reason == "timeout"
+    assert rows["intact"].planes == 12

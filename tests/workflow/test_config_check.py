@@ -1,0 +1,193 @@
+"""The config, its schema, its page and the code agree; a mistake is one sentence."""
+
+import re
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from ct2zarr.errors import SettingsError
+from ct2zarr.run.options import OPTIONS
+from ct2zarr.run.settings import (
+    CONVERT_OPTIONS,
+    MANIFEST_OPTIONS,
+    AggregateSettings,
+    ConvertSettings,
+    ManifestSettings,
+    ReportSettings,
+    aggregate_from_config,
+    convert_from_config,
+    manifest_from_config,
+    report_from_config,
+)
+from ct2zarr.vocabulary import Flag, StoreType
+from ct2zarr.workflow.config_check import checked_config, require_folders
+
+CONFIG = Path(__file__).parents[1] / "config"
+SCHEMA = yaml.safe_load((CONFIG / "config.schema.yaml").read_text())
+PROPERTIES = SCHEMA["properties"]
+
+
+def check(**config):
+    return checked_config(config, SCHEMA)
+
+
+# Agreement -------------------------------------------------------------------------------------
+
+
+def test_schema_is_a_valid_schema_that_refuses_unknown_keys():
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["additionalProperties"] is False
+
+
+def test_schema_and_code_know_the_same_options():
+    assert list(PROPERTIES) == list(OPTIONS)
+
+
+def test_schema_draws_its_words_from_the_vocabularies():
+    assert PROPERTIES["reject_flags"]["items"]["enum"] == list(Flag)
+    assert PROPERTIES["store_type"]["enum"] == list(StoreType)
+
+
+def test_defaults_of_the_schema_are_those_of_the_code():
+    config = checked_config({"datasets": {"v1": "/one"}}, SCHEMA)
+    csv = Path("series_shard_00.csv")
+    assert manifest_from_config(config, workers=1) == ManifestSettings(
+        {"v1": Path("/one")}, Path(config["manifest_dir"])
+    )
+    # The workflow names the number of shards; alone, the script needs none.
+    assert replace(convert_from_config(config, csv, 0, 1), num_shards=None) == ConvertSettings(
+        csv, Path(config["out_root"]), shard_id=0
+    )
+    assert aggregate_from_config(config, []) == AggregateSettings(
+        Path(config["out_root"]), manifest_dir=Path(config["manifest_dir"])
+    )
+    html = Path("r.html")
+    assert report_from_config(config, html) == ReportSettings(
+        Path(config["out_root"]), output_html=html
+    )
+
+
+def test_every_option_that_changes_an_output_is_an_option():
+    assert set(MANIFEST_OPTIONS) | set(CONVERT_OPTIONS) <= set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demonstration.yaml"])
+def test_shipped_config_fits_the_schema(name):
+    config = checked_config(yaml.safe_load((CONFIG / name).read_text()), SCHEMA)
+    assert set(config) == set(OPTIONS)
+
+
+def test_conda_environment_has_the_dependencies_of_the_package():
+    root = CONFIG.parent
+    environment = yaml.safe_load((root / "envs" / "ct2zarr.yaml").read_text())
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert environment["dependencies"][-1]["pip"] == project["dependencies"]
+
+
+def test_lock_pins_every_dependency():
+    root = CONFIG.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        pinned = set(re.findall(r"^([\w.-]+)==", (root / name).read_text(), flags=re.MULTILINE))
+        assert {re.split("[<>=]", one)[0] for one in wanted} <= pinned
+
+
+# Sentences -------------------------------------------------------------------------------------
+
+
+def test_misspelt_key_is_named_with_the_right_one():
+    with pytest.raises(SettingsError) as caught:
+        check(num_shard=4)
+    assert str(caught.value) == "config: unknown key 'num_shard'; did you mean 'num_shards'?"
+
+
+def test_every_wrong_key_has_its_own_line():
+    with pytest.raises(SettingsError) as caught:
+        check(num_shard=4, store_type="hdf5", chunks=[1, 2])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "config: store_type is 'hdf5'; it must be one of sqlite, dir, zip" in lines
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("datasets", "/data"),
+        ("datasets", {"v1": 3}),
+        ("datasets", {"../v1": "/data"}),
+        ("manifest_dir", ""),
+        ("out_root", 5),
+        ("store_type", "SQLITE"),
+        ("num_shards", 0),
+        ("num_shards", 1.5),
+        ("num_shards", True),
+        ("max_depth", -1),
+        ("num_workers", "many"),
+        ("verify_slices", "some"),
+        ("overwrite", "sometimes"),
+        ("num_samples", -1),
+        ("values", "raw"),
+        ("zarr_format", 4),
+        ("chunks", [64, 64, 0]),
+        ("chunks", 64),
+        ("compression_level", 10),
+        ("pyramid_levels", 0),
+        ("deidentify", 2),
+        ("reject_flags", ["ugly"]),
+        ("reject_flags", "padding"),
+        ("on_bad_slice", "ignore"),
+        ("include_secondary_capture", "x"),
+        ("exclude_image_types", "MIP"),
+        ("extra_series_tags", ["exposure time"]),
+        ("extra_slice_tags", [7]),
+        ("series_timeout", 0),
+        ("series_memory", -1),
+        ("retry_failed", "perhaps"),
+        ("scan_jobs", 0),
+    ],
+)
+def test_wrong_value_is_named_with_what_is_allowed(key, value):
+    with pytest.raises(SettingsError) as caught:
+        check(**{key: value})
+    sentence = str(caught.value)
+    assert sentence.startswith(f"config: {key} is ")
+    assert sentence.endswith(OPTIONS[key].allowed)
+
+
+def test_text_from_the_command_line_is_read_as_what_it_means():
+    config = check(
+        chunks=["32", "64", "64"], datasets={"v1:/data/ct": ""}, overwrite="true", deidentify=0
+    )
+    assert (config["overwrite"], config["deidentify"]) == (True, False)
+    assert config["chunks"] == [32, 64, 64]
+    assert config["datasets"] == {"v1": "/data/ct"}
+
+
+def test_home_folder_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert check(out_root="~/out")["out_root"] == "/home/ada/out"
+
+
+def test_missing_dataset_folder_is_named(tmp_path):
+    outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/o"}
+    require_folders({"datasets": {"v1": str(tmp_path)}, **outputs})
+    with pytest.raises(SettingsError, match=r"dataset 'v2' does not exist: .*gone"):
+        require_folders({"datasets": {"v1": str(tmp_path), "v2": f"{tmp_path}/gone"}, **outputs})
+    assert not any(tmp_path.iterdir())
+
+
+def test_output_folder_below_a_file_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/file/a/b"}
+    with pytest.raises(SettingsError, match=r"out_root cannot be .*/file/a/b: .*/file is not a"):
+        require_folders({"datasets": {"v1": str(tmp_path)}, **outputs})
+
+
+def test_config_without_datasets_says_where_to_name_them():
+    with pytest.raises(SettingsError, match=r"datasets is empty.*config/config\.yaml"):
+        require_folders(check())
