@@ -355,7 +355,7 @@ print(len(written.slices.rows), int(status["VmHWM"].split()[0]) // 1024)
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
     make_series(tmp_path / "in", n=100, rows=512, columns=512, spacing=(1.0, 0.05, 0.05))
-    folders = [str(Path(__file__).parents[1] / "scripts"), str(Path(__file__).parent)]
+    folders = [str(Path(__file__).parents[2] / "scripts"), str(Path(__file__).parents[1])]
 
     def peak_mib(times: int) -> int:
         out = subprocess.run(
@@ -373,7 +373,7 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
 
 def test_converting_needs_no_zarr_and_no_pandas():
     code = "import sys, ct2zarr.convert.writing; print([m for m in ('zarr', 'pandas') if m in sys.modules])"
-    scripts = Path(__file__).parents[1] / "scripts"
+    scripts = Path(__file__).parents[2] / "scripts"
     out = subprocess.run(
         [sys.executable, "-c", code],
         check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(scripts)},

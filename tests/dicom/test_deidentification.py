@@ -26,7 +26,7 @@ from phantom import make_multiframe, make_series, patch_bytes, truncate
 
 pytestmark = pytest.mark.slow
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 KEY = {"CT2ZARR_DEIDENTIFY_KEY": "a key that nobody guesses"}
 FOLDER, FILE = "zqfolder^doe", "zqfile^jane"
 

@@ -9,7 +9,7 @@ from converted import Converted, convert, plans_in, settings_for
 from ct2zarr.volume.volume import Volume, open_volume
 from phantom import make_series
 
-TEXT = (Path(__file__).parent.parent / "docs" / "output-format.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "output-format.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

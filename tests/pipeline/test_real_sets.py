@@ -68,7 +68,7 @@ RETIRED_JPEG = "1.2.840.10008.1.2.4.53"
 DEEPEST = 10
 """Folders below a set that hold files: no file may be out of reach."""
 
-with (Path(__file__).parent / "expected_sets.csv").open(newline="") as lines:
+with (Path(__file__).parents[1] / "expected_sets.csv").open(newline="") as lines:
     EXPECTED = list(csv.DictReader(lines))
 
 

@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
     for planes in (130, 390):
         folder = tmp_path / f"in_{planes}"
         make_series(folder, n=planes, rows=128, columns=128, spacing=(0.1, 0.1, 0.1))
-        roots = [str(Path(ct2zarr.__file__).parents[1]), str(Path(__file__).parent)]
+        roots = [str(Path(ct2zarr.__file__).parents[1]), str(Path(__file__).parents[1])]
         done = subprocess.run(
             [sys.executable, "-c", PEAK_OF_CONVERSION, folder, tmp_path / f"out_{planes}"],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(roots)},

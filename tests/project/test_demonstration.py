@@ -13,7 +13,7 @@ from ct2zarr.errors import SettingsError
 from demonstration.chest_model import make_chest, paint_plane
 from demonstration.series import MANUFACTURER, make_demonstration
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "make_demonstration.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "make_demonstration.py"
 
 
 @pytest.fixture(scope="module")

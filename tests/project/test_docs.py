@@ -18,7 +18,7 @@ from converted import plans_in
 from ct2zarr.run.options import OPTIONS
 from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Reason, Role, Status, StoreType
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MAKE_TABLES = ROOT / "docs" / "make_tables.py"
 PACKAGE = Path(ct2zarr.__file__).parent
 PAGES = sorted(

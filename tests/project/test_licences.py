@@ -11,7 +11,7 @@ import pytest
 
 from phantom import make_series
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "licences.md").read_text("utf-8")
 PINNED = sorted(
     set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-PROFILES = Path(__file__).parents[1] / "profiles"
+PROFILES = Path(__file__).parents[2] / "profiles"
 
 
 def load(path):

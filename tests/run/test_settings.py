@@ -29,7 +29,7 @@ from ct2zarr.run.settings import (
 )
 from ct2zarr.vocabulary import Flag, StoreType
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 MANIFEST = {"OUT_DIR": "m", "DATASET_V1_ROOT": "/one", "DATASET_V2_ROOT": "/two"}
 CONVERT = {"INPUT_CSV": "m/shards/series_shard_03.csv", "OUT_ROOT": "out"}
 

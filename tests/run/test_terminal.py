@@ -20,7 +20,7 @@ from ct2zarr.workflow.display import MOST_BARS, WorkflowDisplay
 from phantom import make_series, truncate
 from pseudo_terminal import run_in_terminal
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 COUNTS = Counts(volumes=12, ok=9, reused=4, failed=2, rejected=1, flagged=3,
                 input_bytes=6_000_000_000, output_bytes=2_000_000_000, seconds=60.0)  # fmt: skip
 

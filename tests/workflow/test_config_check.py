@@ -26,7 +26,7 @@ from ct2zarr.run.settings import (
 from ct2zarr.vocabulary import Flag, StoreType
 from ct2zarr.workflow.config_check import checked_config, require_folders
 
-CONFIG = Path(__file__).parents[1] / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 SCHEMA = yaml.safe_load((CONFIG / "config.schema.yaml").read_text())
 PROPERTIES = SCHEMA["properties"]
 

@@ -109,7 +109,7 @@ def make_report(settings: ReportSettings) -> Path:
 def render(**content: object) -> str:
     """The page, every value escaped. Only the project's own style and script go in as they are."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ct2zarr"),
+        loader=jinja2.PackageLoader("ct2zarr.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
