@@ -61,7 +61,7 @@ SETTINGS = (
 def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
     """The volumes of the real sets that are large enough, in HU."""
     from ct2zarr.dicom.decoding import pixel_digest
-    from ct2zarr.dicom.frames import read_instances
+    from ct2zarr.dicom.frames import read_frames
     from ct2zarr.errors import FileError
     from ct2zarr.model import VolumePlan
     from ct2zarr.plan.grouping import plan_volumes
@@ -73,11 +73,11 @@ def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     for folder in sorted(path for path in data.iterdir() if path.is_dir()):
         files = sorted(path for path in (folder / "dicom").rglob("*") if path.is_file())
-        instances = [
+        frames = [
             assign_role(i, SelectionSettings())
-            for path in files for i in read_instances("real", str(folder), str(path))
+            for path in files for i in read_frames("real", str(folder), str(path))
         ]  # fmt: skip
-        plans, _ = plan_volumes(instances, pixel_digest)
+        plans, _ = plan_volumes(frames, pixel_digest)
         for number, plan in enumerate(p for p in plans if min(map(int.__ge__, size(p), SMALLEST))):
             try:
                 yield f"{folder.name} {number}" if number else folder.name, _values(plan)

@@ -42,12 +42,12 @@ def ct2zarr(folder: str, out: str, verify: int, store: str = "sqlite") -> Callab
 def plan_of(folder: Path) -> Any:
     """The plan of the one volume in a folder."""
     from ct2zarr.dicom.decoding import pixel_digest
-    from ct2zarr.dicom.frames import read_instances
+    from ct2zarr.dicom.frames import read_frames
     from ct2zarr.plan.grouping import plan_series
 
     paths = sorted(folder.iterdir())
-    instances = [i for path in paths for i in read_instances("v1", str(folder), str(path))]
-    (plan,) = plan_series(instances, pixel_digest)
+    frames = [i for path in paths for i in read_frames("v1", str(folder), str(path))]
+    (plan,) = plan_series(frames, pixel_digest)
     return plan
 
 

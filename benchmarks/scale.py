@@ -25,13 +25,13 @@ import pyarrow as pa
 import yaml
 
 from ct2zarr.convert.shard import ShardSummary, write_summary
-from ct2zarr.dicom.frames import read_instances
-from ct2zarr.model import Instance
+from ct2zarr.dicom.frames import read_frames
+from ct2zarr.model import Frame
 from ct2zarr.run.paths import shard_labels
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings
 from ct2zarr.run.summary_columns import SummaryRow
-from ct2zarr.scan.frame_tables import INSTANCE_SCHEMA, instances_to_table, read_csv
-from ct2zarr.scan.shares import BATCH_ROWS, part_key, part_path, write_arrow
+from ct2zarr.scan.frame_tables import FRAME_SCHEMA, frames_to_table, read_csv
+from ct2zarr.scan.shares import BATCH_ROWS, share_key, share_path, write_arrow
 from phantom import make_series
 
 PARTS = 16
@@ -40,11 +40,11 @@ ROWS = 512
 SCRIPTS = measure.ROOT / "scripts"
 
 
-def sample_header(folder: Path) -> Instance:
+def sample_header(folder: Path) -> Frame:
     """What a real header gives."""
     made = make_series(folder / "sample", n=1)
-    (instance,) = read_instances("v1", str(folder / "data"), str(made.paths[0]))
-    return instance
+    (frame,) = read_frames("v1", str(folder / "data"), str(made.paths[0]))
+    return frame
 
 
 def uids(numbers: np.ndarray, kind: str) -> pa.Array:
@@ -52,11 +52,11 @@ def uids(numbers: np.ndarray, kind: str) -> pa.Array:
     return pa.array([f"1.2.840.113619.2.55.3.2831868886.{kind}.{n}" for n in numbers.tolist()])
 
 
-def rows_of_part(sample: Instance, part: int, series: int, slices: int) -> pa.Table:
+def rows_of_part(sample: Frame, part: int, series: int, slices: int) -> pa.Table:
     """The frames of every PARTS-th series."""
     mine = np.arange(part, series, PARTS)
     count = len(mine) * slices
-    one = instances_to_table([sample])
+    one = frames_to_table([sample])
     number = np.repeat(mine, slices)
     plane = np.tile(np.arange(slices), len(mine))
     folders = [hashlib.blake2b(str(n).encode(), digest_size=16).hexdigest() for n in mine.tolist()]
@@ -82,8 +82,8 @@ def rows_of_part(sample: Instance, part: int, series: int, slices: int) -> pa.Ta
     }
     same = pa.array(np.zeros(count, np.int64))
     return pa.Table.from_arrays(
-        [place[name] if name in place else one[name].take(same) for name in INSTANCE_SCHEMA.names],
-        schema=INSTANCE_SCHEMA,
+        [place[name] if name in place else one[name].take(same) for name in FRAME_SCHEMA.names],
+        schema=FRAME_SCHEMA,
     )
 
 
@@ -94,14 +94,14 @@ def write_parts(folder: Path, series: int, slices: int) -> ManifestSettings:
     sample = sample_header(folder)
     settings = ManifestSettings({"v1": data}, folder / "manifests", scan_jobs=PARTS)
     for part in range(PARTS):
-        path = part_path(settings.manifest_dir, part, PARTS)
+        path = share_path(settings.manifest_dir, part, PARTS)
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = rows_of_part(sample, part, series, slices)
         write_arrow(path.with_suffix(".arrow"), rows.to_batches(max_chunksize=BATCH_ROWS))
         about = {"v1": {"unreadable_folders": [], "links": [], "seen": [], "level": 2}}
         counts = dict.fromkeys(("deeper", "others"), 0)
         content = {
-            **part_key(settings, {"v1": str(data)}),
+            **share_key(settings, {"v1": str(data)}),
             **counts,
             "files_found": rows.num_rows,
             "headers_read": rows.num_rows,

@@ -6,7 +6,7 @@ from typing import Any
 
 from ct2zarr.convert.conversion import convert_volume
 from ct2zarr.dicom.decoding import pixel_digest
-from ct2zarr.dicom.frames import read_instances
+from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import VolumePlan, VolumeRecord
 from ct2zarr.plan.grouping import plan_volumes
 from ct2zarr.plan.roles import assign_role
@@ -18,12 +18,12 @@ from ct2zarr.vocabulary import StoreType
 def plans_in(root: Path) -> list[VolumePlan]:
     """The volumes of all files below ``root``."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    instances = [
+    frames = [
         assign_role(one, SelectionSettings())
         for path in files
-        for one in read_instances("v1", str(root), str(path))
+        for one in read_frames("v1", str(root), str(path))
     ]
-    return plan_volumes(instances, pixel_digest)[0]
+    return plan_volumes(frames, pixel_digest)[0]
 
 
 def settings_for(

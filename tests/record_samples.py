@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ct2zarr import FORMAT_VERSION, __version__
-from ct2zarr.model import Instance, VolumePlan, VolumeRecord
+from ct2zarr.model import Frame, VolumePlan, VolumeRecord
 from ct2zarr.vocabulary import Role
 
 
 def sample_plan(series_hash: str = "0" * 32, count: int = 3, folder: str = "/data/s") -> VolumePlan:
     planes = tuple(
-        Instance(
+        Frame(
             dataset="v1",
             root="/data",
             path=f"{folder}/{index}.dcm",

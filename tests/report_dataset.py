@@ -7,7 +7,7 @@ from pathlib import Path
 import phantom
 from ct2zarr.convert.shard import attempt
 from ct2zarr.dicom.decoding import pixel_digest
-from ct2zarr.dicom.frames import read_instances
+from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import VolumePlan
 from ct2zarr.plan.grouping import plan_volumes
 from ct2zarr.plan.roles import assign_role
@@ -74,13 +74,13 @@ def make_dataset(folder: Path) -> Dataset:
 
 def _plans(source: Path) -> list[VolumePlan]:
     selection = SelectionSettings()
-    instances = [
-        assign_role(instance, selection)
+    frames = [
+        assign_role(frame, selection)
         for path in sorted(source.rglob("*"))
         if path.is_file()
-        for instance in read_instances("v1", str(source), str(path))
+        for frame in read_frames("v1", str(source), str(path))
     ]
-    plans, _ = plan_volumes(instances, pixel_digest)
+    plans, _ = plan_volumes(frames, pixel_digest)
     return plans
 
 

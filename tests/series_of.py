@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from ct2zarr.errors import FileError
-from ct2zarr.model import Instance, VolumePlan
+from ct2zarr.model import Frame, VolumePlan
 from ct2zarr.vocabulary import Flag, Role
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 
-def frame(number: int, z: float, **fields: Any) -> Instance:
+def frame(number: int, z: float, **fields: Any) -> Frame:
     """An axial slice at z mm with InstanceNumber ``number``; ``fields`` replace any other."""
     values: dict[str, Any] = {
         "dataset": "v1",
@@ -43,52 +43,52 @@ def frame(number: int, z: float, **fields: Any) -> Instance:
         "rescale_intercept": -1024.0,
         "rescale_type": "HU",
     }
-    return Instance(**{**values, **fields})
+    return Frame(**{**values, **fields})
 
 
-def stack(offsets: Iterable[float], first: int = 1, **fields: Any) -> list[Instance]:
+def stack(offsets: Iterable[float], first: int = 1, **fields: Any) -> list[Frame]:
     """Axial slices at these z, numbered from ``first``."""
     return [frame(first + i, z, **fields) for i, z in enumerate(offsets)]
 
 
-def at(frames: Iterable[Instance], **fields: Any) -> list[Instance]:
+def at(frames: Iterable[Frame], **fields: Any) -> list[Frame]:
     """The same frames with other fields."""
     return [replace(each, **fields) for each in frames]
 
 
-def unread(instance: Instance) -> str:
+def unread(frame: Frame) -> str:
     """A pixel digest for series whose pixels must not be looked at."""
-    raise AssertionError(f"pixels of {instance.path} were read")
+    raise AssertionError(f"pixels of {frame.path} were read")
 
 
-def different(instance: Instance) -> str:
+def different(frame: Frame) -> str:
     """A pixel digest for series in which every file has its own image."""
-    return instance.path + str(instance.frame)
+    return frame.path + str(frame.frame_number)
 
 
-def by_uid(instance: Instance) -> str:
+def by_uid(frame: Frame) -> str:
     """A pixel digest for series in which files with one SOPInstanceUID have one image."""
-    return instance.sop_instance_uid + str(instance.frame)
+    return frame.sop_instance_uid + str(frame.frame_number)
 
 
-def same(instance: Instance) -> str:  # noqa: ARG001
+def same(frame: Frame) -> str:  # noqa: ARG001
     """A pixel digest for series in which all images are equal."""
     return "same"
 
 
-def broken(instance: Instance) -> str:
+def broken(frame: Frame) -> str:
     """A pixel digest that cannot be had."""
-    raise FileError(f"{instance.path} cannot be decoded", reason="cannot_decode")
+    raise FileError(f"{frame.path} cannot be decoded", reason="cannot_decode")
 
 
 def flags(plan: VolumePlan) -> set[Flag]:
     """Flags of a plan."""
-    return {finding.flag for finding in plan.findings}
+    return {finding.flag for finding in plan.flags}
 
 
 def evidence(plan: VolumePlan, flag: Flag) -> dict[str, Any]:
     """Evidence of one flag that the plan must have."""
-    return dict(next(f.evidence for f in plan.findings if f.flag is flag))
+    return dict(next(f.evidence for f in plan.flags if f.flag is flag))
 
 
 def z_of(plan: VolumePlan) -> list[float]:
@@ -99,6 +99,6 @@ def z_of(plan: VolumePlan) -> list[float]:
 def accounted(plans: Sequence[VolumePlan]) -> list[tuple[str, int]]:
     """Every frame that the plans account for, once for each time."""
     return sorted(
-        [(p.path, p.frame) for plan in plans for p in plan.planes]
-        + [(o.instance.path, o.instance.frame) for plan in plans for o in plan.leftovers]
+        [(p.path, p.frame_number) for plan in plans for p in plan.planes]
+        + [(o.frame.path, o.frame.frame_number) for plan in plans for o in plan.unused]
     )

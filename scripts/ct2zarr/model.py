@@ -1,6 +1,6 @@
 """What travels between the steps: frozen records with typed fields and units.
 
-``Instance`` (a frame as its header describes it) goes from scanning to grouping; ``VolumePlan``
+``Frame`` (a frame as its header describes it) goes from scanning to grouping; ``VolumePlan``
 (which frames make a volume, in which order) from grouping to conversion; ``VolumeRecord`` (what
 was written) from conversion to the summaries.
 """
@@ -16,10 +16,10 @@ Orientation = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class Frame:
     """One frame of one file, as its header describes it; no pixels.
 
-    A file that is not a CT image has one ``Instance`` with a role other than ``slice``, a reason,
+    A file that is not a CT image has one ``Frame`` with a role other than ``slice``, a reason,
     and whatever of the header could be read. Text is stripped; absent text is ``""`` and an absent
     number ``None``. The DICOM keyword of a field is its name in CamelCase unless said otherwise.
 
@@ -31,7 +31,7 @@ class Instance:
         mtime_ns: modification time of the file, nanoseconds.
         role: ``slice`` for a frame that may become a plane; otherwise the file's final role.
         reason: why the role is not ``slice``; empty for slices.
-        frame: frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
+        frame_number: frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
         frames: NumberOfFrames of the file, 1 for a single-frame file.
         image_type: values joined by a backslash, upper case.
         position: ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1).
@@ -56,7 +56,7 @@ class Instance:
     mtime_ns: int
     role: Role
     reason: str = ""
-    frame: int = 1
+    frame_number: int = 1
     frames: int = 1
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
@@ -102,7 +102,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RaisedFlag:
     """A flag with the count or measure that led to it (JSON values)."""
 
     flag: Flag
@@ -110,10 +110,10 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class UnusedFrame:
     """A frame that belongs to a volume's series but is no plane of it: duplicate, localizer, …"""
 
-    instance: Instance
+    frame: Frame
     role: Role
     reason: str
 
@@ -129,8 +129,8 @@ class VolumePlan:
         part, parts: this volume is part ``part`` (from 1) of ``parts`` of its series.
         split_by: the keywords that tell the parts apart, joined by ``+``; empty for one part.
         planes: the frames in ascending order along the slice normal (row x column direction).
-        leftovers: frames of the series that are accounted with this volume but are no plane.
-        findings: what the headers alone show; flags in the order of ``Flag``.
+        unused: frames of the series that are accounted with this volume but are no plane.
+        flags: what the headers alone show; flags in the order of ``Flag``.
     """
 
     series_hash: str
@@ -141,9 +141,9 @@ class VolumePlan:
     part: int
     parts: int
     split_by: str
-    planes: tuple[Instance, ...]
-    leftovers: tuple[Leftover, ...]
-    findings: tuple[Finding, ...]
+    planes: tuple[Frame, ...]
+    unused: tuple[UnusedFrame, ...]
+    flags: tuple[RaisedFlag, ...]
 
 
 @dataclass(frozen=True, slots=True)

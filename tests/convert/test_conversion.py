@@ -113,7 +113,7 @@ def rescale_twice(_: int, dataset: Dataset) -> None:
 def test_a_rejected_flag_of_the_pixels_stops_before_publishing(tmp_path):
     make_series(tmp_path / "in", rows=128, columns=128, spacing=(1, 0.1, 0.1), edit=rescale_twice)
     (plan,) = plans_in(tmp_path / "in")
-    assert Flag.SUSPICIOUS_HU not in {finding.flag for finding in plan.findings}
+    assert Flag.SUSPICIOUS_HU not in {finding.flag for finding in plan.flags}
     settings = settings_for(tmp_path, reject_flags=frozenset({Flag.SUSPICIOUS_HU}))
     assert attempt(plan, settings, RejectedError, "suspicious_hu").reason == "suspicious_hu"
     accepted = convert(plan, replace(settings, reject_flags=frozenset()))

@@ -65,7 +65,7 @@ def test_no_real_volume_in_hu_is_suspicious():
         if not folder.is_dir():
             continue
         for plan in plans_in(folder / "dicom"):
-            if any(finding.flag is Flag.NOT_HU for finding in plan.findings):
+            if any(finding.flag is Flag.NOT_HU for finding in plan.flags):
                 continue
             check = HuCheck()
             rescales = [rescale_of(plane, "hu") for plane in plan.planes]

@@ -212,7 +212,7 @@ def test_values_stored_leaves_the_stored_integers(tmp_path):
 def test_padding_is_kept_measured_and_named_in_units_of_the_array(tmp_path):
     series = make_series(tmp_path / "in", n=4, signed=True, bits_stored=16, padding=-2000)
     written, values, _, _ = convert(tmp_path / "in", tmp_path)
-    evidence = next(f.evidence for f in written.findings if f.flag is Flag.PADDING)
+    evidence = next(f.evidence for f in written.flags if f.flag is Flag.PADDING)
     assert evidence["pixels"] == series.padded.sum() > 0
     assert written.values["padding_value"] == -2000
     assert (values[series.padded] == -2000).all()
@@ -250,7 +250,7 @@ def test_suspicious_values_are_flagged_with_evidence_in_the_store(tmp_path):
     make_series(tmp_path / "in", n=40, rows=64, columns=64, intercept=0, edit=shifted,
                 hu_offset=1024)  # fmt: skip
     written, _, group, _ = convert(tmp_path / "in", tmp_path)
-    evidence = next(f.evidence for f in written.findings if f.flag is Flag.SUSPICIOUS_HU)
+    evidence = next(f.evidence for f in written.flags if f.flag is Flag.SUSPICIOUS_HU)
     assert evidence["fault"] == "not_rescaled"
     assert "suspicious_hu" in group.attrs["ct2zarr"]["flags"]
 
@@ -293,7 +293,7 @@ def test_drop_leaves_the_slice_out_and_says_so(tmp_path, index, n):
     values = np.asarray(keys.group()["volume"][:])
     assert values.shape[0] == n - 1 == len(written.plan.planes)
     assert written.layout.chunks[0] <= n - 1
-    flags = {finding.flag for finding in written.findings}
+    flags = {finding.flag for finding in written.flags}
     assert Flag.UNREADABLE_FILES in flags
     assert (Flag.MISSING_SLICES in flags) == (0 < index < n - 1)
     origins = written.geometry["slice_origins_lps"]
@@ -372,7 +372,10 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
 
 
 def test_converting_needs_no_zarr_and_no_pandas():
-    code = "import sys, ct2zarr.convert.writing; print([m for m in ('zarr', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, ct2zarr.convert.writing; "
+        "print([m for m in ('zarr', 'pandas') if m in sys.modules])"
+    )
     scripts = Path(__file__).parents[2] / "scripts"
     out = subprocess.run(
         [sys.executable, "-c", code],

@@ -23,9 +23,9 @@ from ct2zarr.dicom.decoders.layout import (
     read_codestream,
 )
 from ct2zarr.dicom.decoding import NATIVE, PYDICOM, SourceReader, pixel_digest, stored_values
-from ct2zarr.dicom.frames import read_instances
+from ct2zarr.dicom.frames import read_frames
 from ct2zarr.errors import FileError
-from ct2zarr.model import Instance
+from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 from phantom import LOSSY_ERROR, SYNTAXES, make_multiframe, make_series, real_data, real_set
 
@@ -33,17 +33,17 @@ DCT_DIFFERENCE = 1
 """Units by which decoders of lossy JPEG may differ: rounding of the inverse DCT (ITU-T T.83)."""
 
 
-def instances_of(path: Path) -> list[Instance]:
-    return read_instances("v1", str(path.parent), str(path))
+def instances_of(path: Path) -> list[Frame]:
+    return read_frames("v1", str(path.parent), str(path))
 
 
-def instance_of(path: Path) -> Instance:
+def instance_of(path: Path) -> Frame:
     return instances_of(path)[0]
 
 
-def read(instance: Instance) -> np.ndarray:
+def read(frame: Frame) -> np.ndarray:
     with SourceReader() as reader:
-        return reader.read(instance).stored
+        return reader.read(frame).stored
 
 
 @pytest.mark.parametrize("name", SYNTAXES)
@@ -83,23 +83,21 @@ def test_bits_above_bits_stored_never_reach_the_values(tmp_path, bits, signed, s
     np.testing.assert_array_equal(read(instance_of(series.paths[0])), series.stored[0])
 
 
-def plane_instance(**fields) -> Instance:
-    return Instance("v1", "/", "/a", 0, 0, Role.SLICE, **fields)
+def plane_instance(**fields) -> Frame:
+    return Frame("v1", "/", "/a", 0, 0, Role.SLICE, **fields)
 
 
 def test_values_above_the_low_bit_are_shifted_down_by_high_bit():
-    instance = plane_instance(
-        bits_allocated=16, bits_stored=12, high_bit=15, pixel_representation=1
-    )
+    frame = plane_instance(bits_allocated=16, bits_stored=12, high_bit=15, pixel_representation=1)
     containers = np.array([[0x8005, 0x7FFF, 0x0010]], dtype=np.uint16)
-    assert stored_values(containers, instance).tolist() == [[-2048, 2047, 1]]
+    assert stored_values(containers, frame).tolist() == [[-2048, 2047, 1]]
 
 
 @pytest.mark.parametrize("representation", [0, 1])
 def test_a_padding_container_outside_bits_stored_is_kept(representation):
     padding = -2000 if representation else 63536
     bits = 11 if representation else 12
-    instance = plane_instance(
+    frame = plane_instance(
         bits_allocated=16,
         bits_stored=bits,
         high_bit=bits - 1,
@@ -107,15 +105,13 @@ def test_a_padding_container_outside_bits_stored_is_kept(representation):
         padding_value=padding,
     )
     containers = np.array([[63536, 5, 0xF005]], dtype=np.uint16)
-    assert stored_values(containers, instance).tolist() == [[padding, 5, 5]]
+    assert stored_values(containers, frame).tolist() == [[padding, 5, 5]]
 
 
 def test_values_that_need_no_repair_are_not_copied():
-    instance = plane_instance(
-        bits_allocated=16, bits_stored=12, high_bit=11, pixel_representation=0
-    )
+    frame = plane_instance(bits_allocated=16, bits_stored=12, high_bit=11, pixel_representation=0)
     containers = np.array([[0, 4095]], dtype=np.uint16)
-    assert np.shares_memory(stored_values(containers, instance), containers)
+    assert np.shares_memory(stored_values(containers, frame), containers)
 
 
 @pytest.mark.parametrize("name", ["explicit", "rle", "jpeg_lossless_sv1", "jpeg_ls"])
@@ -162,27 +158,27 @@ def test_an_extended_offset_table_changes_nothing(tmp_path):
 # What is wrong with a file -----------------------------------------------------------------------
 
 
-def refusal(instance: Instance) -> FileError:
+def refusal(frame: Frame) -> FileError:
     with pytest.raises(FileError) as caught:
-        read(instance)
-    assert Path(instance.path).name in str(caught.value)
-    assert str(Path(instance.path).parent) not in str(caught.value)
+        read(frame)
+    assert Path(frame.path).name in str(caught.value)
+    assert str(Path(frame.path).parent) not in str(caught.value)
     return caught.value
 
 
-def current(instance: Instance) -> Instance:
-    """The instance as if the file had been scanned as it is now."""
-    status = Path(instance.path).stat()
-    return replace(instance, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
+def current(frame: Frame) -> Frame:
+    """The frame as if the file had been scanned as it is now."""
+    status = Path(frame.path).stat()
+    return replace(frame, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 @pytest.mark.parametrize("name", ["explicit", "rle", "jpeg_lossless_sv1", "jpeg_ls", "jpeg2000"])
 @pytest.mark.parametrize("lost", [10, 200])
 def test_a_file_that_was_cut_short_is_refused(tmp_path, name, lost):
     path = make_series(tmp_path, n=1, transfer_syntax=name).paths[0]
-    instance = instance_of(path)
+    frame = instance_of(path)
     os.truncate(path, path.stat().st_size - lost)
-    assert refusal(current(instance)).reason == "truncated"
+    assert refusal(current(frame)).reason == "truncated"
 
 
 @pytest.mark.parametrize("name", [n for n in SYNTAXES if n.startswith(("jpeg", "rle", "htj2k"))])
@@ -198,33 +194,33 @@ def test_no_decoder_makes_up_the_end_of_a_stream(tmp_path, name):
 
 def test_a_file_that_is_gone_is_named(tmp_path):
     path = make_series(tmp_path, n=1).paths[0]
-    instance = instance_of(path)
+    frame = instance_of(path)
     path.unlink()
-    assert refusal(instance).reason == "source_gone"
+    assert refusal(frame).reason == "source_gone"
 
 
 def test_a_file_that_was_touched_or_replaced_is_refused(tmp_path):
     series = make_series(tmp_path, n=2)
-    instance = instance_of(series.paths[0])
+    frame = instance_of(series.paths[0])
     os.utime(series.paths[0], ns=(1, 1))
-    assert refusal(instance).reason == "source_changed"
+    assert refusal(frame).reason == "source_changed"
     series.paths[0].write_bytes(series.paths[1].read_bytes())
-    assert refusal(current(instance)).reason == "source_changed"
+    assert refusal(current(frame)).reason == "source_changed"
 
 
 def test_pixel_data_that_was_removed_is_named(tmp_path):
     path = make_series(tmp_path, n=1).paths[0]
-    instance = instance_of(path)
+    frame = instance_of(path)
     dataset = dcmread(path)
     del dataset.PixelData
     dataset.save_as(path)
-    assert refusal(current(instance)).reason == "no_pixels"
+    assert refusal(current(frame)).reason == "no_pixels"
 
 
 def test_too_few_bytes_for_the_matrix_are_refused(tmp_path):
     path = make_series(tmp_path, n=1).paths[0]
-    instance = instance_of(path)
-    assert refusal(replace(instance, rows=instance.rows + 1)).reason == "truncated"
+    frame = instance_of(path)
+    assert refusal(replace(frame, rows=frame.rows + 1)).reason == "truncated"
 
 
 @pytest.mark.parametrize(
@@ -238,8 +234,8 @@ def test_too_few_bytes_for_the_matrix_are_refused(tmp_path):
     ],
 )
 def test_a_header_that_means_nothing_is_refused(tmp_path, field, value, reason):
-    instance = instance_of(make_series(tmp_path, n=1).paths[0])
-    assert refusal(replace(instance, **{field: value})).reason == reason
+    frame = instance_of(make_series(tmp_path, n=1).paths[0])
+    assert refusal(replace(frame, **{field: value})).reason == reason
 
 
 def test_no_malformed_file_raises_anything_but_a_file_error():
@@ -247,15 +243,15 @@ def test_no_malformed_file_raises_anything_but_a_file_error():
     for path in sorted((real_data() / "malformed").rglob("*")):
         if not path.is_file() or path.name == "NOTES.md":
             continue
-        for instance in instances_of(path):
+        for frame in instances_of(path):
             with SourceReader() as reader:
                 try:
-                    stored = reader.read(instance).stored
+                    stored = reader.read(frame).stored
                 except FileError as error:
                     reasons.append(error.reason)
                     continue
             planes += 1
-            assert stored.shape == (instance.rows, instance.columns), path.name
+            assert stored.shape == (frame.rows, frame.columns), path.name
     assert planes > 50
     assert len(reasons) > 20
     assert all(reasons)
@@ -274,12 +270,12 @@ def test_an_unknown_compression_is_refused_by_name(tmp_path):
 
 def test_a_damaged_jpeg_ls_stream_never_reaches_a_decoder_that_forgives(tmp_path):
     path = make_series(tmp_path, n=1, transfer_syntax="jpeg_ls").paths[0]
-    instance = instance_of(path)
+    frame = instance_of(path)
     content = bytearray(path.read_bytes())
     scan = content.rfind(b"\xff\xda")
     content[scan + 12 : scan + 60] = bytes(48)
     path.write_bytes(content)
-    assert refusal(current(instance)).reason == "cannot_decode"
+    assert refusal(current(frame)).reason == "cannot_decode"
 
 
 def test_retired_jpeg_processes_are_refused_by_name():
@@ -300,12 +296,10 @@ def encoded_frames() -> list[tuple[str, FrameLayout, bytes]]:
     for path in sorted((real_data() / "ct").glob("*/dicom/**/*")):
         if not path.is_file() or "crlm1004" in str(path):
             continue
-        instances = [
-            one for one in instances_of(path) if decoders.is_known(one.transfer_syntax_uid)
-        ]
-        if not instances or instances[0].samples_per_pixel != 1:
+        frames = [one for one in instances_of(path) if decoders.is_known(one.transfer_syntax_uid)]
+        if not frames or frames[0].samples_per_pixel != 1:
             continue
-        first = instances[0]
+        first = frames[0]
         pixels = dcmread(path).PixelData
         layout = FrameLayout(
             syntax=first.transfer_syntax_uid,
@@ -343,9 +337,9 @@ def test_one_image_in_many_encodings_has_one_set_of_values_and_one_digest():
     lossless += tuple(f"1.2.4.{n}" for n in (57, 70, 80, 90))
     digests = {}
     for path in sorted(folder.iterdir()):
-        instance = instance_of(path)
-        if instance.transfer_syntax_uid.removeprefix("1.2.840.10008.") in lossless:
-            digests[path.name] = pixel_digest(instance)
+        frame = instance_of(path)
+        if frame.transfer_syntax_uid.removeprefix("1.2.840.10008.") in lossless:
+            digests[path.name] = pixel_digest(frame)
     assert len(digests) >= 9
     assert len(set(digests.values())) == 1
 
@@ -378,10 +372,10 @@ def test_the_data_set_of_a_frame_has_the_wanted_elements_only(tmp_path):
 
 
 def test_uncompressed_files_are_read_once_and_verified_through_pydicom(tmp_path):
-    instance = instance_of(make_series(tmp_path, n=1, transfer_syntax="big_endian").paths[0])
+    frame = instance_of(make_series(tmp_path, n=1, transfer_syntax="big_endian").paths[0])
     with SourceReader() as reader, SourceReader(avoid={NATIVE}) as verifier:
-        assert reader.read(instance).decoder == NATIVE
-        assert verifier.read(instance).decoder == PYDICOM
+        assert reader.read(frame).decoder == NATIVE
+        assert verifier.read(frame).decoder == PYDICOM
 
 
 @given(

@@ -177,7 +177,7 @@ def rows_of(run: Run) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
-# Finding sentinels ----------------------------------------------------------------------------
+# RaisedFlag sentinels ----------------------------------------------------------------------------
 
 
 def pieces(path: Path) -> Iterator[bytes]:

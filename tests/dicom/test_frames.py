@@ -25,16 +25,16 @@ from pydicom.uid import (
 )
 
 import phantom
-from ct2zarr.dicom.frames import WANTED, read_instances
+from ct2zarr.dicom.frames import WANTED, read_frames
 from ct2zarr.dicom.header_bytes import OpenFile
 from ct2zarr.dicom.header_parsing import read_header
-from ct2zarr.model import Instance
+from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 
 
-def read(path: Path) -> Instance:
-    (instance,) = read_instances("d", str(path.parent), str(path))
-    return instance
+def read(path: Path) -> Frame:
+    (frame,) = read_frames("d", str(path.parent), str(path))
+    return frame
 
 
 def one_file(folder: Path, **options: object) -> Path:
@@ -57,27 +57,27 @@ def one_file(folder: Path, **options: object) -> Path:
 def test_facts_are_the_same_in_every_encoding(tmp_path: Path, syntax: str) -> None:
     path = one_file(tmp_path, transfer_syntax=syntax, padding=5)
     header = dcmread(path, stop_before_pixels=True)
-    instance = read(path)
-    assert instance.role is Role.SLICE
-    assert instance.reason == ""
-    assert instance.sop_instance_uid == header.SOPInstanceUID
-    assert instance.series_uid == header.SeriesInstanceUID
-    assert instance.position == tuple(map(float, header.ImagePositionPatient))
-    assert instance.orientation == tuple(map(float, header.ImageOrientationPatient))
-    assert instance.pixel_spacing == tuple(map(float, header.PixelSpacing))
-    assert (instance.rows, instance.columns) == (header.Rows, header.Columns)
-    assert instance.rescale_intercept == float(header.RescaleIntercept)
-    assert instance.padding_value == 5
-    assert instance.transfer_syntax_uid == syntax
-    assert instance.bytes == path.stat().st_size
-    assert (instance.bad_elements, instance.pixels_missing, instance.lossy) == (0, 0, False)
+    frame = read(path)
+    assert frame.role is Role.SLICE
+    assert frame.reason == ""
+    assert frame.sop_instance_uid == header.SOPInstanceUID
+    assert frame.series_uid == header.SeriesInstanceUID
+    assert frame.position == tuple(map(float, header.ImagePositionPatient))
+    assert frame.orientation == tuple(map(float, header.ImageOrientationPatient))
+    assert frame.pixel_spacing == tuple(map(float, header.PixelSpacing))
+    assert (frame.rows, frame.columns) == (header.Rows, header.Columns)
+    assert frame.rescale_intercept == float(header.RescaleIntercept)
+    assert frame.padding_value == 5
+    assert frame.transfer_syntax_uid == syntax
+    assert frame.bytes == path.stat().st_size
+    assert (frame.bad_elements, frame.pixels_missing, frame.lossy) == (0, 0, False)
 
 
 def test_the_direct_walk_reads_what_pydicom_reads_on_all_real_files() -> None:
     compared = 0
     for path in sorted(p for p in phantom.real_data().rglob("*") if p.is_file()):
-        (instance, *_) = read_instances("d", "/", str(path))
-        if instance.role in (Role.NOT_DICOM, Role.UNREADABLE):
+        (frame, *_) = read_frames("d", "/", str(path))
+        if frame.role in (Role.NOT_DICOM, Role.UNREADABLE):
             continue
         descriptor = os.open(path, os.O_RDONLY)
         header, _ = read_header(OpenFile(descriptor, path.stat().st_size), WANTED)
@@ -103,9 +103,9 @@ def test_the_direct_walk_reads_what_pydicom_reads_on_all_real_files() -> None:
     ],
 )
 def test_what_is_not_dicom_says_so(tmp_path: Path, content: bytes, reason: str) -> None:
-    instance = read(phantom.not_dicom(tmp_path, content=content))
-    assert instance.role is Role.NOT_DICOM
-    assert reason in instance.reason
+    frame = read(phantom.not_dicom(tmp_path, content=content))
+    assert frame.role is Role.NOT_DICOM
+    assert reason in frame.reason
 
 
 def without_meta(path: Path) -> bytes:
@@ -120,10 +120,10 @@ def test_a_file_without_meta_information_is_read(tmp_path: Path, syntax: str) ->
     path = one_file(tmp_path, transfer_syntax=syntax)
     expected = read(path)
     path.write_bytes(without_meta(path))
-    instance = read(path)
-    assert instance.role is Role.SLICE
-    assert instance.position == expected.position
-    assert instance.transfer_syntax_uid == syntax
+    frame = read(path)
+    assert frame.role is Role.SLICE
+    assert frame.position == expected.position
+    assert frame.transfer_syntax_uid == syntax
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
@@ -133,10 +133,10 @@ def test_a_file_cut_in_its_header_is_unreadable_and_keeps_its_series(
     path = one_file(tmp_path, transfer_syntax=syntax)
     series = read(path).series_uid
     phantom.truncate(path, size=path.read_bytes().index(b"MONOCHROME2") + 20)
-    instance = read(path)
-    assert instance.role is Role.UNREADABLE
-    assert "ends inside its header" in instance.reason
-    assert instance.series_uid == series
+    frame = read(path)
+    assert frame.role is Role.UNREADABLE
+    assert "ends inside its header" in frame.reason
+    assert frame.series_uid == series
 
 
 def test_every_cut_of_a_file_is_noticed(tmp_path: Path) -> None:
@@ -144,11 +144,11 @@ def test_every_cut_of_a_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "cut.dcm"
     for size in range(1, len(whole), 7):
         path.write_bytes(whole[:size])
-        instance = read(path)
-        ends_between_elements = instance.role is Role.NOT_IMAGE
+        frame = read(path)
+        ends_between_elements = frame.role is Role.NOT_IMAGE
         assert (
-            instance.role in (Role.NOT_DICOM, Role.UNREADABLE)
-            or instance.pixels_missing > 0
+            frame.role in (Role.NOT_DICOM, Role.UNREADABLE)
+            or frame.pixels_missing > 0
             or ends_between_elements
         ), size
 
@@ -183,8 +183,8 @@ def test_fewer_fragments_than_frames_are_noticed(tmp_path: Path) -> None:
         dataset.NumberOfFrames = 4
 
     series = phantom.make_multiframe(tmp_path, n=3, transfer_syntax=JPEGLSLossless, edit=lie)
-    (instance,) = read_instances("d", str(tmp_path), str(series.paths[0]))
-    assert instance.pixels_missing > 0
+    (frame,) = read_frames("d", str(tmp_path), str(series.paths[0]))
+    assert frame.pixels_missing > 0
 
 
 def raw(keyword: str, vr: str, value: bytes) -> Callable[[int, Dataset], None]:
@@ -229,18 +229,18 @@ def raw(keyword: str, vr: str, value: bytes) -> Callable[[int, Dataset], None]:
 def test_a_bad_element_costs_itself_alone(
     tmp_path: Path, keyword: str, vr: str, value: bytes, field: str, expected: object, bad: int
 ) -> None:
-    instance = read(one_file(tmp_path, edit=raw(keyword, vr, value)))
-    assert getattr(instance, field) == expected
-    assert instance.bad_elements == bad
-    assert instance.role is Role.SLICE
-    assert instance.rows == 24
+    frame = read(one_file(tmp_path, edit=raw(keyword, vr, value)))
+    assert getattr(frame, field) == expected
+    assert frame.bad_elements == bad
+    assert frame.role is Role.SLICE
+    assert frame.rows == 24
 
 
 def test_bytes_that_are_no_text_cost_their_element_alone(tmp_path: Path) -> None:
     path = one_file(tmp_path, KVP=77777)
     phantom.patch_bytes(path, b"77777", b"\xff\xfe777")
-    instance = read(path)
-    assert (instance.kvp, instance.bad_elements, instance.role) == (None, 1, Role.SLICE)
+    frame = read(path)
+    assert (frame.kvp, frame.bad_elements, frame.role) == (None, 1, Role.SLICE)
 
 
 @pytest.mark.parametrize(
@@ -293,11 +293,11 @@ def test_frames_have_their_own_position_and_rescale(
     series = phantom.make_multiframe(
         tmp_path, n=4, legacy=legacy, transfer_syntax=syntax, slope=[1, 2, 3, 4]
     )
-    frames = read_instances("d", str(tmp_path), str(series.paths[0]))
-    assert [frame.frame for frame in frames] == [1, 2, 3, 4]
+    frames = read_frames("d", str(tmp_path), str(series.paths[0]))
+    assert [frame.frame_number for frame in frames] == [1, 2, 3, 4]
     of = {number: place for place, number in enumerate(series.frames)}
     for frame in frames:
-        place = of[frame.frame]
+        place = of[frame.frame_number]
         np.testing.assert_allclose(frame.position, series.positions[place])
         np.testing.assert_allclose(frame.orientation, series.orientation)
         assert frame.pixel_spacing == series.pixel_spacing
@@ -307,7 +307,7 @@ def test_frames_have_their_own_position_and_rescale(
 
 def test_stacks_of_a_multi_frame_file_are_told_apart(tmp_path: Path) -> None:
     series = phantom.make_multiframe(tmp_path, n=3, stacks=2)
-    frames = read_instances("d", str(tmp_path), str(series.paths[0]))
+    frames = read_frames("d", str(tmp_path), str(series.paths[0]))
     assert len({frame.stack_id for frame in frames}) == 2
 
 
@@ -346,17 +346,17 @@ def test_a_claim_of_a_billion_frames_is_one_row(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_is_unreadable(tmp_path: Path) -> None:
-    instance = read(tmp_path / "gone.dcm")
-    assert instance.role is Role.UNREADABLE
-    assert instance.reason == "cannot be opened: No such file or directory"
+    frame = read(tmp_path / "gone.dcm")
+    assert frame.role is Role.UNREADABLE
+    assert frame.reason == "cannot be opened: No such file or directory"
 
 
 def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
     path = one_file(tmp_path)
     with phantom.forbidden(path):
-        instance = read(path)
-    assert instance.role is Role.UNREADABLE
-    assert instance.reason == "cannot be opened: Permission denied"
+        frame = read(path)
+    assert frame.role is Role.UNREADABLE
+    assert frame.reason == "cannot be opened: Permission denied"
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -382,11 +382,11 @@ def test_no_malformed_file_crashes_the_reader() -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(paths) > 140
     for path in paths:
-        instances = read_instances("d", str(folder), str(path))
-        assert instances
-        for instance in instances:
-            if instance.role in (Role.NOT_DICOM, Role.UNREADABLE):
-                assert len(instance.reason) > 15
+        frames = read_frames("d", str(folder), str(path))
+        assert frames
+        for frame in frames:
+            if frame.role in (Role.NOT_DICOM, Role.UNREADABLE):
+                assert len(frame.reason) > 15
 
 
 def test_any_byte_of_a_header_may_be_wrong(tmp_path: Path) -> None:
@@ -399,4 +399,4 @@ def test_any_byte_of_a_header_may_be_wrong(tmp_path: Path) -> None:
         for place in generator.integers(132, header + 12, 3):
             fuzzed[place] = generator.integers(256)
         path.write_bytes(fuzzed)
-        assert read_instances("d", str(tmp_path), str(path))
+        assert read_frames("d", str(tmp_path), str(path))

@@ -8,14 +8,14 @@ from hypothesis.extra import numpy as hnp
 
 from ct2zarr.dicom.planes import DoesNotFitError, Rescale, first_type, rescale_of, write_values
 from ct2zarr.errors import FileError
-from ct2zarr.model import Instance
+from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 
 STORED = st.sampled_from(["int8", "uint8", "int16", "uint16", "int32", "uint32"])
 
 
-def plane(**fields) -> Instance:
-    return Instance("v1", "/", "/folder/a.dcm", 0, 0, Role.SLICE, **fields)
+def plane(**fields) -> Frame:
+    return Frame("v1", "/", "/folder/a.dcm", 0, 0, Role.SLICE, **fields)
 
 
 @given(
@@ -62,9 +62,9 @@ def test_padding_pixels_are_counted_and_keep_their_rescaled_value():
 
 
 def test_values_stored_ignores_the_rescale_and_hu_takes_it():
-    instance = plane(rescale_slope=2.0, rescale_intercept=-1024.0)
-    assert rescale_of(instance, "hu") == Rescale(2.0, -1024.0)
-    assert rescale_of(instance, "stored") == Rescale(1.0, 0.0)
+    frame = plane(rescale_slope=2.0, rescale_intercept=-1024.0)
+    assert rescale_of(frame, "hu") == Rescale(2.0, -1024.0)
+    assert rescale_of(frame, "stored") == Rescale(1.0, 0.0)
     assert rescale_of(plane(), "hu") == Rescale(1.0, 0.0)
 
 

@@ -13,7 +13,7 @@ from pebble import ProcessPool
 from converted import settings_for
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.dicom.decoding import SourceReader
-from ct2zarr.dicom.frames import read_instances
+from ct2zarr.dicom.frames import read_frames
 from ct2zarr.errors import FileError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.plan.roles import assign_role
@@ -53,15 +53,15 @@ def examine(path: str) -> list[tuple[Role, str, str]]:
     """Role, reason and what came of decoding, for each frame of a file."""
     selection = SelectionSettings()
     results = []
-    for instance in read_instances("malformed", str(Path(path).parent), path):
-        instance = assign_role(instance, selection)
+    for frame in read_frames("malformed", str(Path(path).parent), path):
+        frame = assign_role(frame, selection)
         decoded = ""
-        if instance.role is Role.SLICE:
+        if frame.role is Role.SLICE:
             try:
-                decoded = str(SourceReader().read(instance).stored.shape)
+                decoded = str(SourceReader().read(frame).stored.shape)
             except FileError as error:
                 decoded = f"FileError: {error}"
-        results.append((instance.role, instance.reason, decoded))
+        results.append((frame.role, frame.reason, decoded))
     return results
 
 

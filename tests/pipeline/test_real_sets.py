@@ -30,7 +30,7 @@ from ct2zarr.run.settings import (
     ManifestSettings,
     SelectionSettings,
 )
-from ct2zarr.scan.scanning import scan, table_to_instances
+from ct2zarr.scan.scanning import scan, table_to_frames
 from ct2zarr.vocabulary import Flag, Role, Status, StoreType
 from peer_volumes import agrees, peer_answers
 from phantom import real_data, real_set
@@ -79,13 +79,13 @@ def parts(text):
 def plan(datasets, workers=2):
     table = scan(datasets, max_depth=DEEPEST, workers=workers).table
     selection = SelectionSettings()
-    instances = [assign_role(instance, selection) for instance in table_to_instances(table)]
-    return plan_volumes(instances, pixel_digest)
+    frames = [assign_role(frame, selection) for frame in table_to_frames(table)]
+    return plan_volumes(frames, pixel_digest)
 
 
 @pytest.fixture(scope="module")
 def planned():
-    """Plans and loose frames of all sets, each a dataset of its own."""
+    """Plans and unused frames of all sets, each a dataset of its own."""
     return plan({name: real_set(name) for name in SETS})
 
 
@@ -94,7 +94,7 @@ def shape_of(plan):
 
 
 def flags_of(plan):
-    return {str(finding.flag) for finding in plan.findings}
+    return {str(finding.flag) for finding in plan.flags}
 
 
 def expected_line(plan):
@@ -132,35 +132,35 @@ def test_volumes_shapes_and_flags_are_as_reasoned(planned, name):
 
 
 def test_every_file_is_accounted_for_exactly_once(planned):
-    plans, loose = planned
-    left = [*loose, *(leftover for plan in plans for leftover in plan.leftovers)]
+    plans, unused = planned
+    left = [*unused, *(unused_frame for plan in plans for unused_frame in plan.unused)]
     frames = [plane for plan in plans for plane in plan.planes]
-    frames += [leftover.instance for leftover in left]
-    seen = Counter((frame.path, frame.frame) for frame in frames)
+    frames += [unused_frame.frame for unused_frame in left]
+    seen = Counter((frame.path, frame.frame_number) for frame in frames)
     assert set(seen.values()) == {1}
     on_disk = {str(path) for name in SETS for path in real_set(name).rglob("*") if path.is_file()}
     assert {path for path, _ in seen} == on_disk
 
 
 def test_what_is_no_slice_has_a_reason_for_people(planned):
-    plans, loose = planned
-    left = [*loose, *(leftover for plan in plans for leftover in plan.leftovers)]
-    assert {leftover.role for leftover in left} == {
+    plans, unused = planned
+    left = [*unused, *(unused_frame for plan in plans for unused_frame in plan.unused)]
+    assert {unused_frame.role for unused_frame in left} == {
         Role.DUPLICATE,
         Role.LOCALIZER,
         Role.NOT_CT,
         Role.NOT_IMAGE,
         Role.UNREADABLE,
     }
-    for leftover in left:
-        assert len(leftover.reason.split()) >= 3, leftover.reason
-        assert "Traceback" not in leftover.reason
+    for unused_frame in left:
+        assert len(unused_frame.reason.split()) >= 3, unused_frame.reason
+        assert "Traceback" not in unused_frame.reason
 
 
 def test_only_the_retired_jpeg_files_cannot_be_read(planned):
-    plans, loose = planned
-    left = [*loose, *(leftover for plan in plans for leftover in plan.leftovers)]
-    names = [Path(x.instance.path).stem for x in left if x.role is Role.UNREADABLE]
+    plans, unused = planned
+    left = [*unused, *(unused_frame for plan in plans for unused_frame in plan.unused)]
+    names = [Path(x.frame.path).stem for x in left if x.role is Role.UNREADABLE]
     assert sorted(name[-2:] for name in names) == ["53", "55"]
 
 
@@ -169,7 +169,7 @@ def test_measured_geometry_of_the_hard_sets(planned):
     tilts = {
         name: evidence
         for name, plan in by_set.items()
-        for finding in plan.findings
+        for finding in plan.flags
         if finding.flag is Flag.GANTRY_TILT
         for evidence in [finding.evidence["degrees"]]
     }
@@ -181,19 +181,19 @@ def test_measured_geometry_of_the_hard_sets(planned):
 def test_copies_in_other_encodings_are_found_across_folders():
     """As one dataset, a series in several sets is one series; its lossless twins are duplicates."""
     folder = real_data() / "ct"
-    plans, loose = plan({"all": folder})
+    plans, unused = plan({"all": folder})
     crlm = [p for p in plans if p.series_uid.endswith("950462054011")]
     assert [len(p.planes) for p in crlm] == [41]
-    assert [leftover.role for leftover in crlm[0].leftovers] == [Role.DUPLICATE] * 20
+    assert [unused_frame.role for unused_frame in crlm[0].unused] == [Role.DUPLICATE] * 20
     nema = [p for p in plans if p.series_uid.endswith("185059.5457")]
     # The encodings called DERIVED are set apart by ImageType; copies are found on either side.
     assert [len(p.planes) for p in nema] == [1, 1, 1, 1]
-    copies = [leftover.role for p in nema for leftover in p.leftovers]
+    copies = [unused_frame.role for p in nema for unused_frame in p.unused]
     assert copies == [Role.DUPLICATE] * ((8 + 2 - 1) + (3 - 1))
     everything = {str(path) for path in folder.rglob("*") if path.is_file()}
     accounted = [frame.path for p in plans for frame in p.planes]
-    accounted += [left.instance.path for p in plans for left in p.leftovers]
-    accounted += [left.instance.path for left in loose]
+    accounted += [left.frame.path for p in plans for left in p.unused]
+    accounted += [left.frame.path for left in unused]
     assert set(accounted) == everything
 
 

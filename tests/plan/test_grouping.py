@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct2zarr.errors import Ct2zarrError, SeriesError
-from ct2zarr.model import Instance
+from ct2zarr.model import Frame
 from ct2zarr.plan.flags import ENHANCED_CT
 from ct2zarr.plan.grouping import (
     plan_geometry,
@@ -53,8 +53,8 @@ def only(plans):
 def test_plain_series_is_one_volume_in_ascending_order_without_a_flag():
     plan = only(plan_series(stack(reversed(grid(10))), unread))
     assert z_of(plan) == grid(10)
-    assert plan.findings == ()
-    assert plan.leftovers == ()
+    assert plan.flags == ()
+    assert plan.unused == ()
     assert (plan.part, plan.parts, plan.split_by) == (1, 1, "")
     assert plan.series_hash == series_hash("v1", "1.9", 1)
 
@@ -73,13 +73,13 @@ def test_order_follows_the_normal_in_sagittal_feet_first_and_oblique_stacks():
         for i, d in enumerate(grid(5), 1)
     ]
     plan = only(plan_series(oblique, unread))
-    assert plan.findings == ()
+    assert plan.flags == ()
     assert [p.instance_number for p in plan.planes] == [1, 2, 3, 4, 5]
 
 
 def test_acquisitions_that_continue_each_other_stay_one_volume():
     frames = stack(grid(10)) + stack(grid(10, start=20), first=11, acquisition_number=2)
-    assert only(plan_series(frames, unread)).findings == ()
+    assert only(plan_series(frames, unread)).flags == ()
 
 
 def test_acquisitions_that_continue_with_another_spacing_stay_one_uneven_volume():
@@ -116,7 +116,7 @@ def test_series_over_two_folders_is_one_volume_with_their_common_folder():
 
 def test_frame_of_reference_that_differs_by_slice_with_fitting_positions_is_one_volume():
     frames = [frame(i + 1, 2.0 * i, frame_of_reference_uid=f"1.7.{i}") for i in range(12)]
-    assert only(plan_series(frames, unread)).findings == ()
+    assert only(plan_series(frames, unread)).flags == ()
     assert flags(only(plan_series(frames[:5] + frames[6:], unread))) == {Flag.MISSING_SLICES}
 
 
@@ -134,7 +134,7 @@ def test_rounding_of_cosines_and_pixel_spacing_does_not_divide():
     frames = stack(grid(10))
     frames[3] = replace(frames[3], orientation=(0.99999, 0.00004, 0.0, 0.0, 1.0, 0.0))
     frames[5] = replace(frames[5], pixel_spacing=(0.8001, 0.7))
-    assert only(plan_series(frames, unread)).findings == ()
+    assert only(plan_series(frames, unread)).flags == ()
 
 
 # always apart
@@ -206,15 +206,17 @@ def test_tag_that_explains_repeated_positions_divides(keyword, one, other):
     assert [flags(plan) for plan in plans] == [{Flag.SPLIT_SERIES}] * 2
 
 
-def multiframe(number: int, count: int, **fields: Any) -> list[Instance]:
+def multiframe(number: int, count: int, **fields: Any) -> list[Frame]:
     fields = {"path": f"/data/{number}", "sop_instance_uid": f"1.2.{number}", **fields}
     fields = {"sop_class_uid": ENHANCED_CT, "stack_id": "1", **fields}
-    return [frame(number, 2.0 * i, frame=i + 1, frames=count, **fields) for i in range(count)]
+    return [
+        frame(number, 2.0 * i, frame_number=i + 1, frames=count, **fields) for i in range(count)
+    ]
 
 
-def by_place(instance: Instance) -> str:
+def by_place(frame: Frame) -> str:
     """A pixel digest for series in which images of one position are equal."""
-    return str(instance.position)
+    return str(frame.position)
 
 
 def test_two_multiframe_files_of_one_place_are_apart_by_file():
@@ -237,18 +239,18 @@ def test_a_series_held_twice_as_single_files_and_as_multiframe_is_one_volume(pla
     # The larger of the two stays; of equal ones the classic files.
     assert len(plan.planes) == 6
     assert {plane.frames for plane in plan.planes} == ({1} if planes == 6 else {6})
-    assert {left.role for left in plan.leftovers} == {Role.DUPLICATE}
-    assert len(plan.leftovers) == planes
+    assert {left.role for left in plan.unused} == {Role.DUPLICATE}
+    assert len(plan.unused) == planes
 
 
 def test_a_multiframe_file_with_one_other_image_is_no_copy():
-    def one_differs(instance: Instance) -> str:
-        odd = instance.frames > 1 and instance.frame == 4
-        return "odd" if odd else by_place(instance)
+    def one_differs(frame: Frame) -> str:
+        odd = frame.frames > 1 and frame.frame_number == 4
+        return "odd" if odd else by_place(frame)
 
     plans = plan_series(stack(grid(6)) + multiframe(9, 6), one_differs)
     assert [len(plan.planes) for plan in plans] == [6, 6]
-    assert all(plan.leftovers == () for plan in plans)
+    assert all(plan.unused == () for plan in plans)
 
 
 def test_simplest_tag_wins_over_two_and_over_one_with_more_parts():
@@ -278,7 +280,7 @@ def test_two_tags_together_where_one_is_not_enough():
 
 def test_tag_that_differs_without_a_violation_does_not_divide():
     frames = [frame(i + 1, 2.0 * i, kernel="AB"[i % 2], image_type=str(i)) for i in range(10)]
-    assert only(plan_series(frames, unread)).findings == ()
+    assert only(plan_series(frames, unread)).flags == ()
 
 
 def test_overlapping_second_pass_on_the_same_positions_is_apart_and_complete():
@@ -388,8 +390,8 @@ def test_same_pixels_at_one_position_are_a_duplicate_that_names_the_kept_file():
     plan = only(plan_series(frames, digest))
     assert z_of(plan) == grid(6)
     assert flags(plan) == {Flag.DUPLICATE_SLICES}
-    (left,) = plan.leftovers
-    assert (left.role, left.instance.instance_number) == (Role.DUPLICATE, 20)
+    (left,) = plan.unused
+    assert (left.role, left.frame.instance_number) == (Role.DUPLICATE, 20)
     assert left.reason == "same position and same pixels as series/0003.dcm"
 
 
@@ -407,8 +409,8 @@ def test_copied_folder_is_all_duplicates_even_where_a_tag_was_changed():
 def test_only_the_pixels_of_repeated_frames_are_read():
     read = []
 
-    def digest(instance):
-        read.append(instance.instance_number)
+    def digest(frame):
+        read.append(frame.instance_number)
         return "same"
 
     plan_series([*stack(grid(6)), frame(20, 4.0)], digest)
@@ -420,8 +422,8 @@ def test_stray_conflicting_slice_is_excluded_and_the_one_that_fits_stays():
     plan = only(plan_series(frames, different))
     assert [p.instance_number for p in plan.planes] == [1, 2, 3, 4, 5, 6]
     assert flags(plan) == {Flag.CONFLICTING_SLICES}
-    assert plan.leftovers[0].role is Role.EXCLUDED
-    assert plan.leftovers[0].reason.startswith("conflicting_slices: ")
+    assert plan.unused[0].role is Role.EXCLUDED
+    assert plan.unused[0].reason.startswith("conflicting_slices: ")
     first = only(plan_series([frame(90, 0.0), *stack(grid(6), 10)], different))
     assert first.planes[0].instance_number == 10
     inner = only(plan_series([frame(0, 4.0), *stack(grid(6), 10)], different))
@@ -434,7 +436,7 @@ def test_of_two_conflicting_slices_with_one_number_the_one_like_its_neighbours_s
     looks[stray.path] = np.full((2, 2), 330.0)
     plan = only(plan_series([*stack(grid(6)), stray], different, lambda f: looks[f.path]))
     assert stray not in plan.planes
-    assert [left.instance for left in plan.leftovers] == [stray]
+    assert [left.frame for left in plan.unused] == [stray]
 
     looks[stray.path], looks["/data/series/0003.dcm"] = (
         looks["/data/series/0003.dcm"],
@@ -487,14 +489,14 @@ def test_one_duplicate_in_a_dynamic_series_does_not_spoil_its_division():
     frames.append(frame(999, 10.0, temporal_position=2))
     plans = plan_series(frames, lambda f: f"{f.temporal_position}{f.position}")
     assert [len(plan.planes) for plan in plans] == [8] * 4
-    assert [left.instance.instance_number for left in plans[2].leftovers] == [999]
+    assert [left.frame.instance_number for left in plans[2].unused] == [999]
 
 
 def test_repeated_frame_that_cannot_be_decoded_is_unreadable_and_counted():
     plan = only(plan_series([*stack(grid(6)), frame(20, 4.0)], broken))
     assert z_of(plan) == [0.0, 2.0, 6.0, 8.0, 10.0]
     assert flags(plan) == {Flag.MISSING_SLICES, Flag.UNREADABLE_FILES}
-    assert "cannot be decoded" in plan.leftovers[0].reason
+    assert "cannot be decoded" in plan.unused[0].reason
 
 
 # no geometry
@@ -560,7 +562,7 @@ def test_origin_off_the_line_is_flagged_as_shift():
 
 def test_negative_spacing_between_slices_is_no_contradiction():
     frames = stack(grid(8), spacing_between_slices=-2.0)
-    assert only(plan_series(frames, unread)).findings == ()
+    assert only(plan_series(frames, unread)).flags == ()
     single = only(plan_series(frames[:1], unread))
     assert plan_geometry(single).spacing[0] == 2.0
 
@@ -616,7 +618,7 @@ def test_perfusion_map_of_enhanced_ct_is_not_hu():
 
 def test_flags_are_in_the_order_of_the_vocabulary():
     frames = stack([0, 2, 4, 8], padding_value=-2000, lossy=True)
-    codes = [finding.flag for finding in only(plan_series(frames, unread)).findings]
+    codes = [raised.flag for raised in only(plan_series(frames, unread)).flags]
     assert codes == [Flag.MISSING_SLICES, Flag.LOSSY_COMPRESSION, Flag.PADDING]
 
 
@@ -631,22 +633,22 @@ def test_localizers_and_unreadable_files_are_accounted_with_the_series():
     ]
     plan = only(plan_series(frames, unread))
     assert flags(plan) == {Flag.LOCALIZERS_REMOVED, Flag.UNREADABLE_FILES}
-    assert {left.reason for left in plan.leftovers} == {"LOCALIZER in ImageType", "ends early"}
+    assert {left.reason for left in plan.unused} == {"LOCALIZER in ImageType", "ends early"}
 
 
 def test_unreadable_slice_goes_to_the_part_that_it_fits():
     frames = stack(grid(5), temporal_position=1) + stack(grid(5), 6, temporal_position=2)
     bad = frame(50, 20.0, temporal_position=2, role=Role.UNREADABLE, reason="ends early")
     first, second = plan_series([*frames, bad], unread)
-    assert (len(first.leftovers), len(second.leftovers)) == (0, 1)
+    assert (len(first.unused), len(second.unused)) == (0, 1)
 
 
 def test_colour_images_are_excluded_with_a_reason():
     frames = [*stack(grid(5)), frame(9, 0, samples_per_pixel=3, photometric="RGB")]
     plan = only(plan_series(frames, unread))
-    assert plan.findings == ()
-    assert plan.leftovers[0].role is Role.EXCLUDED
-    assert "3 samples" in plan.leftovers[0].reason
+    assert plan.flags == ()
+    assert plan.unused[0].role is Role.EXCLUDED
+    assert "3 samples" in plan.unused[0].reason
 
 
 def test_series_without_a_slice_gives_leftovers_only():
@@ -668,8 +670,8 @@ def test_many_series_are_planned_apart_and_every_file_is_accounted_once():
         ("v1", "1.9"),
         ("v2", "1.9"),
     ]
-    loose = [(each.instance.path, each.instance.frame) for each in left]
-    assert sorted(accounted(plans) + loose) == sorted((f.path, f.frame) for f in frames)
+    unused = [(each.frame.path, each.frame.frame_number) for each in left]
+    assert sorted(accounted(plans) + unused) == sorted((f.path, f.frame) for f in frames)
 
 
 def test_series_without_uid_is_its_folder():
@@ -705,7 +707,7 @@ def test_plane_that_could_not_be_decoded_is_left_out_and_leaves_a_hole():
     less = plan_without(plan, {4: "cannot_decode"})
     assert z_of(less) == [z for z in grid(10) if z != 8.0]
     assert flags(less) == {Flag.MISSING_SLICES, Flag.UNREADABLE_FILES, Flag.PADDING}
-    assert less.leftovers[0].reason == "cannot_decode"
+    assert less.unused[0].reason == "cannot_decode"
     assert less.series_hash == plan.series_hash
 
 
@@ -779,7 +781,7 @@ def test_interior_slices_are_never_dropped_without_a_flag(n, data, step, descend
     lost = data.draw(st.sets(st.integers(1, n - 2), min_size=1, max_size=n - 2))
     left = [f for i, f in enumerate(frames) if i not in lost]
     plans = plan_series(left, unread)
-    assert all(plan.findings for plan in plans)
+    assert all(plan.flags for plan in plans)
 
 
 @settings(max_examples=60, deadline=None)
@@ -789,7 +791,7 @@ def test_one_foreign_file_changes_no_volume(frames, role):
     foreign = frame(999, 3.3, role=role, reason="foreign", series_uid="1.99")
     more, left = plan_volumes([*frames, foreign], by_uid)
     assert more == plans
-    assert [each.instance for each in left] == [foreign]
+    assert [each.frame for each in left] == [foreign]
 
 
 def test_one_slice_of_another_matrix_does_not_rename_the_volume():

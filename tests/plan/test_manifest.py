@@ -21,7 +21,7 @@ from ct2zarr.plan.manifest import make_manifest, read_plans
 from ct2zarr.plan.roles import assign_role
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings, SelectionSettings
 from ct2zarr.scan.frame_tables import FILES_SCHEMA, SERIES_COLUMNS
-from ct2zarr.scan.scanning import scan, table_to_instances
+from ct2zarr.scan.scanning import scan, table_to_frames
 from ct2zarr.vocabulary import Role
 
 
@@ -155,19 +155,19 @@ def test_plans_read_back_are_those_that_were_made(tmp_path: Path) -> None:
     assert {plan.series_hash for plan in read} == set(made)
     for plan in read:
         expected = made[plan.series_hash]
-        leftovers = tuple(
-            replace(left, instance=replace(left.instance, role=left.role, reason=left.reason))
-            for left in expected.leftovers
+        unused = tuple(
+            replace(left, frame=replace(left.frame, role=left.role, reason=left.reason))
+            for left in expected.unused
         )
-        assert plan == replace(expected, leftovers=leftovers)
+        assert plan == replace(expected, unused=unused)
 
 
 def planned(root: Path, dataset: str) -> list[VolumePlan]:
     from ct2zarr.dicom.decoding import pixel_digest
 
     table = scan({dataset: root}, max_depth=3, workers=1).table
-    instances = [assign_role(i, SelectionSettings()) for i in table_to_instances(table)]
-    return plan_volumes(instances, pixel_digest)[0]
+    frames = [assign_role(i, SelectionSettings()) for i in table_to_frames(table)]
+    return plan_volumes(frames, pixel_digest)[0]
 
 
 def many(tmp_path: Path, count: int = 9) -> list[phantom.Series]:
@@ -316,7 +316,7 @@ def test_frames_of_a_multi_frame_file_are_counted_as_one_file(tmp_path: Path) ->
     assert (row["file_count"], row["slice_count"]) == ("1", "4")
     assert summary_of(manifest)["roles"]["slice"] == 1
     (plan,) = read_plans(input_of(manifest / "series_all.csv"))
-    assert [plane.frame for plane in plan.planes] == series.frames
+    assert [plane.frame_number for plane in plan.planes] == series.frames
 
 
 def test_an_empty_root_is_an_error_and_names_the_folder(tmp_path: Path) -> None:
@@ -489,7 +489,7 @@ def test_a_listed_folder_of_copies_is_no_volume_of_its_own(tmp_path: Path) -> No
     phantom.make_series(tmp_path / "one", n=3)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     (plan,) = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
-    assert [left.role for left in plan.leftovers] == [Role.DUPLICATE] * 3
+    assert [left.role for left in plan.unused] == [Role.DUPLICATE] * 3
 
 
 def test_given_names_are_used(tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ def test_a_listed_folder_without_ct_is_a_plan_without_planes(tmp_path: Path) -> 
     assert [len(plan.planes) for plan in plans] == [2, 0, 0]
     assert [plan.series_dir for plan in plans] == lines
     assert len({plan.series_hash for plan in plans}) == 3
-    assert [left.role for left in plans[1].leftovers] == [Role.NOT_DICOM]
+    assert [left.role for left in plans[1].unused] == [Role.NOT_DICOM]
 
 
 # Real data ------------------------------------------------------------------------------------

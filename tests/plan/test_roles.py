@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import phantom
-from ct2zarr.dicom.frames import CT_CLASSES, read_instances
-from ct2zarr.model import Instance
+from ct2zarr.dicom.frames import CT_CLASSES, read_frames
+from ct2zarr.model import Frame
 from ct2zarr.plan.roles import assign_role
 from ct2zarr.run.settings import SelectionSettings
 from ct2zarr.vocabulary import Role
 
-CT = Instance(
+CT = Frame(
     "d",
     "/root",
     "/root/file",
@@ -104,8 +104,8 @@ def test_exclude_image_types_takes_whole_values(unwanted: str, role: Role) -> No
 
 def test_final_roles_of_the_reader_stay() -> None:
     for role in (Role.NOT_DICOM, Role.UNREADABLE):
-        instance = replace(CT, role=role, reason="as read")
-        assert assign_role(instance, DEFAULT) is instance
+        frame = replace(CT, role=role, reason="as read")
+        assert assign_role(frame, DEFAULT) is frame
 
 
 def test_files_beside_a_series_get_their_roles(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_files_beside_a_series_get_their_roles(tmp_path: Path) -> None:
         series.paths[0]: Role.SLICE,
     }
     for path, role in expected.items():
-        (read,) = read_instances("d", str(tmp_path), str(path))
+        (read,) = read_frames("d", str(tmp_path), str(path))
         assert assign_role(read, DEFAULT).role is role, path.name
 
 
@@ -129,7 +129,7 @@ def test_no_reason_holds_what_names_a_patient(tmp_path: Path) -> None:
         [{"Modality": "MR", "SOPClassUID": f"{STORAGE}.4"}, {"SamplesPerPixel": 3}]
     ):
         series = phantom.make_series(tmp_path / str(number), n=1, **tags, **options)  # type: ignore[arg-type]
-        (read,) = read_instances("d", str(tmp_path), str(series.paths[0]))
+        (read,) = read_frames("d", str(tmp_path), str(series.paths[0]))
         decided = assign_role(read, DEFAULT)
         assert decided.role is not Role.SLICE
         assert "SENTINEL" not in decided.reason

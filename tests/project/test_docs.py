@@ -136,7 +136,7 @@ def test_page_of_flags_names_everything_that_is_measured(tmp_path):
         folder.mkdir()
         case.build(folder, case.name)
         for plan in plans_in(folder):
-            for finding in plan.findings:
+            for finding in plan.flags:
                 seen.add(finding.flag)
                 for measure in finding.evidence:
                     assert f"`{measure}`" in explained[finding.flag], (finding.flag, measure)

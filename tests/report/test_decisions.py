@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from test_summaries import ROWS, read, write_shards
 
 from ct2zarr.errors import SettingsError
 from ct2zarr.report.decisions import Review, read_decisions
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.vocabulary import Decision
-from test_summaries import ROWS, read, write_shards
 
 ONE, TWO, FAILED, FLAGGED, UNKNOWN = (f"{number:032x}" for number in (1, 2, 8, 9, 99))
 

@@ -10,14 +10,14 @@ import pytest
 
 from ct2zarr.convert.fingerprint import fingerprint, finished_record
 from ct2zarr.errors import MachineError
-from ct2zarr.model import Finding
+from ct2zarr.model import RaisedFlag
 from ct2zarr.run.atomic_files import (
     build,
     prepare_store_root,
     remove_abandoned,
+    remove_volume,
     temporary_path,
     volume_paths,
-    withdraw_volume,
     write_atomically,
 )
 from ct2zarr.run.settings import ConvertSettings, EncodingSettings, MetadataSettings
@@ -132,7 +132,8 @@ def test_an_output_folder_that_is_a_file_is_an_error_that_names_it(tmp_path):
 
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path):
     script = (
-        "import sys; from pathlib import Path; from ct2zarr.run.atomic_files import temporary_path\n"
+        "import sys; from pathlib import Path\n"
+        "from ct2zarr.run.atomic_files import temporary_path\n"
         "p = temporary_path(Path(sys.argv[1]), 'x'); p.mkdir(); (p / 'chunk').touch()\n"
         "print(p, flush=True); sys.stdin.read()"
     )
@@ -169,8 +170,8 @@ def test_what_another_machine_left_goes_by_age_alone(tmp_path):
 def test_withdrawing_takes_all_parts_and_may_be_repeated(root):
     publish(root, StoreType.DIR, "old")
     paths = volume_paths(root, PLAN.series_hash, StoreType.DIR)
-    withdraw_volume(paths)
-    withdraw_volume(paths)
+    remove_volume(paths)
+    remove_volume(paths)
     assert names_below(root) == []
     assert not paths.store.exists()
 
@@ -240,7 +241,7 @@ def changed_plane(**changes: object):
         (changed_plane(path="/data/s/other.dcm"), SETTINGS),
         (replace(PLAN, planes=PLAN.planes[:2]), SETTINGS),
         (replace(PLAN, planes=PLAN.planes[::-1]), SETTINGS),
-        (replace(PLAN, findings=(Finding(Flag.GANTRY_TILT, {"degrees": 3.0}),)), SETTINGS),
+        (replace(PLAN, flags=(RaisedFlag(Flag.GANTRY_TILT, {"degrees": 3.0}),)), SETTINGS),
         (PLAN, replace(SETTINGS, encoding=EncodingSettings(compression_level=3))),
         (PLAN, replace(SETTINGS, encoding=EncodingSettings(values="stored"))),
         (PLAN, replace(SETTINGS, encoding=EncodingSettings(chunks=(1, 64, 64)))),

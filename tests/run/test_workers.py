@@ -163,7 +163,8 @@ def is_alive(pid: int) -> bool:
 def test_workers_die_with_a_job_that_is_killed(tmp_path):
     mark = tmp_path / "pid"
     script = (
-        "import sys; from ct2zarr.run.workers import Worker, fork_server; import test_workers as t\n"
+        "import sys; import test_workers as t\n"
+        "from ct2zarr.run.workers import Worker, fork_server\n"
         "with fork_server(): Worker().run(t.sleep_long, sys.argv[1], timeout=60)"
     )
     job = subprocess.Popen(

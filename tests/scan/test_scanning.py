@@ -11,8 +11,8 @@ import pytest
 import phantom
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.scan import scanning
-from ct2zarr.scan.frame_tables import instances_to_table, path_to_text, text_to_path
-from ct2zarr.scan.scanning import Scan, read_packed, scan, table_to_instances
+from ct2zarr.scan.frame_tables import frames_to_table, path_to_text, text_to_path
+from ct2zarr.scan.scanning import Scan, read_packed, scan, table_to_frames
 from ct2zarr.vocabulary import Role
 
 
@@ -79,7 +79,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
         "m/real.txt",
         "once/far.txt",
     ]
-    rows = {Path(i.path).name: i for i in table_to_instances(found.table)}
+    rows = {Path(i.path).name: i for i in table_to_frames(found.table)}
     assert rows["broken"].role is Role.UNREADABLE
     assert rows["broken"].reason == "a link to a file that is not there"
     assert found.files_found == 4
@@ -118,10 +118,10 @@ def test_rows_survive_the_table(tmp_path: Path) -> None:
     phantom.make_multiframe(tmp_path / "multi", n=3)
     phantom.not_dicom(tmp_path)
     found = look(tmp_path)
-    instances = list(table_to_instances(found.table))
-    assert len(instances) == 7
-    assert instances_to_table(instances).equals(found.table)
-    assert {instance.padding_value for instance in instances} == {None, -7}
+    frames = list(table_to_frames(found.table))
+    assert len(frames) == 7
+    assert frames_to_table(frames).equals(found.table)
+    assert {frame.padding_value for frame in frames} == {None, -7}
 
 
 def test_a_second_scan_reads_no_header_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_the_cache_serves_other_roots_and_settings(tmp_path: Path) -> None:
     look(root, cache=cache)
     found = scan({"other": root / "a"}, max_depth=0, workers=1, cache=cache)
     assert found.headers_read == 0
-    assert {(i.dataset, i.root) for i in table_to_instances(found.table)} == {
+    assert {(i.dataset, i.root) for i in table_to_frames(found.table)} == {
         ("other", str(root / "a"))
     }
 
@@ -241,7 +241,7 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
     found = look(tmp_path, workers=2)
     odd = {
         Path(i.path).name: i.reason
-        for i in table_to_instances(found.table)
+        for i in table_to_frames(found.table)
         if i.role is Role.UNREADABLE
     }
     assert odd == {

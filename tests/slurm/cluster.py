@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+
 from project import REPOSITORY, SNAKEMAKE, Project, clean_environment
 
 SCRIPT = Path(__file__).with_name("cluster.sh")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from cluster import SCRIPT
-from project import Project
 
 from phantom import make_series
+from project import Project
 
 SERIES = 24
 SHARDS = 4

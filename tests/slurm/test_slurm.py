@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import psutil
 import pytest
 from cluster import ASK_OFTEN, ENDED, SlurmProject, resume_node, set_node, slurm, until
-from project import REPOSITORY, SNAKEMAKE, clean_environment
 
 from demonstration.series import make_demonstration
 from phantom import real_set
+from project import REPOSITORY, SNAKEMAKE, clean_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slurm_cluster")]
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from project import Project
 
 from phantom import localizer, make_series, not_dicom, truncate
+from project import Project
 
 SHARDS = 3
 

@@ -1,9 +1,9 @@
 """A run on a terminal shows bars and closes with a table; in a file it is plain text."""
 
 import pytest
-from project import Project, clean_environment
 
 from phantom import make_series
+from project import Project, clean_environment
 from pseudo_terminal import run_in_terminal
 
 pytestmark = pytest.mark.slow

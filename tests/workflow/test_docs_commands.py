@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import LIMIT_SECONDS, REPOSITORY, clean_environment
 
 from demonstration.series import make_demonstration
 from doc_blocks import Block, blocks_of
+from project import LIMIT_SECONDS, REPOSITORY, clean_environment
 from reader_environment import (
     environment_python,
     environment_with_wheel,

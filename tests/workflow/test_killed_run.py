@@ -8,9 +8,9 @@ import time
 
 import psutil
 import pytest
-from project import Project, clean_environment
 
 from phantom import make_series
+from project import Project, clean_environment
 
 SEED = 9
 SERIES = 12

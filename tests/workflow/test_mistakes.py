@@ -1,9 +1,9 @@
 """A user's mistake is one sentence before any job runs, and no traceback."""
 
 import pytest
-from project import Project
 
 from phantom import make_series
+from project import Project
 
 
 def sentence_of(project: Project, *arguments: str) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import LIMIT_SECONDS, REPOSITORY, clean_environment, read_csv
 
 import ct2zarr
+from project import LIMIT_SECONDS, REPOSITORY, clean_environment, read_csv
 
 pytestmark = pytest.mark.slow
 

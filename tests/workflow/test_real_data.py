@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import zarr
-from project import Project, account
 
 import ct2zarr
 from ct2zarr.vocabulary import StoreType
 from peer_volumes import agrees, peer_answers
 from phantom import real_set
+from project import Project, account
 
 SETS = {
     "crlm_ct_1004": {"dcm2niix", "simpleitk", "highdicom", "dicom2nifti"},

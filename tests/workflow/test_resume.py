@@ -5,9 +5,9 @@ import time
 
 import psutil
 import pytest
-from project import Project, clean_environment
 
 from phantom import make_series
+from project import Project, clean_environment
 
 SERIES = 12
 POLL_SECONDS = 0.02

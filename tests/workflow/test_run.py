@@ -5,10 +5,10 @@ import os
 import subprocess
 
 import pytest
-from project import REPOSITORY, SNAKEMAKE, Project, account, clean_environment, read_csv
 
 from ct2zarr.vocabulary import Role, StoreType
 from phantom import hu_error, make_series
+from project import REPOSITORY, SNAKEMAKE, Project, account, clean_environment, read_csv
 
 ROUNDING_HU = 0.5 + 1e-6
 """The phantom's Hounsfield units are rounded to whole numbers."""

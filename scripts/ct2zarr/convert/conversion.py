@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from .. import FORMAT_VERSION, __version__
 from ..errors import MachineError, SeriesError
-from ..model import Finding, Json, VolumePlan, VolumeRecord
-from ..run.atomic_files import Building, build, machine_errors, volume_paths
+from ..model import Json, RaisedFlag, VolumePlan, VolumeRecord
+from ..run.atomic_files import StagedVolume, build, machine_errors, volume_paths
 from ..run.settings import ConvertSettings
 from ..store.containers import store_crc32, store_size
 from ..store.records import record_to_json, slices_to_csv
@@ -44,7 +44,7 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
         MachineError: the output cannot be written.
     """
     started = time.perf_counter()
-    _reject(plan.findings, settings)
+    _reject(plan.flags, settings)
     _refuse_unreadable(plan, settings)
     store_type = settings.encoding.store_type
     paths = volume_paths(settings.store_root, plan.series_hash, store_type)
@@ -76,8 +76,8 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
     return record
 
 
-def _reject(findings: Iterable[Finding], settings: ConvertSettings) -> None:
-    found = [finding.flag for finding in findings]
+def _reject(flags: Iterable[RaisedFlag], settings: ConvertSettings) -> None:
+    found = [raised.flag for raised in flags]
     rejected = [flag for flag in found if flag in settings.reject_flags]
     if rejected:
         sentences = "; ".join(flag.sentence for flag in rejected)
@@ -100,14 +100,14 @@ def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
         more = len(bad) - 1
         others = f" and {more} other{'s' * (more > 1)}" if more else ""
         raise SeriesError(
-            f"{bad[0].instance.path}{others} cannot be read: {bad[0].reason}; repair the file, or "
+            f"{bad[0].frame.path}{others} cannot be read: {bad[0].reason}; repair the file, or "
             "set on_bad_slice to drop to convert the other planes.",
             "unreadable_files",
         )
 
 
 def _write(
-    plan: VolumePlan, settings: ConvertSettings, building: Building, wanted: str
+    plan: VolumePlan, settings: ConvertSettings, building: StagedVolume, wanted: str
 ) -> tuple[WrittenVolume, str]:
     """Write the store and slices.csv under their temporary names, complete and closed.
 
@@ -116,7 +116,7 @@ def _write(
     writer = open_writer(settings.encoding.store_type, building.store)
     try:
         written = write_volume(plan, settings, writer, fingerprint=wanted)
-        _reject(written.findings, settings)
+        _reject(written.flags, settings)
         writer.finish()
     except MachineError:
         raise  # the writer may be of no use any more; ``build`` removes its files
@@ -133,7 +133,7 @@ def _write(
 def _record(
     plan: VolumePlan,
     settings: ConvertSettings,
-    building: Building,
+    building: StagedVolume,
     written: WrittenVolume,
     verification: Verification,
     wanted: str,
@@ -158,8 +158,8 @@ def _record(
         dtype=written.dtype,
         chunks=written.layout.chunks,
         compression_level=settings.encoding.compression_level,
-        flags=tuple(str(finding.flag) for finding in written.findings),
-        findings={str(finding.flag): dict(finding.evidence) for finding in written.findings},
+        flags=tuple(str(finding.flag) for finding in written.flags),
+        findings={str(raised.flag): dict(raised.evidence) for raised in written.flags},
         values=written.values,
         geometry=written.geometry,
         tags=written.tags,

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from .. import FORMAT_VERSION
 from ..errors import SeriesError
-from ..model import Instance, VolumePlan, VolumeRecord
+from ..model import Frame, VolumePlan, VolumeRecord
 from ..run.atomic_files import VolumePaths
 from ..run.settings import ConvertSettings
 from ..store.containers import store_size
@@ -36,10 +36,8 @@ def fingerprint(
         "series_hash": plan.series_hash,
         "part": [plan.part, plan.parts, plan.split_by],
         "planes": [_frame(plane, plan.series_dir) for plane in plan.planes],
-        "leftovers": sorted(
-            [*_frame(left.instance, plan.series_dir), left.role] for left in plan.leftovers
-        ),
-        "findings": [[finding.flag, dict(finding.evidence)] for finding in plan.findings],
+        "unused": sorted([*_frame(left.frame, plan.series_dir), left.role] for left in plan.unused),
+        "findings": [[raised.flag, dict(raised.evidence)] for raised in plan.flags],
         "settings": output_settings(settings),
     }
     if settings.metadata.deidentify:  # another key writes other pseudonyms
@@ -53,13 +51,13 @@ def fingerprint(
     return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
-def _frame(instance: Instance, series_dir: str) -> list[str | int]:
+def _frame(frame: Frame, series_dir: str) -> list[str | int]:
     return [
-        instance.sop_instance_uid,
-        os.path.relpath(instance.path, series_dir),
-        instance.frame,
-        instance.bytes,
-        instance.mtime_ns,
+        frame.sop_instance_uid,
+        os.path.relpath(frame.path, series_dir),
+        frame.frame_number,
+        frame.bytes,
+        frame.mtime_ns,
     ]
 
 

@@ -25,12 +25,12 @@ from ..model import Json, VolumePlan
 from ..run.atomic_files import (
     prepare_store_root,
     remove_abandoned,
+    remove_volume,
     volume_paths,
-    withdraw_volume,
     write_atomically,
 )
 from ..run.counts import Counts
-from ..run.job_log import BYTES_PER_MB, Progress, progress, tell_closing
+from ..run.job_log import BYTES_PER_MB, Progress, log_outcome, progress
 from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, shard_label
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow, rows_to_csv
@@ -121,7 +121,7 @@ def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
     )
     write_summary(summary, settings)
     logger.info("shard %s: done in %.1f s", label, time.monotonic() - started)
-    tell_closing(f"shard {label}", Counts.of_totals(totals_of(summary.rows)))
+    log_outcome(f"shard {label}", Counts.of_totals(totals_of(summary.rows)))
     return summary
 
 
@@ -264,7 +264,7 @@ def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSetti
         require_roots(plan)
     paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
     if row.status == Status.REJECTED or (row.status == Status.FAILED and not paths.record.exists()):
-        withdraw_volume(paths)
+        remove_volume(paths)
     return row
 
 

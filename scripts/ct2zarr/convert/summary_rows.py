@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import __version__
-from ..model import Instance, Leftover, VolumePlan, VolumeRecord
+from ..model import Frame, UnusedFrame, VolumePlan, VolumeRecord
 from ..plan.identity import relative_path
 from ..run.redaction import scrub_error
 from ..run.summary_columns import SummaryRow
@@ -57,7 +57,7 @@ def row_of_failure(
     first = plan.planes[0] if plan.planes else None
     files = {plane.path: plane.bytes for plane in plan.planes}
     if flags is None:
-        flags = [finding.flag for finding in plan.findings]
+        flags = [finding.flag for finding in plan.flags]
     return SummaryRow(
         **_identity(plan),
         status=status,
@@ -83,7 +83,7 @@ def without_names(row: SummaryRow, plan: VolumePlan) -> SummaryRow:
     """
     error = row.error
     if error:
-        frames = [*plan.planes, *(left.instance for left in plan.leftovers)]
+        frames = [*plan.planes, *(left.frame for left in plan.unused)]
         paths = {frame.path for frame in frames}
         uids = {uid for frame in frames for uid in (frame.sop_instance_uid, frame.series_uid)}
         uids |= {uid for frame in frames for uid in (frame.study_uid, frame.frame_of_reference_uid)}
@@ -102,27 +102,27 @@ def without_names(row: SummaryRow, plan: VolumePlan) -> SummaryRow:
 
 def count_role(plan: VolumePlan, role: Role) -> int:
     """Number of files of the series that have ``role`` and are accounted with this volume."""
-    return len({left.instance.path for left in plan.leftovers if left.role == role})
+    return len({left.frame.path for left in plan.unused if left.role == role})
 
 
-def lost_frames(plan: VolumePlan) -> list[Leftover]:
+def lost_frames(plan: VolumePlan) -> list[UnusedFrame]:
     """What could not be read and is not in the series another time, as a readable copy."""
     readable = {_image(plane) for plane in plan.planes}
-    readable |= {_image(o.instance) for o in plan.leftovers if o.role is not Role.UNREADABLE}
+    readable |= {_image(o.frame) for o in plan.unused if o.role is not Role.UNREADABLE}
     return [
         left
-        for left in plan.leftovers
+        for left in plan.unused
         if left.role is Role.UNREADABLE
-        and not (left.instance.sop_instance_uid and _image(left.instance) in readable)
+        and not (left.frame.sop_instance_uid and _image(left.frame) in readable)
     ]
 
 
-def _image(frame: Instance) -> tuple[object, ...]:
+def _image(frame: Frame) -> tuple[object, ...]:
     """Equal for copies of a frame; more than its UID, since some files share one by mistake.
 
     The frames of a multi-frame file that is cut short are not looked at one by one.
     """
-    uid = (frame.sop_instance_uid, frame.frame, frame.frames, frame.rows, frame.columns)
+    uid = (frame.sop_instance_uid, frame.frame_number, frame.frames, frame.rows, frame.columns)
     if frame.frames > 1:
         return uid
     return (*uid, frame.position, frame.instance_number, frame.acquisition_number)

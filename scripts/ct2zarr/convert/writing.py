@@ -31,7 +31,7 @@ from ..dicom.planes import (
 )
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level, plan_levels
-from ..model import Finding, Instance, Json, VolumePlan
+from ..model import Frame, Json, RaisedFlag, VolumePlan
 from ..plan.grouping import plan_without
 from ..run.settings import ConvertSettings
 from ..store.array_writing import ChunkWriter, PyramidWriter
@@ -61,7 +61,7 @@ class WrittenVolume:
     Attributes:
         plan: the planes that are in the array; without those that ``on_bad_slice: drop`` left out.
         layout: of level 0. levels: of the pyramid, level 0 first.
-        findings: of the plan and of the pixels, in the order of ``Flag``.
+        flags: of the plan and of the pixels, in the order of ``Flag``.
         values: kind, slope, intercept, units, padding_value, minimum, maximum.
         geometry: as ``VolumeRecord.geometry``.
         tags: keyword → value. varying_tags: series tags that are columns of ``slices`` instead.
@@ -73,7 +73,7 @@ class WrittenVolume:
     plan: VolumePlan
     layout: ArrayLayout
     levels: tuple[Level, ...]
-    findings: tuple[Finding, ...]
+    flags: tuple[RaisedFlag, ...]
     values: Mapping[str, Json]
     geometry: Mapping[str, Json]
     tags: Mapping[str, Json]
@@ -114,7 +114,7 @@ def write_volume(
     seconds = _Seconds()
     while True:
         collector = TagCollector(settings.metadata)
-        attempt = _Pass(plan, rescales, value_type, settings, writer, collector, seconds)
+        attempt = _WriteAttempt(plan, rescales, value_type, settings, writer, collector, seconds)
         try:
             attempt.run()
         except DoesNotFitError:
@@ -146,7 +146,7 @@ class _Seconds:
 
 
 @dataclass
-class _Pass:
+class _WriteAttempt:
     """One run over all planes with one value type; the fields below ``seconds`` are its results.
 
     ``bad``: index in the plan → why the plane could not be read; the planes behind it move up.
@@ -228,7 +228,7 @@ class _Pass:
         self.reduced = pyramid.finish()
         self.seconds.write += clock() - started
 
-    def _add(self, index: int, plane: Instance, reader: SourceReader, out: NDArray[Any]) -> bool:
+    def _add(self, index: int, plane: Frame, reader: SourceReader, out: NDArray[Any]) -> bool:
         """Read one plane into ``out``; return whether it could be read."""
         try:
             frame = reader.read(plane)
@@ -255,14 +255,14 @@ def _complete(
     plan: VolumePlan,
     settings: ConvertSettings,
     writer: StoreWriter,
-    attempt: _Pass,
+    attempt: _WriteAttempt,
     collector: TagCollector,
     fingerprint: str,
 ) -> WrittenVolume:
     """Put the documents and gather the results of the pass that went through."""
     protect = _protection(settings, collector)
     metadata = collector.finish(plan.series_dir, protect)
-    findings = _findings(plan, settings, attempt, metadata)
+    flags = _flags_of(plan, settings, attempt, metadata)
     geometry = geometry_attributes(plan, protect)
     values = _values(plan, settings, attempt)
     layout = attempt.layout()
@@ -270,7 +270,7 @@ def _complete(
         "version": __version__,
         "format_version": FORMAT_VERSION,
         "values": dict(values),
-        "flags": [str(finding.flag) for finding in findings],
+        "flags": [str(raised.flag) for raised in flags],
         **{name: value for name, value in geometry.items() if name != "tilt_degrees"},
         "series_hash": plan.series_hash,
         "source_fingerprint": fingerprint,
@@ -288,14 +288,14 @@ def _complete(
         "manifest_md5": settings.manifest_md5,
     }
     group = {"ct2zarr": attributes, **ome_attributes(plan, layout, attempt.levels)}
-    conventions = convention_attributes(values, findings)
+    conventions = convention_attributes(values, flags)
     for key, document in documents((layout, *attempt.reduced), group, conventions).items():
         writer.put(key, document)
     return WrittenVolume(
         plan=plan,
         layout=layout,
         levels=attempt.levels,
-        findings=findings,
+        flags=flags,
         values=values,
         geometry=geometry,
         tags=metadata.tags,
@@ -319,12 +319,12 @@ def _protection(settings: ConvertSettings, collector: TagCollector) -> Protect |
     return Pseudonyms(key_from_environment(), collector.patient_id()).protect
 
 
-def _findings(
-    plan: VolumePlan, settings: ConvertSettings, attempt: _Pass, metadata: SeriesMetadata
-) -> tuple[Finding, ...]:
+def _flags_of(
+    plan: VolumePlan, settings: ConvertSettings, attempt: _WriteAttempt, metadata: SeriesMetadata
+) -> tuple[RaisedFlag, ...]:
     """Findings of the plan, and those that only the pixels and all headers show."""
     found: dict[Flag, dict[str, Json]] = {
-        finding.flag: dict(finding.evidence) for finding in plan.findings
+        finding.flag: dict(finding.evidence) for finding in plan.flags
     }
     if Flag.PADDING in found:
         pixels = attempt.padding_pixels
@@ -336,12 +336,12 @@ def _findings(
         evidence = attempt.hu_check.evidence()
         if evidence is not None:
             found[Flag.SUSPICIOUS_HU] = evidence
-    return tuple(Finding(flag, found[flag]) for flag in Flag if flag in found)
+    return tuple(RaisedFlag(flag, found[flag]) for flag in Flag if flag in found)
 
 
 def _kind(plan: VolumePlan, settings: ConvertSettings) -> str:
     """Whether the array has HU, stored values, values of another unit, or no rescale at all."""
-    flags = {finding.flag for finding in plan.findings}
+    flags = {finding.flag for finding in plan.flags}
     if settings.encoding.values == "stored":
         return "stored"
     if Flag.NOT_HU in flags:
@@ -349,7 +349,7 @@ def _kind(plan: VolumePlan, settings: ConvertSettings) -> str:
     return "unscaled" if Flag.NO_RESCALE in flags else "hu"
 
 
-def _values(plan: VolumePlan, settings: ConvertSettings, attempt: _Pass) -> dict[str, Json]:
+def _values(plan: VolumePlan, settings: ConvertSettings, attempt: _WriteAttempt) -> dict[str, Json]:
     """The attribute ``values``: what the numbers mean. What differs between planes is ``None``."""
     slopes = {1.0 if p.rescale_slope is None else p.rescale_slope for p in plan.planes}
     intercepts = {0.0 if p.rescale_intercept is None else p.rescale_intercept for p in plan.planes}

@@ -24,7 +24,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from ..errors import FileError
-from ..model import Instance
+from ..model import Frame
 from .decoders import decoders_for, is_known, takes_damaged
 from .decoders.layout import (
     Codestream,
@@ -117,21 +117,21 @@ class SourceReader:
         self._avoid = frozenset(avoid)
         self._open: _OpenSource | None = None
 
-    def read(self, instance: Instance) -> StoredFrame:
+    def read(self, frame: Frame) -> StoredFrame:
         """Decode one frame.
 
         Raises:
             FileError: the sentence names the file; the reason is ``source_gone``, ``unreadable``,
                 ``source_changed``, ``no_pixels``, ``truncated`` or ``cannot_decode``.
         """
-        name = Path(instance.path).name
+        name = Path(frame.path).name
         try:
-            opened = self._opened(instance)
-            stored, decoder = self._decode(opened, instance)
+            opened = self._opened(frame)
+            stored, decoder = self._decode(opened, frame)
         except FileError as error:
             message = f"{name} {error}"
-            if instance.frames > 1:
-                message = f"{name} (frame {instance.frame}) {error}"
+            if frame.frames > 1:
+                message = f"{name} (frame {frame.frame_number}) {error}"
             raise FileError(message, error.reason) from error
         except FileNotFoundError as error:
             raise FileError(f"{name} is gone since the manifest was made", GONE) from error
@@ -139,7 +139,7 @@ class SourceReader:
             reason = error.strerror or "input/output error"
             raise FileError(f"{name} cannot be read: {reason}", UNREADABLE) from error
         finally:
-            if instance.frames == 1:
+            if frame.frames == 1:
                 self.close()
         return StoredFrame(stored, opened.header, decoder)
 
@@ -155,14 +155,14 @@ class SourceReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _opened(self, instance: Instance) -> _OpenSource:
-        if self._open is not None and self._open.path == instance.path:
+    def _opened(self, frame: Frame) -> _OpenSource:
+        if self._open is not None and self._open.path == frame.path:
             return self._open
         self.close()
-        descriptor = os.open(instance.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(frame.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             status = os.fstat(descriptor)
-            if (status.st_size, status.st_mtime_ns) != (instance.bytes, instance.mtime_ns):
+            if (status.st_size, status.st_mtime_ns) != (frame.bytes, frame.mtime_ns):
                 raise FileError(
                     "has changed since the manifest was made; make the manifest again",
                     SOURCE_CHANGED,
@@ -172,7 +172,7 @@ class SourceReader:
                 header, source = read_header(source, self._wanted)
             except FileError as error:
                 raise FileError(str(error), TRUNCATED) from error
-            _check_identity(header, instance)
+            _check_identity(header, frame)
             place = header.pixels
             if place is None or place.length == 0:
                 raise FileError("has no pixel data", NO_PIXELS)
@@ -180,58 +180,58 @@ class SourceReader:
                 raise FileError(
                     "has floating point pixels, which CT objects have not", CANNOT_DECODE
                 )
-            opened = _OpenSource(instance.path, descriptor, source, header, place)
+            opened = _OpenSource(frame.path, descriptor, source, header, place)
         except BaseException:
             os.close(descriptor)
             raise
         self._open = opened
         return opened
 
-    def _decode(self, opened: _OpenSource, instance: Instance) -> tuple[Integers, str]:
-        if instance.samples_per_pixel != 1:
+    def _decode(self, opened: _OpenSource, frame: Frame) -> tuple[Integers, str]:
+        if frame.samples_per_pixel != 1:
             raise FileError(
-                f"has {instance.samples_per_pixel} samples a pixel; only grey images can become"
+                f"has {frame.samples_per_pixel} samples a pixel; only grey images can become"
                 " a volume",
                 CANNOT_DECODE,
             )
-        if not instance.rows * instance.columns:
+        if not frame.rows * frame.columns:
             raise FileError(
-                f"has {instance.rows} Rows and {instance.columns} Columns: no pixels", NO_PIXELS
+                f"has {frame.rows} Rows and {frame.columns} Columns: no pixels", NO_PIXELS
             )
-        if not 0 < instance.bits_stored <= instance.bits_allocated:
+        if not 0 < frame.bits_stored <= frame.bits_allocated:
             raise FileError(
-                f"has BitsStored {instance.bits_stored} of BitsAllocated"
-                f" {instance.bits_allocated}, which means nothing",
+                f"has BitsStored {frame.bits_stored} of BitsAllocated"
+                f" {frame.bits_allocated}, which means nothing",
                 CANNOT_DECODE,
             )
         syntax = opened.header.transfer_syntax
         compressed = syntax == _RLE or syntax.startswith(_ENCAPSULATED_ROOT)
         if not compressed:
-            plane, decoder = self._native(opened, instance)
-            return stored_values(plane, instance), decoder
+            plane, decoder = self._native(opened, frame)
+            return stored_values(plane, frame), decoder
         if opened.place.length is not None:
             raise FileError(
                 "declares compressed pixels, but they are not encapsulated", CANNOT_DECODE
             )
         if not is_known(syntax):
             raise FileError(f"is in {syntax_name(syntax)}, which cannot be decoded", CANNOT_DECODE)
-        return self._compressed(opened, instance)
+        return self._compressed(opened, frame)
 
-    def _native(self, opened: _OpenSource, instance: Instance) -> tuple[Integers, str]:
-        if instance.bits_allocated not in (8, 16, 32):
+    def _native(self, opened: _OpenSource, frame: Frame) -> tuple[Integers, str]:
+        if frame.bits_allocated not in (8, 16, 32):
             raise FileError(
-                f"has BitsAllocated {instance.bits_allocated}; 8, 16 and 32 can be read",
+                f"has BitsAllocated {frame.bits_allocated}; 8, 16 and 32 can be read",
                 CANNOT_DECODE,
             )
-        size = instance.bits_allocated // 8
-        due = instance.rows * instance.columns * size
+        size = frame.bits_allocated // 8
+        due = frame.rows * frame.columns * size
         length = opened.place.length
         if length is None:
             raise FileError(
                 "has encapsulated pixels although its transfer syntax is uncompressed",
                 CANNOT_DECODE,
             )
-        start = (instance.frame - 1) * due
+        start = (frame.frame_number - 1) * due
         if start + due > length:
             raise FileError(
                 f"has {max(length - start, 0)} bytes of pixels where {due} are due", TRUNCATED
@@ -240,7 +240,7 @@ class SourceReader:
         swapped = size == 1 and not opened.header.little_endian
         if swapped or (NATIVE in self._avoid and opened.source.size <= _PYDICOM_LIMIT):
             try:
-                return _read_with_pydicom(opened, instance), PYDICOM
+                return _read_with_pydicom(opened, frame), PYDICOM
             except Exception as error:
                 if swapped:
                     message = f"cannot be read by pydicom ({_one_line(error)})"
@@ -253,22 +253,22 @@ class SourceReader:
         order = "<" if opened.header.little_endian else ">"
         plane: Integers = np.frombuffer(content, dtype=f"{order}u{size}")
         plane = plane.astype(plane.dtype.newbyteorder("="), copy=False)
-        return plane.reshape(instance.rows, instance.columns), NATIVE
+        return plane.reshape(frame.rows, frame.columns), NATIVE
 
-    def _compressed(self, opened: _OpenSource, instance: Instance) -> tuple[Integers, str]:
+    def _compressed(self, opened: _OpenSource, frame: Frame) -> tuple[Integers, str]:
         syntax = opened.header.transfer_syntax
-        encoded = _encoded_frame(opened, instance)
+        encoded = _encoded_frame(opened, frame)
         if not is_complete(encoded, syntax):
             raise FileError(
                 f"has a {syntax_name(syntax)} stream without its end: it was cut short", TRUNCATED
             )
         layout = FrameLayout(
             syntax=syntax,
-            rows=instance.rows,
-            columns=instance.columns,
-            bits_allocated=instance.bits_allocated,
-            bits_stored=instance.bits_stored,
-            pixel_representation=instance.pixel_representation,
+            rows=frame.rows,
+            columns=frame.columns,
+            bits_allocated=frame.bits_allocated,
+            bits_stored=frame.bits_stored,
+            pixel_representation=frame.pixel_representation,
         )
         failures: list[str] = []
         for decoder in decoders_for(syntax, self._avoid):
@@ -276,7 +276,7 @@ class SourceReader:
                 continue
             try:
                 plane = decoder.decode(encoded, layout)
-                stored = stored_values(plane, instance, read_codestream(encoded, syntax))
+                stored = stored_values(plane, frame, read_codestream(encoded, syntax))
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - each package raises kinds of its own
@@ -293,9 +293,7 @@ class SourceReader:
         )
 
 
-def stored_values(
-    plane: Integers, instance: Instance, codestream: Codestream | None = None
-) -> Integers:
+def stored_values(plane: Integers, frame: Frame, codestream: Codestream | None = None) -> Integers:
     """Return the integers that the header means from the containers that were read or decoded.
 
     A container holds BitsStored bits that end at HighBit; the bits beside them mean nothing
@@ -313,10 +311,10 @@ def stored_values(
     """
     size = plane.dtype.itemsize
     containers = plane.view(f"u{size}")
-    signed = instance.pixel_representation == 1
-    bits, shift = instance.bits_stored, 0
+    signed = frame.pixel_representation == 1
+    bits, shift = frame.bits_stored, 0
     if codestream is None or not codestream.precision or codestream.precision > bits:
-        shift = min(max(instance.high_bit + 1 - bits, 0), 8 * size - 1)
+        shift = min(max(frame.high_bit + 1 - bits, 0), 8 * size - 1)
     else:
         bits = codestream.precision
     declared = containers.view(f"i{size}") if signed else containers
@@ -332,40 +330,40 @@ def stored_values(
         values = values.view(f"i{size}") >> (8 * size - bits)
     else:
         values = values.astype(containers.dtype)
-    padding = instance.padding_value
+    padding = frame.padding_value
     if padding is not None and not low <= padding <= high:
         np.copyto(values, declared, where=declared == padding)
     return values
 
 
-def pixel_digest(instance: Instance) -> str:
+def pixel_digest(frame: Frame) -> str:
     """Return the MD5 of a frame's stored values and rescale: equal for equal images.
 
     Raises:
         FileError: as ``SourceReader.read``.
     """
     with SourceReader() as reader:
-        stored = reader.read(instance).stored
+        stored = reader.read(frame).stored
     digest = hashlib.md5(stored.astype("<i4").tobytes(), usedforsecurity=False)
-    rescale = (float(instance.rescale_slope or 1.0), float(instance.rescale_intercept or 0.0))
+    rescale = (float(frame.rescale_slope or 1.0), float(frame.rescale_intercept or 0.0))
     digest.update(repr((stored.shape, rescale)).encode())
     return digest.hexdigest()
 
 
-def preview(instance: Instance) -> NDArray[np.float64]:
+def preview(frame: Frame) -> NDArray[np.float64]:
     """Return a frame's rescaled values in coarse blocks, at most 32 x 32, to compare frames by.
 
     Raises:
         FileError: as ``SourceReader.read``.
     """
     with SourceReader() as reader:
-        stored = reader.read(instance).stored
-    slope = 1.0 if instance.rescale_slope is None else instance.rescale_slope
+        stored = reader.read(frame).stored
+    slope = 1.0 if frame.rescale_slope is None else frame.rescale_slope
     height, width = (max(size // _PREVIEW_BLOCKS, 1) for size in stored.shape)
     rows, columns = stored.shape[0] // height, stored.shape[1] // width
     blocks = stored[: rows * height, : columns * width].reshape(rows, height, columns, width)
     means: NDArray[np.float64] = blocks.mean(axis=(1, 3), dtype=np.float64)
-    return means * slope + (instance.rescale_intercept or 0.0)
+    return means * slope + (frame.rescale_intercept or 0.0)
 
 
 def syntax_name(syntax: str) -> str:
@@ -384,18 +382,18 @@ def as_dataset(header: RawHeader) -> Dataset:
     return dataset
 
 
-def _check_identity(header: RawHeader, instance: Instance) -> None:
+def _check_identity(header: RawHeader, frame: Frame) -> None:
     """Raise where another object lies under the name that the manifest knew."""
     _, raw = header.values.get(_SOP_INSTANCE, ("", b""))
     found = raw.decode("ascii", "replace").strip(" \0") or header.media_sop_instance
-    if found != instance.sop_instance_uid:
+    if found != frame.sop_instance_uid:
         raise FileError(
             "holds another SOPInstanceUID than when the manifest was made; make it again",
             SOURCE_CHANGED,
         )
 
 
-def _read_with_pydicom(opened: _OpenSource, instance: Instance) -> Integers:
+def _read_with_pydicom(opened: _OpenSource, frame: Frame) -> Integers:
     """One uncompressed frame through pydicom alone: another parser, another slicing.
 
     The file is open already; to open it again may take long on a network.
@@ -407,9 +405,9 @@ def _read_with_pydicom(opened: _OpenSource, instance: Instance) -> Integers:
         file.seek(0)
         dataset = dcmread(file, force=True)
     meta_syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
-    decoder = get_decoder(meta_syntax or UID(instance.transfer_syntax_uid))
+    decoder = get_decoder(meta_syntax or UID(frame.transfer_syntax_uid))
     options: dict[str, Any] = {
-        "index": instance.frame - 1,
+        "index": frame.frame_number - 1,
         "raw": True,
         "correct_unused_bits": False,
     }
@@ -417,30 +415,31 @@ def _read_with_pydicom(opened: _OpenSource, instance: Instance) -> Integers:
     if meta_syntax is None:
         source = io.BytesIO(dataset.PixelData)
         options |= {
-            "rows": instance.rows,
-            "columns": instance.columns,
-            "bits_allocated": instance.bits_allocated,
-            "bits_stored": instance.bits_stored,
-            "pixel_representation": instance.pixel_representation,
+            "rows": frame.rows,
+            "columns": frame.columns,
+            "bits_allocated": frame.bits_allocated,
+            "bits_stored": frame.bits_stored,
+            "pixel_representation": frame.pixel_representation,
             "samples_per_pixel": 1,
             "photometric_interpretation": "MONOCHROME2",
-            "number_of_frames": instance.frames,
+            "number_of_frames": frame.frames,
             "pixel_keyword": "PixelData",
-            "pixel_vr": "OB" if instance.bits_allocated == 8 else "OW",
+            "pixel_vr": "OB" if frame.bits_allocated == 8 else "OW",
         }
     plane: NDArray[Any] = decoder.as_array(source, **options)[0]
     native = plane.astype(plane.dtype.newbyteorder("="))
     return native.view(f"u{native.dtype.itemsize}")
 
 
-def _encoded_frame(opened: _OpenSource, instance: Instance) -> bytes:
+def _encoded_frame(opened: _OpenSource, frame: Frame) -> bytes:
     """Bytes of one encoded frame, its fragments joined."""
     if opened.frames is None:
-        opened.frames = _list_frames(opened, instance.frames)
-    if instance.frame > len(opened.frames):
-        raise FileError(f"has {len(opened.frames)} encoded frames of {instance.frames}", TRUNCATED)
+        opened.frames = _list_frames(opened, frame.frames)
+    if frame.frame_number > len(opened.frames):
+        raise FileError(f"has {len(opened.frames)} encoded frames of {frame.frames}", TRUNCATED)
     parts = [
-        opened.source.read(offset, length) for offset, length in opened.frames[instance.frame - 1]
+        opened.source.read(offset, length)
+        for offset, length in opened.frames[frame.frame_number - 1]
     ]
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

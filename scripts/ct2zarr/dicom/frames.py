@@ -2,7 +2,7 @@
 
 Values are parsed here from the raw bytes of ``elements``: an element that cannot be parsed costs
 itself alone and is counted in ``bad_elements``. Nothing that is wrong with a file raises: its
-``Instance`` has the role and the reason.
+``Frame`` has the role and the reason.
 """
 
 import errno
@@ -17,7 +17,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from ..errors import FileError
-from ..model import Instance
+from ..model import Frame
 from ..vocabulary import Role
 from .element_values import (
     ValueReader,
@@ -84,7 +84,7 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
     0x00281054: ("rescale_type", read_text),
     0x00280301: ("burned_in", read_yes),
 }
-"""Tag → field of ``Instance`` and how its bytes are read."""
+"""Tag → field of ``Frame`` and how its bytes are read."""
 _FRAMES, _PADDING = 0x00280008, 0x00280120
 WANTED = frozenset(_FIELDS) | FUNCTIONAL_GROUPS | {_FRAMES, _PADDING, LOSSY, CHARACTER_SET}
 
@@ -117,10 +117,10 @@ _GROUP_FIELDS: tuple[tuple[str, int, int, ValueReader], ...] = (
 ones are the converted attributes of Legacy Converted Enhanced CT (PS3.3 C.7.6.16.2.25)."""
 
 
-def read_instances(dataset: str, root: str, path: str) -> list[Instance]:
+def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
     """Read the header of one file.
 
-    Returns one ``Instance`` a frame for what may be a CT volume and one in all for any other
+    Returns one ``Frame`` a frame for what may be a CT volume and one in all for any other
     file. Their role is ``not_dicom``, ``unreadable`` or ``not_image`` where that is certain, with
     the reason for the first two, and otherwise ``slice`` until ``roles.assign_role`` decides.
     Never raises for what is wrong with the file.
@@ -138,7 +138,7 @@ def read_instances(dataset: str, root: str, path: str) -> list[Instance]:
                 # A warning of pydicom may hold a value of the header; errors are counted instead.
                 warnings.simplefilter("ignore")
                 header, source = read_header(source, WANTED)
-                return _instances(dataset, root, path, mtime_ns, size, header, source)
+                return _frames_of_dataset(dataset, root, path, mtime_ns, size, header, source)
         finally:
             os.close(descriptor)
     except FileError as error:
@@ -149,10 +149,10 @@ def read_instances(dataset: str, root: str, path: str) -> list[Instance]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as error:
         role = Role.UNREADABLE
         reason = f"the file has a header that cannot be interpreted ({type(error).__name__})"
-    return [Instance(dataset, root, path, size, mtime_ns, role, reason)]
+    return [Frame(dataset, root, path, size, mtime_ns, role, reason)]
 
 
-def _instances(
+def _frames_of_dataset(
     dataset: str,
     root: str,
     path: str,
@@ -160,7 +160,7 @@ def _instances(
     size: int,
     header: RawHeader,
     source: ByteSource,
-) -> list[Instance]:
+) -> list[Frame]:
     fields: dict[str, Any] = {}
     bad = header.bad_elements
     for tag, (vr, raw) in header.values.items():
@@ -184,7 +184,7 @@ def _instances(
     role, reason = (Role.NOT_IMAGE, "") if missing is None else (Role.SLICE, "")
     if header.problem:
         role, reason = Role.UNREADABLE, f"the file {header.problem}"
-    instance = Instance(
+    frame = Frame(
         dataset=dataset,
         root=root,
         path=path,
@@ -200,18 +200,18 @@ def _instances(
         pixels_missing=missing or 0,
         **fields,
     )
-    if missing is None or missing > 0 or not _may_be_ct(instance):
-        return [instance]
+    if missing is None or missing > 0 or not _may_be_ct(frame):
+        return [frame]
     if frames == 1 and not header.groups:
-        return [instance]
-    return list(_frames(instance, header))
+        return [frame]
+    return list(_frames(frame, header))
 
 
-def _may_be_ct(instance: Instance) -> bool:
+def _may_be_ct(frame: Frame) -> bool:
     """Whether a setting could make planes of this object; then each frame needs its own row."""
-    if instance.sop_class_uid:
-        return instance.sop_class_uid in CT_CLASSES | SECONDARY_CLASSES
-    return instance.modality == "CT"
+    if frame.sop_class_uid:
+        return frame.sop_class_uid in CT_CLASSES | SECONDARY_CLASSES
+    return frame.modality == "CT"
 
 
 def _frame_count(header: RawHeader) -> tuple[int, int]:
@@ -241,21 +241,21 @@ def _padding(header: RawHeader, pixel_representation: int) -> tuple[int | None, 
         return None, 1
 
 
-def _frames(instance: Instance, header: RawHeader) -> Iterator[Instance]:
-    """One ``Instance`` a frame, from the shared and the per-frame functional groups."""
+def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
+    """One ``Frame`` a frame, from the shared and the per-frame functional groups."""
     shared_items = header.groups.get(0x52009229, [])
     own_items = header.groups.get(0x52009230, [])
     shared, bad = _macro_values(shared_items[0], header) if shared_items else ({}, 0)
-    if instance.frames > 1:
+    if frame.frames > 1:
         # One position at the top level cannot be that of every frame.
-        instance = replace(instance, position=None)
-    instance = replace(instance, bad_elements=instance.bad_elements + bad, **shared)
-    for number in range(1, instance.frames + 1):
+        frame = replace(frame, position=None)
+    frame = replace(frame, bad_elements=frame.bad_elements + bad, **shared)
+    for number in range(1, frame.frames + 1):
         own: dict[str, Any] = {}
         bad = 0
         if number <= len(own_items):
             own, bad = _macro_values(own_items[number - 1], header)
-        yield replace(instance, frame=number, bad_elements=instance.bad_elements + bad, **own)
+        yield replace(frame, frame_number=number, bad_elements=frame.bad_elements + bad, **own)
 
 
 def _macro_values(item: Dataset, header: RawHeader) -> tuple[dict[str, Any], int]:

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from ..errors import SettingsError
-from ..model import Instance, Json
+from ..model import Frame, Json
 from ..run.settings import MetadataSettings
 from ..store.records import SliceTable
 from .header_bytes import CHARACTER_SET, RawHeader
@@ -120,17 +120,17 @@ class TagCollector:
         self._others: dict[int, dict[int, Raw]] = {}
         self._slice_raws: list[dict[int, Raw]] = []
         self._contexts: list[_Context] = []
-        self._planes: list[Instance] = []
+        self._planes: list[Frame] = []
         self._groups = _GroupCache()
 
-    def add(self, instance: Instance, header: RawHeader) -> None:
+    def add(self, frame: Frame, header: RawHeader) -> None:
         """Take the header of the next plane."""
         index = len(self._planes)
-        self._planes.append(instance)
+        self._planes.append(frame)
         values = header.values
         if header.groups:
-            values = {**values, **self._groups.of_frame(instance, header)}
-        context = _Context.of(instance, header)
+            values = {**values, **self._groups.of_frame(frame, header)}
+        context = _Context.of(frame, header)
         if self._contexts and context == self._contexts[-1]:
             context = self._contexts[-1]
         self._contexts.append(context)
@@ -189,7 +189,7 @@ class TagCollector:
             (
                 str(index),
                 as_text(names[index]),
-                str(plane.frame),
+                str(plane.frame_number),
                 *(as_text(guard(name, values[index])) for name, values in columns.items()),
             )
             for index, plane in enumerate(self._planes)
@@ -214,9 +214,9 @@ class _Context:
     signed: bool
 
     @classmethod
-    def of(cls, instance: Instance, header: RawHeader) -> "_Context":
+    def of(cls, frame: Frame, header: RawHeader) -> "_Context":
         character_set = header.values.get(CHARACTER_SET, ("", b""))[1]
-        return cls(character_set, header.little_endian, instance.pixel_representation == 1)
+        return cls(character_set, header.little_endian, frame.pixel_representation == 1)
 
 
 def parse_value(tag: int, raw: Raw, context: _Context) -> Json:
@@ -312,13 +312,13 @@ class _GroupCache:
         self._path = ""
         self._shared: dict[int, Raw] = {}
 
-    def of_frame(self, instance: Instance, header: RawHeader) -> dict[int, Raw]:
-        if instance.path != self._path:
+    def of_frame(self, frame: Frame, header: RawHeader) -> dict[int, Raw]:
+        if frame.path != self._path:
             shared = header.groups.get(_SHARED_GROUPS, [])
             self._shared = _flat(shared[0]) if shared else {}
-            self._path = instance.path
+            self._path = frame.path
         own = header.groups.get(_FRAME_GROUPS, [])
-        mine = _flat(own[instance.frame - 1]) if instance.frame <= len(own) else {}
+        mine = _flat(own[frame.frame_number - 1]) if frame.frame_number <= len(own) else {}
         return {**self._shared, **mine}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileError
-from ..model import Instance
+from ..model import Frame
 from .decoders.layout import Integers
 
 Values = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
@@ -49,7 +49,7 @@ class PlaneRange:
     padding_pixels: int
 
 
-def rescale_of(instance: Instance, values: Literal["hu", "stored"]) -> Rescale:
+def rescale_of(frame: Frame, values: Literal["hu", "stored"]) -> Rescale:
     """Return the rescale that a plane is written with.
 
     Raises:
@@ -57,14 +57,14 @@ def rescale_of(instance: Instance, values: Literal["hu", "stored"]) -> Rescale:
     """
     if values == "stored":
         return Rescale()
-    slope = 1.0 if instance.rescale_slope is None else instance.rescale_slope
+    slope = 1.0 if frame.rescale_slope is None else frame.rescale_slope
     if slope == 0.0:
         raise FileError(
-            f"{instance.path.rpartition('/')[2]} has RescaleSlope 0, which would lose all pixels;"
+            f"{frame.path.rpartition('/')[2]} has RescaleSlope 0, which would lose all pixels;"
             " convert it with values: stored",
             "cannot_rescale",
         )
-    intercept = 0.0 if instance.rescale_intercept is None else instance.rescale_intercept
+    intercept = 0.0 if frame.rescale_intercept is None else frame.rescale_intercept
     return Rescale(slope, intercept)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from ..model import Instance
+from ..model import Frame
 from .decoding import StoredFrame
 
 SOP_INSTANCE_UID = 0x00080018
@@ -39,12 +39,12 @@ class FrameHeaders:
         self._path = ""
         self._dataset = Dataset()
 
-    def of(self, frame: StoredFrame, instance: Instance) -> FrameHeader:
+    def of(self, stored: StoredFrame, frame: Frame) -> FrameHeader:
         """The header of one frame: its own item, else the shared one, else the file itself."""
-        if self._path != instance.path:
-            self._path, self._dataset = instance.path, frame.dataset
-        groups = frame.header.groups
-        own = groups.get(PER_FRAME_GROUPS, [])[instance.frame - 1 : instance.frame]
+        if self._path != frame.path:
+            self._path, self._dataset = frame.path, stored.dataset
+        groups = stored.header.groups
+        own = groups.get(PER_FRAME_GROUPS, [])[frame.frame_number - 1 : frame.frame_number]
         shared = groups.get(SHARED_GROUPS, [])[:1]
         places = [*_items_of(own), *_items_of(shared), self._dataset]
         slope = _first_number(places, "RescaleSlope")

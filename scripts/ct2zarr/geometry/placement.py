@@ -139,7 +139,7 @@ class Placement:
         return np.concatenate([z[..., None], rows_columns], axis=-1)
 
     def stack_geometry(self) -> "StackGeometry":
-        """The planes as ``ct2zarr.geometry.stacks`` describes them: gaps, tilt, whether they are even.
+        """The planes as ``geometry.stacks`` describes them: gaps, tilt, whether they are even.
 
         Raises:
             FileError: positions are not known (flag no_geometry).

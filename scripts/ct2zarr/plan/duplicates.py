@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileError
-from ..model import Instance, Leftover
+from ..model import Frame, UnusedFrame
 from ..vocabulary import Flag, Role
 from .identity import acquisition_order, relative_path
 from .stack import Stack, instance_numbers, make_stack
 
-PixelDigest = Callable[[Instance], str]
-Preview = Callable[[Instance], NDArray[np.float64]]
+PixelDigest = Callable[[Frame], str]
+Preview = Callable[[Frame], NDArray[np.float64]]
 
 LAYER_SHARE = 0.5
 """Extra frames at this share of the positions or more are further volumes, not stray frames."""
@@ -33,8 +33,8 @@ INSTANCE_NUMBER_KEY = "InstanceNumber"
 class Removed:
     """A frame that is no plane, and the frame at whose position it lies."""
 
-    leftover: Leftover
-    beside: Instance
+    unused_frame: UnusedFrame
+    beside: Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Digests:
     def __init__(self, pixel_digest: PixelDigest, preview: Preview | None = None) -> None:
         self._compute = pixel_digest
         self.preview = preview
-        self._known: dict[Instance, str | FileError] = {}
+        self._known: dict[Frame, str | FileError] = {}
 
-    def of(self, frame: Instance) -> str | FileError:
+    def of(self, frame: Frame) -> str | FileError:
         """Digest of the frame's pixels, or why they cannot be read."""
         if frame not in self._known:
             try:
@@ -71,26 +71,30 @@ class Digests:
         return self._known[frame]
 
 
-def remove_copies(
-    frames: Sequence[Instance], digests: Digests
-) -> tuple[list[Instance], list[Removed]]:
+def remove_copies(frames: Sequence[Frame], digests: Digests) -> tuple[list[Frame], list[Removed]]:
     """Take out copies of a frame: the same SOPInstanceUID, frame and place, the same pixels.
 
     It comes before any look at tags, so that a copied folder is never taken for a second phase.
     """
-    seen = {(frame.sop_instance_uid, frame.frame) for frame in frames}
+    seen = {(frame.sop_instance_uid, frame.frame_number) for frame in frames}
     if len(seen) == len(frames):
         return list(frames), []
-    groups: dict[object, list[Instance]] = {}
+    groups: dict[object, list[Frame]] = {}
     for frame in frames:
-        same = (frame.sop_instance_uid, frame.frame, frame.position, frame.rows, frame.columns)
+        same = (
+            frame.sop_instance_uid,
+            frame.frame_number,
+            frame.position,
+            frame.rows,
+            frame.columns,
+        )
         groups.setdefault(same if frame.sop_instance_uid else frame, []).append(frame)
     return _compare(frames, groups.values(), digests)
 
 
 def remove_twins(
-    frames: tuple[Instance, ...], digests: Digests
-) -> tuple[tuple[Instance, ...], list[Removed]]:
+    frames: tuple[Frame, ...], digests: Digests
+) -> tuple[tuple[Frame, ...], list[Removed]]:
     """Take out images that a series holds twice: as single files and as a multi-frame object.
 
     A multi-frame object, or all single files of one SOP class, goes if each of its frames has the
@@ -101,7 +105,7 @@ def remove_twins(
     Args:
         frames: of one layout with geometry, in the order of ``identity.frame_order``.
     """
-    objects: dict[tuple[str, str], list[Instance]] = {}
+    objects: dict[tuple[str, str], list[Frame]] = {}
     for frame in frames:
         uid = frame.sop_instance_uid if frame.frames > 1 else ""
         objects.setdefault((frame.sop_class_uid, uid), []).append(frame)
@@ -113,8 +117,8 @@ def remove_twins(
         for place in stack.positions_of_frames()
         for i in place
     }
-    kept: set[Instance] = set()
-    removed: dict[Instance, Removed] = {}
+    kept: set[Frame] = set()
+    removed: dict[Frame, Removed] = {}
     for key in sorted(objects, key=lambda key: (-len(objects[key]), key)):
         twins: list[Removed] = []
         for frame in objects[key]:
@@ -123,15 +127,15 @@ def remove_twins(
             if twin is None:
                 break
             reason = f"same position and same pixels as {_name(twin)}"
-            twins.append(Removed(Leftover(frame, Role.DUPLICATE, reason), twin))
+            twins.append(Removed(UnusedFrame(frame, Role.DUPLICATE, reason), twin))
         if len(twins) == len(objects[key]):
-            removed.update((twin.leftover.instance, twin) for twin in twins)
+            removed.update((twin.unused_frame.frame, twin) for twin in twins)
         else:
             kept.update(objects[key])
     return tuple(frame for frame in frames if frame not in removed), list(removed.values())
 
 
-def _alike(one: Instance, other: Instance, digests: Digests) -> bool:
+def _alike(one: Frame, other: Frame, digests: Digests) -> bool:
     digest = digests.of(one)
     return not isinstance(digest, FileError) and digest == digests.of(other)
 
@@ -143,22 +147,22 @@ def remove_same_pixels(stack: Stack, digests: Digests) -> list[Removed]:
 
 
 def _compare(
-    frames: Sequence[Instance], groups: Iterable[list[Instance]], digests: Digests
-) -> tuple[list[Instance], list[Removed]]:
+    frames: Sequence[Frame], groups: Iterable[list[Frame]], digests: Digests
+) -> tuple[list[Frame], list[Removed]]:
     """Compare the pixels within each group; of equal frames the first acquired is kept."""
-    removed: dict[Instance, Removed] = {}
+    removed: dict[Frame, Removed] = {}
     for group in groups:
         if len(group) < 2:
             continue
-        kept: dict[str, Instance] = {}
+        kept: dict[str, Frame] = {}
         for frame in sorted(group, key=acquisition_order):
             digest = digests.of(frame)
             if isinstance(digest, FileError):
-                left = Leftover(frame, Role.UNREADABLE, str(digest))
+                left = UnusedFrame(frame, Role.UNREADABLE, str(digest))
                 removed[frame] = Removed(left, frame)
             elif digest in kept:
                 reason = f"same position and same pixels as {_name(kept[digest])}"
-                removed[frame] = Removed(Leftover(frame, Role.DUPLICATE, reason), kept[digest])
+                removed[frame] = Removed(UnusedFrame(frame, Role.DUPLICATE, reason), kept[digest])
             else:
                 kept[digest] = frame
     return [frame for frame in frames if frame not in removed], list(removed.values())
@@ -256,7 +260,7 @@ def _without_strays(
                     f"{Flag.CONFLICTING_SLICES}: same position as "
                     f"{_name(stack.frames[best])}, other pixels"
                 )
-                left = Leftover(stack.frames[index], Role.EXCLUDED, reason)
+                left = UnusedFrame(stack.frames[index], Role.EXCLUDED, reason)
                 removed.append(Removed(left, stack.frames[best]))
     return kept, removed
 
@@ -320,7 +324,7 @@ def _by_likeness(
     return sorted(rivals, key=unlikeness)
 
 
-def _name(frame: Instance) -> str:
+def _name(frame: Frame) -> str:
     """The file below its root, with the frame where a file has several."""
-    suffix = f" frame {frame.frame}" if frame.frames > 1 else ""
+    suffix = f" frame {frame.frame_number}" if frame.frames > 1 else ""
     return relative_path(frame) + suffix

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
-from ..model import Finding, Instance, Json, Leftover
+from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
 from .stack import missing_geometry
 
@@ -26,22 +26,22 @@ HU_CONTRASTS = frozenset(
 _FLAG_ORDER = {flag: number for number, flag in enumerate(Flag)}
 
 
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def in_order(flags: Iterable[RaisedFlag]) -> tuple[RaisedFlag, ...]:
     """Findings in the order of ``Flag``."""
-    return tuple(sorted(findings, key=lambda finding: _FLAG_ORDER[finding.flag]))
+    return tuple(sorted(flags, key=lambda raised: _FLAG_ORDER[raised.flag]))
 
 
-def geometry_findings(planes: Sequence[Instance], geometry: StackGeometry | None) -> list[Finding]:
+def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> list[RaisedFlag]:
     """Flags of order and place: missing, uneven, tilt, shift, no geometry, single."""
-    findings = []
+    flags = []
     if len(planes) == 1:
         nominal = geometry.spacing[0] if geometry else None
-        findings.append(Finding(Flag.SINGLE_SLICE, {"nominal_spacing_mm": nominal}))
+        flags.append(RaisedFlag(Flag.SINGLE_SLICE, {"nominal_spacing_mm": nominal}))
     if geometry is None:
         missing: list[Json] = []
         missing.extend(sorted({name for plane in planes for name in missing_geometry(plane)}))
-        findings.append(Finding(Flag.NO_GEOMETRY, {"planes": len(planes), "missing": missing}))
-        return findings
+        flags.append(RaisedFlag(Flag.NO_GEOMETRY, {"planes": len(planes), "missing": missing}))
+        return flags
     if geometry.missing is not None:
         holes = geometry.missing
         evidence: dict[str, Json] = {
@@ -50,7 +50,7 @@ def geometry_findings(planes: Sequence[Instance], geometry: StackGeometry | None
             "offsets_mm": list(holes.offsets_mm),
             "spacing_mm": holes.spacing_mm,
         }
-        findings.append(Finding(Flag.MISSING_SLICES, evidence))
+        flags.append(RaisedFlag(Flag.MISSING_SLICES, evidence))
     elif not geometry.uniform:
         gaps = geometry.gaps_mm
         evidence = {
@@ -58,33 +58,33 @@ def geometry_findings(planes: Sequence[Instance], geometry: StackGeometry | None
             "max_mm": float(gaps.max()),
             "median_mm": float(np.median(gaps)),
         }
-        findings.append(Finding(Flag.UNEVEN_SPACING, evidence))
+        flags.append(RaisedFlag(Flag.UNEVEN_SPACING, evidence))
     if geometry.in_plane_shift_mm > IN_PLANE_TOLERANCE_MM:
         shift = geometry.in_plane_shift_mm
-        findings.append(Finding(Flag.IN_PLANE_SHIFT, {"max_mm": shift}))
+        flags.append(RaisedFlag(Flag.IN_PLANE_SHIFT, {"max_mm": shift}))
     elif geometry.drift_mm > IN_PLANE_TOLERANCE_MM:
         declared = {plane.gantry_tilt for plane in planes}
         header = declared.pop() if len(declared) == 1 else None
         evidence = {"degrees": geometry.tilt_degrees, "header_degrees": header}
-        findings.append(Finding(Flag.GANTRY_TILT, evidence))
-    return findings
+        flags.append(RaisedFlag(Flag.GANTRY_TILT, evidence))
+    return flags
 
 
-def leftover_findings(leftovers: Sequence[Leftover]) -> list[Finding]:
+def unused_frame_flags(unused: Sequence[UnusedFrame]) -> list[RaisedFlag]:
     """Flags that count frames which belong to the volume but are no plane of it."""
-    findings = []
+    flags = []
     for flag, role in (
         (Flag.DUPLICATE_SLICES, Role.DUPLICATE),
         (Flag.UNREADABLE_FILES, Role.UNREADABLE),
         (Flag.LOCALIZERS_REMOVED, Role.LOCALIZER),
     ):
-        count = sum(leftover.role is role for leftover in leftovers)
+        count = sum(unused_frame.role is role for unused_frame in unused)
         if count:
-            findings.append(Finding(flag, {"count": count}))
-    return findings
+            flags.append(RaisedFlag(flag, {"count": count}))
+    return flags
 
 
-def pixel_findings(planes: Sequence[Instance]) -> list[Finding]:
+def pixel_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
     """Flags of values and encoding, from one pass over the planes to their distinct headers."""
     counts = Counter(
         (
@@ -105,17 +105,17 @@ def pixel_findings(planes: Sequence[Instance]) -> list[Finding]:
         for plane in planes
     )
     kinds = [_Kind(*values, planes=count) for values, count in counts.items()]
-    found = [*_rescale_findings(kinds), *_format_findings(kinds), *_source_findings(kinds)]
+    found = [*_rescale_flags(kinds), *_format_flags(kinds), *_source_flags(kinds)]
     bad = {plane.path: plane.bad_elements for plane in planes if plane.bad_elements}
     if bad:
         evidence: dict[str, Json] = {"count": sum(bad.values()), "files": len(bad)}
-        found.append(Finding(Flag.UNPARSED_ELEMENTS, evidence))
+        found.append(RaisedFlag(Flag.UNPARSED_ELEMENTS, evidence))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What the pixels of some planes have in common; fields as in ``Instance``."""
+    """What the pixels of some planes have in common; fields as in ``Frame``."""
 
     rescale_slope: float | None
     rescale_intercept: float | None
@@ -138,8 +138,8 @@ class _Kind:
         return self.rescale_slope is None and self.rescale_intercept is None
 
 
-def _rescale_findings(kinds: Sequence[_Kind]) -> list[Finding]:
-    findings = []
+def _rescale_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
+    flags = []
     pairs = {
         (
             1.0 if kind.rescale_slope is None else kind.rescale_slope,
@@ -149,7 +149,7 @@ def _rescale_findings(kinds: Sequence[_Kind]) -> list[Finding]:
     }
     if len(pairs) > 1:
         values: list[Json] = [[slope, intercept] for slope, intercept in sorted(pairs)]
-        findings.append(Finding(Flag.MIXED_RESCALE, {"values": values}))
+        flags.append(RaisedFlag(Flag.MIXED_RESCALE, {"values": values}))
     units = {kind.rescale_type.upper() for kind in kinds} - HU_NAMES
     maps = [kind for kind in kinds if is_derived_map(kind)]
     if units or maps:
@@ -157,15 +157,15 @@ def _rescale_findings(kinds: Sequence[_Kind]) -> list[Finding]:
         named.extend(sorted(units))
         types: list[Json] = []
         types.extend(sorted({kind.image_type for kind in maps}))
-        findings.append(Finding(Flag.NOT_HU, {"rescale_type": named, "image_type": types}))
+        flags.append(RaisedFlag(Flag.NOT_HU, {"rescale_type": named, "image_type": types}))
     bare = sum(kind.planes for kind in kinds if kind.bare and not is_derived_map(kind))
     if bare:
-        findings.append(Finding(Flag.NO_RESCALE, {"planes": bare}))
-    return findings
+        flags.append(RaisedFlag(Flag.NO_RESCALE, {"planes": bare}))
+    return flags
 
 
-def _format_findings(kinds: Sequence[_Kind]) -> list[Finding]:
-    findings = []
+def _format_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
+    flags = []
     formats = {
         (kind.bits_allocated, kind.bits_stored, kind.high_bit, kind.pixel_representation)
         for kind in kinds
@@ -180,7 +180,7 @@ def _format_findings(kinds: Sequence[_Kind]) -> list[Finding]:
             }
             for allocated, stored, high, signed in sorted(formats)
         ]
-        findings.append(Finding(Flag.MIXED_PIXEL_FORMAT, {"formats": values}))
+        flags.append(RaisedFlag(Flag.MIXED_PIXEL_FORMAT, {"formats": values}))
     paddings = sorted({kind.padding_value for kind in kinds if kind.padding_value is not None})
     if paddings:
         every: list[Json] = []
@@ -189,11 +189,11 @@ def _format_findings(kinds: Sequence[_Kind]) -> list[Finding]:
         evidence: dict[str, Json] = {"value": paddings[0], "planes": count}
         if len(paddings) > 1:
             evidence["values"] = every
-        findings.append(Finding(Flag.PADDING, evidence))
-    return findings
+        flags.append(RaisedFlag(Flag.PADDING, evidence))
+    return flags
 
 
-def _source_findings(kinds: Sequence[_Kind]) -> list[Finding]:
+def _source_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
     counts = {
         Flag.LOSSY_COMPRESSION: sum(kind.planes for kind in kinds if kind.lossy),
         Flag.SECONDARY_CAPTURE: sum(
@@ -203,10 +203,10 @@ def _source_findings(kinds: Sequence[_Kind]) -> list[Finding]:
         ),
         Flag.BURNED_IN_ANNOTATION: sum(kind.planes for kind in kinds if kind.burned_in),
     }
-    return [Finding(flag, {"planes": planes}) for flag, planes in counts.items() if planes]
+    return [RaisedFlag(flag, {"planes": planes}) for flag, planes in counts.items() if planes]
 
 
-def is_derived_map(plane: "Instance | _Kind") -> bool:
+def is_derived_map(plane: "Frame | _Kind") -> bool:
     """Whether a frame of an Enhanced CT holds something else than attenuation.
 
     Perfusion and other parameter maps name themselves in the fourth value of ImageType or

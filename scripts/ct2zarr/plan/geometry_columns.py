@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, cross
-from ..model import Instance, VolumePlan
+from ..model import Frame, VolumePlan
 from ..vocabulary import Flag, Role
 from .stack import missing_geometry
 
@@ -93,15 +93,17 @@ def geometry_columns(plan: VolumePlan) -> GeometryColumns:
     )
 
 
-def _distinct_frames(plan: VolumePlan) -> list[Instance]:
+def _distinct_frames(plan: VolumePlan) -> list[Frame]:
     """Planes and the frames left out at their positions; copies of one SOP instance count once."""
     frames = list(plan.planes)
-    seen = {(frame.sop_instance_uid, frame.frame) for frame in frames if frame.sop_instance_uid}
-    for leftover in plan.leftovers:
-        conflict = leftover.reason.startswith(Flag.CONFLICTING_SLICES)
-        frame = leftover.instance
-        identity = (frame.sop_instance_uid, frame.frame)
-        if (leftover.role is Role.DUPLICATE or conflict) and identity not in seen:
+    seen = {
+        (frame.sop_instance_uid, frame.frame_number) for frame in frames if frame.sop_instance_uid
+    }
+    for unused_frame in plan.unused:
+        conflict = unused_frame.reason.startswith(Flag.CONFLICTING_SLICES)
+        frame = unused_frame.frame
+        identity = (frame.sop_instance_uid, frame.frame_number)
+        if (unused_frame.role is Role.DUPLICATE or conflict) and identity not in seen:
             frames.append(frame)
             seen.add(identity)
     return frames

@@ -2,7 +2,7 @@
 
 The way of a series: copies out (``repeats``), apart what can share no grid (``partition``), apart
 what tags explain (``hypotheses``), then frames that still share a position (``repeats``), and for
-each volume its order and its flags (``geometry``, ``findings``). The result depends on headers
+each volume its order and its flags (``geometry``, ``flags``). The result depends on headers
 alone, and on pixels only where positions repeat; never on the order of the input.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import Ct2zarrError, SeriesError
 from ..geometry.stacks import StackGeometry, stack_geometry
-from ..model import Finding, Instance, Leftover, VolumePlan
+from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..vocabulary import Flag, Role
 from .duplicates import (
     INSTANCE_NUMBER_KEY,
@@ -25,7 +25,7 @@ from .duplicates import (
     remove_twins,
     resolve_conflicts,
 )
-from .flags import geometry_findings, in_order, leftover_findings, pixel_findings
+from .flags import geometry_flags, in_order, pixel_flags, unused_frame_flags
 from .identity import (
     acquisition_order,
     common_folder,
@@ -57,18 +57,18 @@ class _Part:
     ``conflict``: frames that shared a position with other pixels, where no tag tells them apart.
     """
 
-    frames: tuple[Instance, ...]
+    frames: tuple[Frame, ...]
     keywords: tuple[str, ...]
-    conflict: Finding | None = None
+    conflict: RaisedFlag | None = None
 
 
 def plan_volumes(
-    instances: Iterable[Instance], pixel_digest: PixelDigest, preview: Preview | None = None
-) -> tuple[list[VolumePlan], list[Leftover]]:
+    frames: Iterable[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """Plan the volumes of many series.
 
     Args:
-        instances: frames of any number of series, in any order; every role is welcome.
+        frames: frames of any number of series, in any order; every role is welcome.
         pixel_digest: equal digests for equal images; raises ``FileError`` for an unreadable one.
         preview: coarse values of a frame, to choose between frames in conflict by their
             neighbours; raises ``FileError`` likewise. Without it the tags alone decide.
@@ -79,59 +79,59 @@ def plan_volumes(
     Raises:
         Ct2zarrError: two volumes have the same hash.
     """
-    series: dict[tuple[str, str], list[Instance]] = defaultdict(list)
-    loose: list[Leftover] = []
-    for instance in instances:
-        if instance.role in _SERIES_ROLES:
-            series[instance.dataset, series_key(instance)].append(instance)
+    series: dict[tuple[str, str], list[Frame]] = defaultdict(list)
+    unused: list[UnusedFrame] = []
+    for frame in frames:
+        if frame.role in _SERIES_ROLES:
+            series[frame.dataset, series_key(frame)].append(frame)
         else:
-            loose.append(Leftover(instance, instance.role, instance.reason))
+            unused.append(UnusedFrame(frame, frame.role, frame.reason))
     plans: list[VolumePlan] = []
     for key in sorted(series):
         planned, left = plan_one_series(series[key], pixel_digest, preview)
         plans.extend(planned)
-        loose.extend(left)
+        unused.extend(left)
     _refuse_collisions(plans)
-    loose.sort(key=lambda leftover: (leftover.instance.path, leftover.instance.frame))
-    return plans, loose
+    unused.sort(key=lambda unused_frame: (unused_frame.frame.path, unused_frame.frame.frame_number))
+    return plans, unused
 
 
 def plan_series(
-    instances: Sequence[Instance], pixel_digest: PixelDigest, preview: Preview | None = None
+    frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
 ) -> list[VolumePlan]:
     """Plan the volumes of one series from all its frames, in any order.
 
-    Frames whose role is not ``slice`` become leftovers of the first volume, unreadable ones of
+    Frames whose role is not ``slice`` become unused of the first volume, unreadable ones of
     the volume that they fit best.
 
     Parts are numbered so that frames added later rarely renumber the others: groups that can
     share no grid by their number of frames, the largest first; within a group by the values of
     the keywords that tell its parts apart, then from the lowest position up.
     """
-    return plan_one_series(instances, pixel_digest, preview)[0]
+    return plan_one_series(frames, pixel_digest, preview)[0]
 
 
 def plan_one_series(
-    instances: Sequence[Instance], pixel_digest: PixelDigest, preview: Preview | None = None
-) -> tuple[list[VolumePlan], list[Leftover]]:
-    """As ``plan_series``, with the leftovers of a series from which no volume can be made."""
-    slices, others = _slices_and_others(instances)
+    frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+) -> tuple[list[VolumePlan], list[UnusedFrame]]:
+    """As ``plan_series``, with the unused of a series from which no volume can be made."""
+    slices, others = _slices_and_others(frames)
     digests = Digests(pixel_digest, preview)
-    frames, removed = remove_copies(slices, digests)
+    distinct, removed = remove_copies(slices, digests)
     numbered: list[tuple[Partition, tuple[str, ...], _Part]] = []
-    if frames:
-        for group in partition(frames):
+    if distinct:
+        for group in partition(distinct):
             parts, taken = _parts_of(group, digests)
             removed.extend(taken)
             used = tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords))
             numbered.extend((group, used, part) for part in parts)
     if not numbered:
-        return [], others + [gone.leftover for gone in removed]
-    leftovers = _leftovers_of_parts([part for _, _, part in numbered], removed, others)
+        return [], others + [gone.unused_frame for gone in removed]
+    unused = _unused_by_part([part for _, _, part in numbered], removed, others)
     plans = [
         _plan(part, number, len(numbered), "+".join(group.keywords + used), left)
         for number, ((group, used, part), left) in enumerate(
-            zip(numbered, leftovers, strict=True), start=1
+            zip(numbered, unused, strict=True), start=1
         )
     ]
     return plans, []
@@ -139,7 +139,7 @@ def plan_one_series(
 
 def plan_geometry(plan: VolumePlan) -> StackGeometry | None:
     """Geometry of a plan's planes; None where position or orientation is missing."""
-    return _geometry(plan.planes, _numbers_count_planes(plan.parts, plan.leftovers))
+    return _geometry(plan.planes, _numbers_count_planes(plan.parts, plan.unused))
 
 
 def plan_without(plan: VolumePlan, bad: Mapping[int, str]) -> VolumePlan:
@@ -159,33 +159,33 @@ def plan_without(plan: VolumePlan, bad: Mapping[int, str]) -> VolumePlan:
             reason="no_planes",
         )
     left = [
-        Leftover(plan.planes[index], Role.UNREADABLE, reason)
+        UnusedFrame(plan.planes[index], Role.UNREADABLE, reason)
         for index, reason in sorted(bad.items())
     ]
-    leftovers = plan.leftovers + tuple(left)
+    unused = plan.unused + tuple(left)
     lasting = [
         finding
-        for finding in plan.findings
+        for finding in plan.flags
         if finding.flag in (Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES)
     ]
-    found = _findings(planes, leftovers, lasting, plan.parts)
-    return replace(plan, planes=planes, leftovers=leftovers, findings=found)
+    found = _flags_of(planes, unused, lasting, plan.parts)
+    return replace(plan, planes=planes, unused=unused, flags=found)
 
 
-def _slices_and_others(instances: Sequence[Instance]) -> tuple[list[Instance], list[Leftover]]:
-    """Frames that may become planes, in their total order, and the leftovers by role."""
-    slices: list[Instance] = []
-    others: list[Leftover] = []
-    for instance in sorted(instances, key=frame_order):
-        if instance.role is not Role.SLICE:
-            others.append(Leftover(instance, instance.role, instance.reason))
-        elif instance.samples_per_pixel != 1:
+def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[UnusedFrame]]:
+    """Frames that may become planes, in their total order, and the unused by role."""
+    slices: list[Frame] = []
+    others: list[UnusedFrame] = []
+    for frame in sorted(frames, key=frame_order):
+        if frame.role is not Role.SLICE:
+            others.append(UnusedFrame(frame, frame.role, frame.reason))
+        elif frame.samples_per_pixel != 1:
             reason = (
-                f"colour: {instance.samples_per_pixel} samples a pixel cannot be a plane of numbers"
+                f"colour: {frame.samples_per_pixel} samples a pixel cannot be a plane of numbers"
             )
-            others.append(Leftover(instance, Role.EXCLUDED, reason))
+            others.append(UnusedFrame(frame, Role.EXCLUDED, reason))
         else:
-            slices.append(instance)
+            slices.append(frame)
     return slices, others
 
 
@@ -201,7 +201,7 @@ def _parts_of(group: Partition, digests: Digests) -> tuple[list[_Part], list[Rem
         if not taken:
             break
         removed.extend(taken)
-        gone_frames = {gone.leftover.instance for gone in taken}
+        gone_frames = {gone.unused_frame.frame for gone in taken}
         frames = tuple(frame for frame in frames if frame not in gone_frames)
         if not frames:
             return [], removed
@@ -221,7 +221,7 @@ def _parts_in_conflict(
 ) -> tuple[list[_Part], tuple[Removed, ...]]:
     resolved = resolve_conflicts(stack, digests)
     evidence = {"frames": resolved.repeated, "positions": resolved.positions}
-    conflict = Finding(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
+    conflict = RaisedFlag(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
     if len(resolved.layers) > 1:
         keywords = (*keywords, INSTANCE_NUMBER_KEY)
     return [_Part(layer.frames, keywords, conflict) for layer in resolved.layers], resolved.removed
@@ -249,31 +249,33 @@ def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
     return float(stack.offsets[0]), frame_order(part.frames[0])
 
 
-def _leftovers_of_parts(
-    parts: Sequence[_Part], removed: Sequence[Removed], others: Sequence[Leftover]
-) -> list[tuple[Leftover, ...]]:
-    """Give each leftover to a part: copies to what they copy, unreadable ones to the best fit."""
-    lefts: list[list[Leftover]] = [[] for _ in parts]
+def _unused_by_part(
+    parts: Sequence[_Part], removed: Sequence[Removed], others: Sequence[UnusedFrame]
+) -> list[tuple[UnusedFrame, ...]]:
+    """Give each unused frame to a part: copies to what they copy, unreadable ones to the best fit."""
+    lefts: list[list[UnusedFrame]] = [[] for _ in parts]
     if removed:
         part_of = {frame: number for number, part in enumerate(parts) for frame in part.frames}
         for gone in removed:
             home = part_of.get(gone.beside)
             if home is None:
-                home = _best_fit(gone.leftover.instance, parts)
-            lefts[home].append(gone.leftover)
+                home = _best_fit(gone.unused_frame.frame, parts)
+            lefts[home].append(gone.unused_frame)
     for other in others:
         unreadable = other.role is Role.UNREADABLE and len(parts) > 1
-        lefts[_best_fit(other.instance, parts) if unreadable else 0].append(other)
-    return [tuple(sorted(left, key=lambda entry: frame_order(entry.instance))) for left in lefts]
+        lefts[_best_fit(other.frame, parts) if unreadable else 0].append(other)
+    return [tuple(sorted(left, key=lambda entry: frame_order(entry.frame))) for left in lefts]
 
 
-def _best_fit(frame: Instance, parts: Sequence[_Part]) -> int:
+def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
     """The part that has a copy of a frame, else shares most with it; the first of equals."""
 
     def shared(number: int) -> tuple[bool, int, int]:
         planes = parts[number].frames
         uid = frame.sop_instance_uid
-        copied = any((p.sop_instance_uid, p.frame) == (uid, frame.frame) for p in planes)
+        copied = any(
+            (p.sop_instance_uid, p.frame_number) == (uid, frame.frame_number) for p in planes
+        )
         layout = sum(
             (
                 frame.rows == planes[0].rows and frame.columns == planes[0].columns,
@@ -292,13 +294,15 @@ def _best_fit(frame: Instance, parts: Sequence[_Part]) -> int:
 
 
 def _plan(
-    part: _Part, number: int, parts: int, split_by: str, leftovers: tuple[Leftover, ...]
+    part: _Part, number: int, parts: int, split_by: str, unused: tuple[UnusedFrame, ...]
 ) -> VolumePlan:
     planes = part.frames
     first = planes[0]
     lasting = [] if part.conflict is None else [part.conflict]
     if parts > 1:
-        lasting.append(Finding(Flag.SPLIT_SERIES, {"by": split_by, "part": number, "parts": parts}))
+        lasting.append(
+            RaisedFlag(Flag.SPLIT_SERIES, {"by": split_by, "part": number, "parts": parts})
+        )
     return VolumePlan(
         series_hash=series_hash(first.dataset, series_key(first), number),
         dataset=first.dataset,
@@ -309,31 +313,31 @@ def _plan(
         parts=parts,
         split_by=split_by if parts > 1 else "",
         planes=planes,
-        leftovers=leftovers,
-        findings=_findings(planes, leftovers, lasting, parts),
+        unused=unused,
+        flags=_flags_of(planes, unused, lasting, parts),
     )
 
 
-def _findings(
-    planes: tuple[Instance, ...],
-    leftovers: tuple[Leftover, ...],
-    lasting: Sequence[Finding],
+def _flags_of(
+    planes: tuple[Frame, ...],
+    unused: tuple[UnusedFrame, ...],
+    lasting: Sequence[RaisedFlag],
     parts: int,
-) -> tuple[Finding, ...]:
-    geometry = _geometry(planes, _numbers_count_planes(parts, leftovers))
-    found = geometry_findings(planes, geometry) + pixel_findings(planes)
-    if leftovers:
-        found += leftover_findings(leftovers)
+) -> tuple[RaisedFlag, ...]:
+    geometry = _geometry(planes, _numbers_count_planes(parts, unused))
+    found = geometry_flags(planes, geometry) + pixel_flags(planes)
+    if unused:
+        found += unused_frame_flags(unused)
     return in_order([*lasting, *found])
 
 
-def _numbers_count_planes(parts: int, leftovers: Sequence[Leftover]) -> bool:
+def _numbers_count_planes(parts: int, unused: Sequence[UnusedFrame]) -> bool:
     """Whether a skip in InstanceNumber can mean a missing plane: nothing else took the number."""
-    taken = any(left.role in (Role.DUPLICATE, Role.EXCLUDED) for left in leftovers)
+    taken = any(left.role in (Role.DUPLICATE, Role.EXCLUDED) for left in unused)
     return parts == 1 and not taken
 
 
-def _geometry(planes: tuple[Instance, ...], numbers_count: bool) -> StackGeometry | None:
+def _geometry(planes: tuple[Frame, ...], numbers_count: bool) -> StackGeometry | None:
     first = planes[0]
     if first.orientation is None or first.pixel_spacing is None or not has_geometry(first):
         return None

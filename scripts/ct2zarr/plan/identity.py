@@ -4,17 +4,17 @@ import hashlib
 import os.path
 from collections.abc import Iterable
 
-from ..model import Instance
+from ..model import Frame
 
 HASH_BYTES = 16
 """128 bits: among 10 million volumes the chance of any collision is below 1e-24."""
 
 
-def series_key(instance: Instance) -> str:
+def series_key(frame: Frame) -> str:
     """SeriesInstanceUID; where it is empty ``folder:`` and the folder relative to its root."""
-    if instance.series_uid:
-        return instance.series_uid
-    return "folder:" + relative_path(instance).rpartition("/")[0]
+    if frame.series_uid:
+        return frame.series_uid
+    return "folder:" + relative_path(frame).rpartition("/")[0]
 
 
 def series_hash(dataset: str, key: str, part: int) -> str:
@@ -25,42 +25,42 @@ def series_hash(dataset: str, key: str, part: int) -> str:
     ).hexdigest()
 
 
-def relative_path(instance: Instance) -> str:
+def relative_path(frame: Frame) -> str:
     """Path of the file below its dataset root, with the frame's file name last."""
-    root = instance.root.rstrip("/") + "/"
-    if instance.path.startswith(root):
-        return instance.path[len(root) :]
-    return os.path.relpath(instance.path, instance.root)
+    root = frame.root.rstrip("/") + "/"
+    if frame.path.startswith(root):
+        return frame.path[len(root) :]
+    return os.path.relpath(frame.path, frame.root)
 
 
-def frame_order(instance: Instance) -> tuple[str, int, int, str]:
+def frame_order(frame: Frame) -> tuple[str, int, int, str]:
     """Total order of frames: by identity first, by path only between copies of one frame."""
     return (
-        instance.sop_instance_uid,
-        instance.frame,
-        -1 if instance.instance_number is None else instance.instance_number,
-        instance.path,
+        frame.sop_instance_uid,
+        frame.frame_number,
+        -1 if frame.instance_number is None else frame.instance_number,
+        frame.path,
     )
 
 
-def acquisition_order(instance: Instance) -> tuple[bool, int, str, str, int]:
+def acquisition_order(frame: Frame) -> tuple[bool, int, str, str, int]:
     """InstanceNumber (absent ones last), then SOPInstanceUID, path and frame.
 
     It says which of equal frames is kept, and orders frames without geometry.
     """
-    number = instance.instance_number
+    number = frame.instance_number
     return (
         number is None,
         0 if number is None else number,
-        instance.sop_instance_uid,
-        instance.path,
-        instance.frame,
+        frame.sop_instance_uid,
+        frame.path,
+        frame.frame_number,
     )
 
 
-def common_folder(instances: Iterable[Instance]) -> str:
+def common_folder(frames: Iterable[Frame]) -> str:
     """Absolute path of the deepest folder that holds all files."""
-    folders = {instance.path.rpartition("/")[0] for instance in instances}
+    folders = {frame.path.rpartition("/")[0] for frame in frames}
     if len(folders) == 1:
         return folders.pop() or "/"
     return os.path.commonpath(folders)

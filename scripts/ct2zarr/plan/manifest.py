@@ -22,13 +22,13 @@ from .. import __version__
 from ..convert.provenance import INDEX_MD5, SERIES_ALL
 from ..convert.provenance import MANIFEST_SUMMARY as SUMMARY
 from ..errors import Ct2zarrError, SettingsError
-from ..model import Instance, Json
+from ..model import Frame, Json
 from ..run.atomic_files import machine_errors, remove_abandoned
 from ..run.paths import shard_labels
 from ..run.settings import ManifestSettings
 from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.cache import FACTS_VERSION
-from ..scan.frame_tables import FILES_SCHEMA, read_csv, series_csv, table_to_instances
+from ..scan.frame_tables import FILES_SCHEMA, read_csv, series_csv, table_to_frames
 from ..scan.scanning import Scan, scan
 from ..scan.shares import CACHE, merge_parts, scan_part
 from ..scan.walking import check_roots
@@ -156,8 +156,8 @@ def _account(found: Scan, settings: ManifestSettings) -> _Account:
     account = _Account([""] * total, [""] * total, [""] * total, np.full(total, -1, np.int32))
     hashes: dict[str, str] = {}
     with isolated_pixels() as pixels:
-        for rows, instances in _by_series(found.table, settings):
-            _group(account, hashes, rows, instances, pixels)
+        for rows, frames in _by_series(found.table, settings):
+            _group(account, hashes, rows, frames, pixels)
     account.series.sort(key=row_order)
     return account
 
@@ -166,12 +166,12 @@ def _group(
     account: _Account,
     hashes: dict[str, str],
     rows: list[int],
-    instances: list[Instance],
+    frames: list[Frame],
     pixels: IsolatedPixels,
 ) -> None:
     """Enter some whole series into the account; ``hashes`` are those of all volumes so far."""
-    row_of = {(i.path, i.frame): row for i, row in zip(instances, rows, strict=True)}
-    plans, loose = plan_volumes(instances, pixels.digest, pixels.preview)
+    row_of = {(i.path, i.frame_number): row for i, row in zip(frames, rows, strict=True)}
+    plans, unused = plan_volumes(frames, pixels.digest, pixels.preview)
     for plan in plans:
         if plan.series_hash in hashes:
             raise Ct2zarrError(
@@ -182,15 +182,15 @@ def _group(
         hashes[plan.series_hash] = plan.series_dir
         account.series.append(series_row(plan))
         for place, plane in enumerate(plan.planes):
-            row = row_of.pop((plane.path, plane.frame))
+            row = row_of.pop((plane.path, plane.frame_number))
             account.roles[row], account.hashes[row] = Role.SLICE, plan.series_hash
             account.index[row] = place
-        for left in plan.leftovers:
-            row = row_of.pop((left.instance.path, left.instance.frame))
+        for left in plan.unused:
+            row = row_of.pop((left.frame.path, left.frame.frame_number))
             account.roles[row], account.reasons[row] = left.role, left.reason
             account.hashes[row] = plan.series_hash
-    for left in loose:
-        row = row_of.pop((left.instance.path, left.instance.frame))
+    for left in unused:
+        row = row_of.pop((left.frame.path, left.frame.frame_number))
         account.roles[row], account.reasons[row] = left.role, left.reason
     account.keys += len({(plan.dataset, plan.series_hash) for plan in plans if plan.part == 1})
     if row_of:
@@ -202,7 +202,7 @@ def _group(
 
 def _by_series(
     table: pa.Table, settings: ManifestSettings
-) -> Iterator[tuple[list[int], list[Instance]]]:
+) -> Iterator[tuple[list[int], list[Frame]]]:
     """Whole series, some at a time: their rows in the table, and their frames with roles."""
     known: dict[str, int] = {}
     codes = np.empty(table.num_rows, np.int32)
@@ -222,7 +222,7 @@ def _by_series(
             continue
         rows = order[begin:start]
         begin = start
-        frames = table_to_instances(table.take(pa.array(rows)))
+        frames = table_to_frames(table.take(pa.array(rows)))
         yield rows.tolist(), [assign_role(frame, settings.selection) for frame in frames]
 
 

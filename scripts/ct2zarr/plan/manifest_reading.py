@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import SettingsError
-from ..model import Instance, Leftover, VolumePlan
+from ..model import Frame, UnusedFrame, VolumePlan
 from ..run.paths import SHARD_CSV, shard_label
 from ..run.settings import ConvertSettings, SelectionSettings
 from ..scan.frame_tables import (
     FILES_SCHEMA,
     SERIES_COLUMNS,
     read_csv,
-    table_to_instances,
+    table_to_frames,
     text_to_path,
 )
 from .identity import series_hash
@@ -127,7 +127,7 @@ def _files_of(series: str, path: Path) -> Path:
     return folder / f"files_shard_{shard_label(int(series, 16) % shards, shards)}.parquet"
 
 
-def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Instance, int | None]]]:
+def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Frame, int | None]]]:
     """The frames of some volumes, each with its slice index."""
     try:
         with pq.ParquetFile(path) as file:  # read_table would load pandas and more
@@ -142,10 +142,10 @@ def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Instance, int 
     if missing:
         raise SettingsError(f"{path} has no column {', '.join(missing)}; {_AGAIN}")
     table = table.filter(pc.is_in(table["series_hash"], pa.array(sorted(wanted), pa.string())))
-    frames: dict[str, list[tuple[Instance, int | None]]] = {}
+    frames: dict[str, list[tuple[Frame, int | None]]] = {}
     places = zip(table["series_hash"].to_pylist(), table["slice_index"].to_pylist(), strict=True)
-    for (name, index), instance in zip(places, table_to_instances(table), strict=True):
-        frames.setdefault(name, []).append((instance, index))
+    for (name, index), frame in zip(places, table_to_frames(table), strict=True):
+        frames.setdefault(name, []).append((frame, index))
     return frames
 
 
@@ -169,8 +169,8 @@ def plans_of_folder_rows(
             hexadecimal digits.
     """
     plans: list[VolumePlan] = []
-    together: dict[str, dict[tuple[str, int], Instance]] = {}
-    folders: list[tuple[str, str, list[Instance]]] = []
+    together: dict[str, dict[tuple[str, int], Frame]] = {}
+    folders: list[tuple[str, str, list[Frame]]] = []
     for line, row in enumerate(rows, start=2):
         folder, dataset = row["series_dir"], row.get("dataset") or DEFAULT_DATASET
         given = row.get("series_hash", "").lower()
@@ -182,33 +182,33 @@ def plans_of_folder_rows(
                 "it empty to have one made"
             )
         folder = os.path.abspath(folder)  # noqa: PTH100 - a name on disk, not resolved
-        found = _instances_below(folder, dataset, row.get("series_uid", ""), selection, max_depth)
+        found = _frames_below(folder, dataset, row.get("series_uid", ""), selection, max_depth)
         if given:
             planned, left = _plan(found)
             renamed = _named(planned, dataset, given)
             plans.extend(renamed or [_nothing(folder, dataset, given, left)])
             continue
-        for instance in found:
-            together.setdefault(dataset, {})[instance.path, instance.frame] = instance
+        for frame in found:
+            together.setdefault(dataset, {})[frame.path, frame.frame_number] = frame
         folders.append((folder, dataset, found))
-    loose: list[Leftover] = []
+    unused: list[UnusedFrame] = []
     for dataset in sorted(together):
         planned, left = _plan(list(together[dataset].values()))
         plans.extend(planned)
-        loose.extend(left)
+        unused.extend(left)
     used = {frame.path for plan in plans for frame in plan.planes}
-    used |= {left.instance.path for plan in plans for left in plan.leftovers}
+    used |= {left.frame.path for plan in plans for left in plan.unused}
     for folder, dataset, found in folders:
-        if not any(instance.path in used for instance in found):
-            here = [left for left in loose if left.instance.path.startswith(folder + "/")]
+        if not any(frame.path in used for frame in found):
+            here = [left for left in unused if left.frame.path.startswith(folder + "/")]
             digits = series_hash(dataset, f"folder:{folder}", 0)
             plans.append(_nothing(folder, dataset, digits, here))
     return plans
 
 
-def _instances_below(
+def _frames_below(
     folder: str, dataset: str, series_uid: str, selection: SelectionSettings, max_depth: int
-) -> list[Instance]:
+) -> list[Frame]:
     from ..scan.scanning import scan
     from .roles import assign_role
 
@@ -222,18 +222,17 @@ def _instances_below(
             found.deeper, max_depth, found.deepest,
         )  # fmt: skip
     # The root of all is "/", so that series without a UID in different folders stay apart.
-    instances = [
-        replace(assign_role(instance, selection), root="/")
-        for instance in table_to_instances(found.table)
+    frames = [
+        replace(assign_role(frame, selection), root="/") for frame in table_to_frames(found.table)
     ]
-    return [i for i in instances if not series_uid or i.series_uid == series_uid]
+    return [i for i in frames if not series_uid or i.series_uid == series_uid]
 
 
-def _plan(instances: Sequence[Instance]) -> tuple[list[VolumePlan], list[Leftover]]:
+def _plan(frames: Sequence[Frame]) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     from ..dicom.decoding import pixel_digest, preview
     from .grouping import plan_volumes
 
-    return plan_volumes(instances, pixel_digest, preview)
+    return plan_volumes(frames, pixel_digest, preview)
 
 
 def _named(plans: Sequence[VolumePlan], dataset: str, given: str) -> list[VolumePlan]:
@@ -245,7 +244,7 @@ def _named(plans: Sequence[VolumePlan], dataset: str, given: str) -> list[Volume
     ]
 
 
-def _nothing(folder: str, dataset: str, digits: str, leftovers: Sequence[Leftover]) -> VolumePlan:
+def _nothing(folder: str, dataset: str, digits: str, unused: Sequence[UnusedFrame]) -> VolumePlan:
     """A plan without planes: the row of a folder in which no CT image is."""
     return VolumePlan(
         series_hash=digits,
@@ -257,6 +256,6 @@ def _nothing(folder: str, dataset: str, digits: str, leftovers: Sequence[Leftove
         parts=1,
         split_by="",
         planes=(),
-        leftovers=tuple(leftovers),
-        findings=(),
+        unused=tuple(unused),
+        flags=(),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from ..errors import SettingsError
-from ..model import Finding, Instance, Leftover, VolumePlan
+from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..scan.frame_tables import SERIES_COLUMNS, cell, path_to_text
 from ..vocabulary import Flag, Role
 from .identity import frame_order
@@ -29,7 +29,7 @@ def series_row(plan: VolumePlan) -> dict[str, str]:
     planes = plan.planes
     first = planes[0]
     files = {plane.path: plane.bytes for plane in planes}
-    localizers = {left.instance.path for left in plan.leftovers if left.role is Role.LOCALIZER}
+    localizers = {left.frame.path for left in plan.unused if left.role is Role.LOCALIZER}
     spacing: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
     if geometry is not None:
         spacing = geometry.spacing
@@ -45,7 +45,7 @@ def series_row(plan: VolumePlan) -> dict[str, str]:
         "slice_count": len(planes),
         "localizers_skipped": len(localizers),
         "bytes": sum(files.values()),
-        "flags": SEPARATOR.join(finding.flag for finding in plan.findings),
+        "flags": SEPARATOR.join(finding.flag for finding in plan.flags),
         "split_by": plan.split_by,
         **asdict(geometry_columns(plan)),
         "spacing_z": spacing[0],
@@ -60,7 +60,7 @@ def series_row(plan: VolumePlan) -> dict[str, str]:
         "manufacturer": _joined(plane.manufacturer for plane in planes),
         "manufacturer_model": _joined(plane.manufacturer_model for plane in planes),
         "transfer_syntax": _joined(plane.transfer_syntax_uid for plane in planes),
-        "findings": findings_to_text(plan.findings),
+        "findings": flags_to_text(plan.flags),
     }
     return {column: cell(values[column]) for column in SERIES_COLUMNS}
 
@@ -79,21 +79,21 @@ def row_order(row: Mapping[str, str]) -> tuple[str, str, str, int, str]:
 def plan_of_row(
     row: Mapping[str, str],
     series_dir: str,
-    frames: Iterable[tuple[Instance, int | None]],
+    frames: Iterable[tuple[Frame, int | None]],
     name: str,
 ) -> VolumePlan:
     """The plan that ``series_row`` and the account of files describe.
 
     Args:
-        frames: frames of the volume, each with its slice index, or None for a leftover.
+        frames: frames of the volume, each with its slice index, or None for a unused_frame.
         name: the CSV, for messages.
 
     Raises:
         SettingsError: the row and the frames do not make a whole volume.
     """
 
-    planes: dict[int, Instance] = {}
-    others: list[Instance] = []
+    planes: dict[int, Frame] = {}
+    others: list[Frame] = []
     for frame, index in frames:
         if index is None:
             others.append(frame)
@@ -101,7 +101,7 @@ def plan_of_row(
             planes[index] = frame
     try:
         count, part, parts = int(row["slice_count"]), int(row["part"]), int(row["parts"])
-        findings = findings_from_text(row["findings"])
+        flags = flags_from_text(row["findings"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"{name}: the row of volume {row['series_hash']} is damaged; make the manifest again"
@@ -123,24 +123,24 @@ def plan_of_row(
         parts=parts,
         split_by=row["split_by"],
         planes=tuple(planes[index] for index in range(count)),
-        leftovers=tuple(Leftover(other, other.role, other.reason) for other in others),
-        findings=findings,
+        unused=tuple(UnusedFrame(other, other.role, other.reason) for other in others),
+        flags=flags,
     )
 
 
-def findings_to_text(findings: Iterable[Finding]) -> str:
+def flags_to_text(flags: Iterable[RaisedFlag]) -> str:
     """JSON: pairs of flag and evidence, in order."""
-    pairs = [[str(finding.flag), dict(finding.evidence)] for finding in findings]
+    pairs = [[str(raised.flag), dict(raised.evidence)] for raised in flags]
     return json.dumps(pairs, separators=(",", ":"), ensure_ascii=True)
 
 
-def findings_from_text(text: str) -> tuple[Finding, ...]:
-    """What ``findings_to_text`` wrote.
+def flags_from_text(text: str) -> tuple[RaisedFlag, ...]:
+    """What ``flags_to_text`` wrote.
 
     Raises:
         ValueError, TypeError, KeyError: it did not write this.
     """
-    return tuple(Finding(_FLAGS[flag], dict(evidence)) for flag, evidence in json.loads(text))
+    return tuple(RaisedFlag(_FLAGS[flag], dict(evidence)) for flag, evidence in json.loads(text))
 
 
 def _joined(values: Iterable[str]) -> str:

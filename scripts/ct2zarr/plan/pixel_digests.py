@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileError, SeriesError
-from ..model import Instance
+from ..model import Frame
 from ..run.workers import Worker, fork_server
 
 READING_SECONDS = 120.0
@@ -30,20 +30,20 @@ class IsolatedPixels:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def digest(self, instance: Instance) -> str:
+    def digest(self, frame: Frame) -> str:
         """Equal for equal images."""
-        return self._run(_digest, instance)
+        return self._run(_digest, frame)
 
-    def preview(self, instance: Instance) -> NDArray[np.float64]:
+    def preview(self, frame: Frame) -> NDArray[np.float64]:
         """Rescaled values in coarse blocks."""
-        return self._run(_preview, instance)
+        return self._run(_preview, frame)
 
-    def _run(self, function: Callable[[Instance], Result], instance: Instance) -> Result:
+    def _run(self, function: Callable[[Frame], Result], frame: Frame) -> Result:
         try:
-            return self._worker.run(function, instance, timeout=READING_SECONDS)
+            return self._worker.run(function, frame, timeout=READING_SECONDS)
         except SeriesError as error:
             raise FileError(
-                f"{instance.path} cannot be compared with the other files at its position: {error}",
+                f"{frame.path} cannot be compared with the other files at its position: {error}",
                 "cannot_decode",
             ) from error
 
@@ -59,13 +59,13 @@ def isolated_pixels() -> Iterator[IsolatedPixels]:
         worker.stop()
 
 
-def _digest(instance: Instance) -> str:
+def _digest(frame: Frame) -> str:
     from ..dicom.decoding import pixel_digest
 
-    return pixel_digest(instance)
+    return pixel_digest(frame)
 
 
-def _preview(instance: Instance) -> NDArray[Any]:
+def _preview(frame: Frame) -> NDArray[Any]:
     from ..dicom.decoding import preview
 
-    return preview(instance)
+    return preview(frame)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pydicom.uid import UID
 
 from ..dicom.frames import CT_CLASSES, SECONDARY_CLASSES
-from ..model import Instance
+from ..model import Frame
 from ..run.settings import SelectionSettings
 from ..vocabulary import Role
 
@@ -28,31 +28,31 @@ BITS = frozenset({8, 16, 32})
 _DICOMDIR = "1.2.840.10008.1.3.10"
 
 
-def assign_role(instance: Instance, selection: SelectionSettings) -> Instance:
-    """Give a frame as it comes from ``headers.read_instances`` its role and reason.
+def assign_role(frame: Frame, selection: SelectionSettings) -> Frame:
+    """Give a frame as it comes from ``headers.read_frames`` its role and reason.
 
     ``not_dicom`` and ``unreadable`` are final there; the others are decided here.
     """
-    if instance.role in (Role.NOT_DICOM, Role.UNREADABLE, Role.EXCLUDED):
-        return instance
-    role, reason = _role(instance, selection)
-    if role is instance.role and reason == instance.reason:
-        return instance
-    return replace(instance, role=role, reason=reason)
+    if frame.role in (Role.NOT_DICOM, Role.UNREADABLE, Role.EXCLUDED):
+        return frame
+    role, reason = _role(frame, selection)
+    if role is frame.role and reason == frame.reason:
+        return frame
+    return replace(frame, role=role, reason=reason)
 
 
-def _role(instance: Instance, selection: SelectionSettings) -> tuple[Role, str]:
-    if instance.role is Role.NOT_IMAGE:
-        return Role.NOT_IMAGE, _why_no_image(instance)
-    other = _why_not_ct(instance, selection)
+def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, str]:
+    if frame.role is Role.NOT_IMAGE:
+        return Role.NOT_IMAGE, _why_no_image(frame)
+    other = _why_not_ct(frame, selection)
     if other:
         return Role.NOT_CT, other
-    damage = _why_unreadable(instance)
+    damage = _why_unreadable(frame)
     if damage:
         return Role.UNREADABLE, damage
-    if is_localizer(instance.image_type):
-        return Role.LOCALIZER, f"ImageType {_shown(instance.image_type)} is that of a localizer"
-    excluded = _why_excluded(instance, selection)
+    if is_localizer(frame.image_type):
+        return Role.LOCALIZER, f"ImageType {_shown(frame.image_type)} is that of a localizer"
+    excluded = _why_excluded(frame, selection)
     if excluded:
         return Role.EXCLUDED, excluded
     return Role.SLICE, ""
@@ -77,19 +77,19 @@ def _shown(text: str) -> str:
     return clean if len(clean) <= 80 else clean[:77] + "..."
 
 
-def _why_no_image(instance: Instance) -> str:
-    if instance.sop_class_uid == _DICOMDIR:
+def _why_no_image(frame: Frame) -> str:
+    if frame.sop_class_uid == _DICOMDIR:
         return "a DICOMDIR (an index of files) holds no image"
-    if not instance.sop_class_uid:
+    if not frame.sop_class_uid:
         return "a DICOM object of unstated kind without pixel data"
-    name = object_name(instance.sop_class_uid)
-    if "Image Storage" in name or instance.rows:
+    name = object_name(frame.sop_class_uid)
+    if "Image Storage" in name or frame.rows:
         return f"{name} without pixel data"
     return f"{name} holds no image"
 
 
-def _why_not_ct(instance: Instance, selection: SelectionSettings) -> str:
-    uid, modality = instance.sop_class_uid, instance.modality
+def _why_not_ct(frame: Frame, selection: SelectionSettings) -> str:
+    uid, modality = frame.sop_class_uid, frame.modality
     if uid in CT_CLASSES:
         return ""
     if uid in SECONDARY_CLASSES:
@@ -106,21 +106,21 @@ def _why_not_ct(instance: Instance, selection: SelectionSettings) -> str:
     return f"no SOP class, and modality {_shown(modality) or 'unknown'} is not CT"
 
 
-def _why_unreadable(instance: Instance) -> str:
-    if not (instance.rows and instance.columns and instance.bits_allocated):
+def _why_unreadable(frame: Frame) -> str:
+    if not (frame.rows and frame.columns and frame.bits_allocated):
         return "Rows, Columns or BitsAllocated is missing or zero"
-    if instance.pixels_missing:
-        return f"the pixel data are cut short: {instance.pixels_missing} bytes are missing"
+    if frame.pixels_missing:
+        return f"the pixel data are cut short: {frame.pixels_missing} bytes are missing"
     return ""
 
 
-def _why_excluded(instance: Instance, selection: SelectionSettings) -> str:
-    if instance.samples_per_pixel > 1 or instance.photometric not in GREY:
-        return f"a colour image ({_shown(instance.photometric) or 'several samples a pixel'})"
-    if instance.bits_allocated not in BITS:
-        return f"{instance.bits_allocated} bits a sample cannot be converted"
-    values = f"\\{instance.image_type}\\"
+def _why_excluded(frame: Frame, selection: SelectionSettings) -> str:
+    if frame.samples_per_pixel > 1 or frame.photometric not in GREY:
+        return f"a colour image ({_shown(frame.photometric) or 'several samples a pixel'})"
+    if frame.bits_allocated not in BITS:
+        return f"{frame.bits_allocated} bits a sample cannot be converted"
+    values = f"\\{frame.image_type}\\"
     for unwanted in selection.exclude_image_types:
         if f"\\{unwanted.strip().upper()}\\" in values:
-            return f"exclude_image_types leaves out ImageType {_shown(instance.image_type)}"
+            return f"exclude_image_types leaves out ImageType {_shown(frame.image_type)}"
     return ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.stacks import COSINE_TOLERANCE, IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
-from ..model import Instance
+from ..model import Frame
 from .stack import Stack, is_spacing, make_stack, spans_a_plane
 
 PER_SLICE_FRAMES_OF_REFERENCE = 2
@@ -28,12 +28,12 @@ class Partition:
     ``frames`` are in the order of ``identity.frame_order``; ``located``: they have a geometry.
     """
 
-    frames: tuple[Instance, ...]
+    frames: tuple[Frame, ...]
     located: bool
     keywords: tuple[str, ...]
 
 
-def partition(frames: Sequence[Instance]) -> list[Partition]:
+def partition(frames: Sequence[Frame]) -> list[Partition]:
     """Divide the slices of one series by what keeps them off a common grid.
 
     The largest group comes first (ties: by its values), so that a stray frame added later, such as
@@ -93,7 +93,7 @@ class _Layout:
         )
 
 
-def _group_by_layout(frames: Sequence[Instance]) -> list[tuple[_Layout, tuple[Instance, ...]]]:
+def _group_by_layout(frames: Sequence[Frame]) -> list[tuple[_Layout, tuple[Frame, ...]]]:
     """Group by layout; orientations and spacings that differ by rounding count as one."""
     edge = max(max(frame.rows, frame.columns) for frame in frames)
     orientations = _clusters(
@@ -104,7 +104,7 @@ def _group_by_layout(frames: Sequence[Instance]) -> list[tuple[_Layout, tuple[In
         IN_PLANE_TOLERANCE_MM / max(edge, 1),
     )
     layouts: dict[_Raw, _Layout] = {}
-    groups: dict[_Layout, list[Instance]] = {}
+    groups: dict[_Layout, list[Frame]] = {}
     for frame in frames:
         position = frame.position
         raw = (
@@ -161,13 +161,13 @@ def _clusters(values: Iterable[tuple[float, ...]], tolerance: float) -> _Cluster
 
 
 def _divide_by_reference(
-    frames: tuple[Instance, ...],
-) -> list[tuple[str, tuple[Instance, ...]]]:
+    frames: tuple[Frame, ...],
+) -> list[tuple[str, tuple[Frame, ...]]]:
     """Keep frames of reference apart unless their planes together make one grid."""
     references = {frame.frame_of_reference_uid for frame in frames}
     if _one_grid(make_stack(frames), len(references)):
         return [("", frames)]
-    shares: dict[str, list[Instance]] = {reference: [] for reference in sorted(references)}
+    shares: dict[str, list[Frame]] = {reference: [] for reference in sorted(references)}
     for frame in frames:
         shares[frame.frame_of_reference_uid].append(frame)
     return [(reference, tuple(members)) for reference, members in shares.items()]

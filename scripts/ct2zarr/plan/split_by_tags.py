@@ -19,7 +19,7 @@ from ..geometry.stacks import (
     is_uniform,
     spacing_of,
 )
-from ..model import Instance
+from ..model import Frame
 from .stack import Stack
 
 Label = tuple[bool, int | float | str]
@@ -43,7 +43,7 @@ def _text(value: str) -> Label:
     return value == "", value
 
 
-KEYS: dict[str, Callable[[Instance], Label]] = {
+KEYS: dict[str, Callable[[Frame], Label]] = {
     "AcquisitionNumber": lambda frame: _number(frame.acquisition_number),
     "TemporalPositionIdentifier": lambda frame: _number(frame.temporal_position),
     "TriggerTime": lambda frame: _number(frame.trigger_time),

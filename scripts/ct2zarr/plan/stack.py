@@ -22,25 +22,25 @@ from ..geometry.stacks import (
     spacing_of,
     written_unit,
 )
-from ..model import Instance
+from ..model import Frame
 
 _LARGEST_REPEAT_MM = 0.1
 """Planes farther apart than this along the normal are never one position."""
 
 
-def has_geometry(instance: Instance) -> bool:
+def has_geometry(frame: Frame) -> bool:
     """Whether position, orientation and pixel spacing are there and make sense."""
-    return not missing_geometry(instance)
+    return not missing_geometry(frame)
 
 
-def missing_geometry(instance: Instance) -> list[str]:
+def missing_geometry(frame: Frame) -> list[str]:
     """Keywords of the geometry's elements that are absent or make no sense."""
     missing = []
-    if instance.position is None or not math.isfinite(sum(instance.position)):
+    if frame.position is None or not math.isfinite(sum(frame.position)):
         missing.append("ImagePositionPatient")
-    if not spans_a_plane(instance.orientation):
+    if not spans_a_plane(frame.orientation):
         missing.append("ImageOrientationPatient")
-    if not is_spacing(instance.pixel_spacing):
+    if not is_spacing(frame.pixel_spacing):
         missing.append("PixelSpacing")
     return missing
 
@@ -58,7 +58,7 @@ def is_spacing(pixel_spacing: Sequence[float] | None) -> bool:
     return pixel_spacing is not None and min(pixel_spacing) > 0 and sum(pixel_spacing) < math.inf
 
 
-def spacing_hints(frames: Sequence[Instance]) -> tuple[float, ...]:
+def spacing_hints(frames: Sequence[Frame]) -> tuple[float, ...]:
     """|SpacingBetweenSlices|, then SliceThickness, where all frames agree on a positive value.
 
     The sign of SpacingBetweenSlices is dropped: some vendors write the direction of the table.
@@ -73,7 +73,7 @@ def spacing_hints(frames: Sequence[Instance]) -> tuple[float, ...]:
     return tuple(hint for hint in hints if math.isfinite(hint))
 
 
-def instance_numbers(frames: Sequence[Instance]) -> Integers | None:
+def instance_numbers(frames: Sequence[Frame]) -> Integers | None:
     """(N,) InstanceNumber, or None if a frame has none or they come from multi-frame files."""
     numbers = [frame.instance_number for frame in frames if frame.frames == 1]
     if len(numbers) < len(frames) or None in numbers:
@@ -92,7 +92,7 @@ class Stack:
         normal: unit vector. hints: spacings that the headers declare.
     """
 
-    frames: tuple[Instance, ...]
+    frames: tuple[Frame, ...]
     positions: Floats
     offsets: Floats
     in_plane: Floats
@@ -179,7 +179,7 @@ class Stack:
         return clusters
 
 
-def make_stack(frames: Sequence[Instance]) -> Stack:
+def make_stack(frames: Sequence[Frame]) -> Stack:
     """Put frames of one orientation in order along the normal of the first.
 
     Args:

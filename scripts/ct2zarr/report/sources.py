@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ..dicom.decoding import SourceReader
-from ..dicom.frames import read_instances
+from ..dicom.frames import read_frames
 from ..dicom.planes import rescale_of
 from ..errors import FileError, SeriesError
-from ..model import Instance, VolumeRecord
+from ..model import Frame, VolumeRecord
 from ..store.records import SliceTable
 from .views import Pixels, PlaneSource
 
@@ -83,20 +83,20 @@ def compare_planes(
 def _source_plane(
     reader: SourceReader, folder: Path, record: VolumeRecord, slices: SliceTable, index: int
 ) -> np.ndarray:
-    instance = _instance_of(folder, record.dataset, slices, index)
-    stored = reader.read(instance).stored.astype(np.float64)
-    rescale = rescale_of(instance, "stored" if record.values.get("kind") == "stored" else "hu")
+    frame = _frame_of(folder, record.dataset, slices, index)
+    stored = reader.read(frame).stored.astype(np.float64)
+    rescale = rescale_of(frame, "stored" if record.values.get("kind") == "stored" else "hu")
     return stored * rescale.slope + rescale.intercept
 
 
-def _instance_of(folder: Path, dataset: str, slices: SliceTable, index: int) -> Instance:
+def _frame_of(folder: Path, dataset: str, slices: SliceTable, index: int) -> Frame:
     path = folder / slices.column("file_name")[index]
     if not path.is_file():
         raise FileError("is no longer there", "source_gone")
-    frame = int(slices.column("frame")[index] or 1) if "frame" in slices.columns else 1
-    for instance in read_instances(dataset, str(folder), str(path)):
-        if instance.frame == frame:
-            return instance
+    number = int(slices.column("frame")[index] or 1) if "frame" in slices.columns else 1
+    for frame in read_frames(dataset, str(folder), str(path)):
+        if frame.frame_number == number:
+            return frame
     raise FileError("has no such frame", "source_changed")
 
 

@@ -25,7 +25,7 @@ from ..convert.summary_rows import SEPARATOR
 from ..errors import SettingsError
 from ..run.atomic_files import write_atomically
 from ..run.counts import Counts
-from ..run.job_log import tell_closing
+from ..run.job_log import log_outcome
 from ..run.paths import shard_label
 from ..run.settings import AggregateSettings
 from ..run.summary_columns import COLUMNS, INTEGER_COLUMNS, NUMBER_COLUMNS, TRUTH_COLUMNS
@@ -89,7 +89,7 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     write_atomically(json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_atomically(csv_path, table_to_csv(table))
     logger.info("joined %d shards, applied %d decisions", len(shards), len(reviews))
-    tell_closing("all shards", Counts.of_totals(content["totals"]))
+    log_outcome("all shards", Counts.of_totals(content["totals"]))
     return AggregatedSummary(len(table), csv_path, json_path)
 
 

@@ -192,7 +192,7 @@ def remove_path(path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Building:
+class StagedVolume:
     """Temporary places of a volume under construction, beside its final ones."""
 
     final: VolumePaths
@@ -205,7 +205,7 @@ class Building:
         The old record, if any, goes first: from then on nothing claims to be complete until the
         new record is there. Raises MachineError.
         """
-        withdraw_record(self.final)
+        remove_record(self.final)
         with machine_errors(self.final.store.parent):
             replace_path(self.store, self.final.store)  # its writer has flushed it
         with machine_errors(self.final.record.parent):
@@ -215,13 +215,13 @@ class Building:
 
 
 @contextmanager
-def build(final: VolumePaths) -> Iterator[Building]:
+def build(final: VolumePaths) -> Iterator[StagedVolume]:
     """Temporary places for a volume; whatever still lies there afterwards is removed."""
     name = final.store.name.split(".")[0]
     store = temporary_path(final.store.parent, name)
     slices = temporary_path(final.slices.parent, name)
     try:
-        yield Building(final, store, slices)
+        yield StagedVolume(final, store, slices)
     finally:
         for path in (store, slices):
             # A writer may have put a journal or a spool beside its file, named after it.
@@ -230,7 +230,7 @@ def build(final: VolumePaths) -> Iterator[Building]:
                     remove_path(entry)
 
 
-def withdraw_record(final: VolumePaths) -> None:
+def remove_record(final: VolumePaths) -> None:
     """Remove the record of a volume, so that it no longer counts as finished."""
     with machine_errors(final.record.parent):
         try:
@@ -240,9 +240,9 @@ def withdraw_record(final: VolumePaths) -> None:
         flush_folder(final.record.parent)
 
 
-def withdraw_volume(final: VolumePaths) -> None:
+def remove_volume(final: VolumePaths) -> None:
     """Remove a volume that is no longer valid: its record first, then the rest."""
-    withdraw_record(final)
+    remove_record(final)
     with machine_errors(final.store.parent):
         if final.store.exists():
             # A folder is moved away first: its removal takes time and may be interrupted.

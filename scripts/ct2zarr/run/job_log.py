@@ -146,7 +146,7 @@ def progress(label: str, total: int) -> Iterator[Progress]:
         yield Progress(label, total, bar)
 
 
-def tell_closing(title: str, counts: Counts) -> None:
+def log_outcome(title: str, counts: Counts) -> None:
     """How the job ended: a table for a person who looks on, else a line in the log."""
     if not logs_to_terminal():
         LOGGER.info("%s: %s", title, counts.sentence())

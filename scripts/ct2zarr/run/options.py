@@ -155,20 +155,20 @@ def _datasets(value: Any) -> dict[str, Path]:
     return {str(name): _path(folder) for name, folder in value.items()}
 
 
-A_PATH = Option(_path, "a path")
-A_SWITCH = Option(_switch, "true or false (1 or 0)")
+PATH = Option(_path, "a path")
+BOOLEAN = Option(_switch, "true or false (1 or 0)")
 _KEYWORDS = Option(_keywords, "a list of DICOM keywords, such as [Exposure, XRayTubeCurrent]")
 
 OPTIONS: Mapping[str, Option] = {
     "datasets": Option(_datasets, "at least one name with its folder, such as {v1: /data/ct}"),
-    "manifest_dir": A_PATH,
-    "out_root": A_PATH,
+    "manifest_dir": PATH,
+    "out_root": PATH,
     "store_type": Option(_store_type, _one_of(tuple(StoreType))),
     "num_shards": _whole(1),
     "max_depth": _whole(0),
     "num_workers": _whole(1),
     "verify_slices": Option(_slices, "a whole number, at least 0, or all"),
-    "overwrite": A_SWITCH,
+    "overwrite": BOOLEAN,
     "num_samples": _whole(0),
     "sample_series": Option(_series, "a list of series_hash or SeriesInstanceUID, each in quotes"),
     "decisions": Option(_optional_path, "a path, or empty for none"),
@@ -177,29 +177,29 @@ OPTIONS: Mapping[str, Option] = {
     "chunks": Option(_chunks, "three whole numbers of at least 1 (z, y, x), such as [64, 64, 64]"),
     "compression_level": _whole(0, 9),
     "pyramid_levels": _whole(1, 16),
-    "deidentify": A_SWITCH,
+    "deidentify": BOOLEAN,
     "reject_flags": Option(_flags, "a list with any of " + ", ".join(Flag)),
     "on_bad_slice": _choice("fail", "drop"),
-    "include_secondary_capture": A_SWITCH,
+    "include_secondary_capture": BOOLEAN,
     "exclude_image_types": Option(_image_types, "a list of ImageType values, such as [MIP]"),
     "extra_series_tags": _KEYWORDS,
     "extra_slice_tags": _KEYWORDS,
     "series_timeout": Option(_seconds, "a number of seconds greater than 0"),
     "series_memory": _whole(0),
-    "retry_failed": A_SWITCH,
+    "retry_failed": BOOLEAN,
     "scan_jobs": _whole(1),
 }
 """Every option of a config, in the order in which the documentation lists them."""
 
 JOB_OPTIONS: Mapping[str, Option] = {
-    "out_dir": A_PATH,
+    "out_dir": PATH,
     "dataset_version": Option(str, "all, or versions such as v1 or v1,v2"),
-    "input_csv": A_PATH,
+    "input_csv": PATH,
     "shard_id": _whole(0),
     "scan_part": _whole(0),
     "summary_suffix": Option(_suffix, 'text without "/"'),
-    "converted_root": A_PATH,
-    "output_html": A_PATH,
+    "converted_root": PATH,
+    "output_html": PATH,
 }
 """What only the environment variables name; in a workflow the rules know it."""
 

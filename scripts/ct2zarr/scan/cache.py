@@ -16,7 +16,7 @@ from ..dicom.frames import CANNOT_OPEN
 from ..run.atomic_files import machine_errors
 from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..vocabulary import Role
-from .frame_tables import INSTANCE_SCHEMA
+from .frame_tables import FRAME_SCHEMA
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +26,7 @@ FACTS_VERSION = b"1"
 _VERSION_KEY = b"ct2zarr_facts_version"
 _MAIN = "instances.parquet"
 _NEW = "new_{:05d}.parquet"
-_SCHEMA = pa.schema(
-    [column for column in INSTANCE_SCHEMA if column.name not in ("dataset", "root")]
-)
+_SCHEMA = pa.schema([column for column in FRAME_SCHEMA if column.name not in ("dataset", "root")])
 
 GAVE_UP = "reading the header"
 """Start of the reason for a file whose header took too long or ended the reading process."""

@@ -1,7 +1,7 @@
 """The tables of the manifest: columns and types of the account of files and of the list of volumes.
 
 Rows of files are columnar (pyarrow), so that millions fit into memory. Columns of a file's facts
-are the fields of ``Instance``, in this one place given their types.
+are the fields of ``Frame``, in this one place given their types.
 
 A path need not be valid text: names on disk are bytes. Python keeps a stray byte as a lone
 surrogate, which no table can hold, so it is stored as a private character (U+10FF00 plus the
@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import SettingsError
-from ..model import Instance
+from ..model import Frame
 from ..vocabulary import Role
 
 _STRAY = re.compile("[\udc80-\udcff]")
@@ -37,28 +37,34 @@ _VECTORS = {"position": 3, "orientation": 6, "pixel_spacing": 2}
 _TEXTS_FROM_DISK = ("root", "path")
 
 _ROLES = {str(role): role for role in Role}
-INSTANCE_FIELDS = tuple(field.name for field in fields(Instance))
-_FIELD_TYPES = {field.name: field.type for field in fields(Instance)}
+_COLUMN_OF_FIELD = {"frame_number": "frame"}
+"""Fields whose column has another name: the one that the contract of the manifest gives."""
+
+_FIELD_OF_COLUMN = {
+    _COLUMN_OF_FIELD.get(field.name, field.name): field.name for field in fields(Frame)
+}
+FRAME_COLUMNS = tuple(_FIELD_OF_COLUMN)
+_FIELD_TYPES = {field.name: field.type for field in fields(Frame)}
 
 
 def _type_of(name: str) -> pa.DataType:
     if name in _VECTORS:
         return pa.list_(pa.float64(), _VECTORS[name])
-    return _TYPES[_FIELD_TYPES[name]]
+    return _TYPES[_FIELD_TYPES[_FIELD_OF_COLUMN[name]]]
 
 
-INSTANCE_SCHEMA = pa.schema([(name, _type_of(name)) for name in INSTANCE_FIELDS])
-"""One row a frame, columns as in ``Instance``."""
+FRAME_SCHEMA = pa.schema([(name, _type_of(name)) for name in FRAME_COLUMNS])
+"""One row a frame, columns as in ``Frame``."""
 
 _ACCOUNT = ("path", "bytes", "mtime_ns", "role", "reason")
 _PLACE = (("series_hash", pa.string()), ("slice_index", pa.int32()))
 FILES_SCHEMA = pa.schema(
-    [INSTANCE_SCHEMA.field(name) for name in _ACCOUNT]
+    [FRAME_SCHEMA.field(name) for name in _ACCOUNT]
     + list(_PLACE)
-    + [INSTANCE_SCHEMA.field(name) for name in ("frame", "sop_instance_uid")]
+    + [FRAME_SCHEMA.field(name) for name in ("frame", "sop_instance_uid")]
     + [
         column
-        for column in INSTANCE_SCHEMA
+        for column in FRAME_SCHEMA
         if column.name not in (*_ACCOUNT, "frame", "sop_instance_uid")
     ]
 )
@@ -129,12 +135,12 @@ def text_to_path(text: str) -> str:
     return _STORED.sub(lambda found: chr(_SURROGATES - _PRIVATE + ord(found[0])), text)
 
 
-def instances_to_table(instances: Sequence[Instance]) -> pa.Table:
-    """Rows of ``INSTANCE_SCHEMA`` in the order given."""
+def frames_to_table(frames: Sequence[Frame]) -> pa.Table:
+    """Rows of ``FRAME_SCHEMA`` in the order given."""
     columns = []
-    for column in INSTANCE_SCHEMA:
+    for column in FRAME_SCHEMA:
         name = column.name
-        values: list[Any] = [getattr(instance, name) for instance in instances]
+        values: list[Any] = [getattr(frame, _FIELD_OF_COLUMN[name]) for frame in frames]
         if name in _TEXTS_FROM_DISK:
             values = [path_to_text(value) for value in values]
         elif name == "role":
@@ -146,14 +152,14 @@ def instances_to_table(instances: Sequence[Instance]) -> pa.Table:
                 for value in values
             ]
         columns.append(pa.array(values, column.type))
-    return pa.Table.from_arrays(columns, schema=INSTANCE_SCHEMA)
+    return pa.Table.from_arrays(columns, schema=FRAME_SCHEMA)
 
 
-def table_to_instances(table: pa.Table) -> Iterator[Instance]:
-    """The frames of a table with (at least) the columns of ``INSTANCE_SCHEMA``."""
-    for batch in table.select(INSTANCE_FIELDS).to_batches():
+def table_to_frames(table: pa.Table) -> Iterator[Frame]:
+    """The frames of a table with (at least) the columns of ``FRAME_SCHEMA``."""
+    for batch in table.select(FRAME_COLUMNS).to_batches():
         columns: list[list[Any]] = []
-        for name, column in zip(INSTANCE_FIELDS, batch.columns, strict=True):
+        for name, column in zip(FRAME_COLUMNS, batch.columns, strict=True):
             values = column.to_pylist()
             if name in _VECTORS:
                 values = [None if value is None else tuple(value) for value in values]
@@ -163,12 +169,12 @@ def table_to_instances(table: pa.Table) -> Iterator[Instance]:
                 values = [_ROLES[value] for value in values]
             columns.append(values)
         for row in zip(*columns, strict=True):
-            yield Instance(*row)
+            yield Frame(*row)
 
 
-def empty_instances() -> pa.Table:
+def empty_frame_table() -> pa.Table:
     """A table without rows."""
-    return INSTANCE_SCHEMA.empty_table()
+    return FRAME_SCHEMA.empty_table()
 
 
 def series_csv(rows: Iterable[Mapping[str, str]]) -> str:

@@ -17,22 +17,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..dicom.frames import read_instances
+from ..dicom.frames import read_frames
 from ..errors import SeriesError
-from ..model import Instance
+from ..model import Frame
 from ..run.job_log import progress
 from ..run.workers import Worker, fork_server
 from ..vocabulary import Role
 from .cache import GAVE_UP, ScanCache
 from .frame_tables import (
-    INSTANCE_SCHEMA,
-    instances_to_table,
+    FRAME_SCHEMA,
+    frames_to_table,
     path_to_text,
-    table_to_instances,
+    table_to_frames,
 )
 from .walking import BROKEN_LINK, FoundFile, WalkedRoot, walk
 
-__all__ = ["Scan", "instances_to_table", "scan", "table_to_instances"]
+__all__ = ["Scan", "frames_to_table", "scan", "table_to_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ class Scan:
     """What was found below the roots.
 
     Attributes:
-        table: one row a frame, ``tables.INSTANCE_SCHEMA``; the role is final for files that are
-            not read (too deep, broken links) and else that of ``headers.read_instances``.
+        table: one row a frame, ``tables.FRAME_SCHEMA``; the role is final for files that are
+            not read (too deep, broken links) and else that of ``headers.read_frames``.
         files_found: number of files. headers_read: of those, how many had to be opened.
         deeper: files that lie deeper than ``max_depth``. deepest: value that would reach them all.
         unreadable_folders: folders that could not be listed, with the system's reason.
@@ -142,7 +142,7 @@ def scan_walked(
         unchanged = unchanged and not read
         if odd:
             others = [_not_read(f, walked.dataset, walked.root, max_depth) for f in odd]
-            found = _merge(walked.files, found, instances_to_table(others))
+            found = _merge(walked.files, found, frames_to_table(others))
         tables.append(found)
         deeper = [f.between for f in odd if f.between > max_depth]
         counts["found"] += len(walked.files)
@@ -170,13 +170,13 @@ def scan_walked(
     )
 
 
-def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Instance:
+def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Frame:
     """The row of a file that is accounted without being opened."""
     role, reason = Role.UNREADABLE, BROKEN_LINK
     if file.between > max_depth:
         role = Role.EXCLUDED
         reason = f"lies deeper than max_depth {max_depth}; max_depth {file.between} reaches it"
-    return Instance(dataset, root, file.path, file.bytes, file.mtime_ns, role, reason)
+    return Frame(dataset, root, file.path, file.bytes, file.mtime_ns, role, reason)
 
 
 def _below(table: pa.Table, dataset: str, root: str) -> pa.Table:
@@ -185,8 +185,8 @@ def _below(table: pa.Table, dataset: str, root: str) -> pa.Table:
         "dataset": pa.repeat(pa.scalar(dataset), table.num_rows),
         "root": pa.repeat(pa.scalar(path_to_text(root)), table.num_rows),
     }
-    arrays = [columns[n] if n in columns else table[n] for n in INSTANCE_SCHEMA.names]
-    return pa.Table.from_arrays(arrays, schema=INSTANCE_SCHEMA)
+    arrays = [columns[n] if n in columns else table[n] for n in FRAME_SCHEMA.names]
+    return pa.Table.from_arrays(arrays, schema=FRAME_SCHEMA)
 
 
 def _facts(
@@ -194,9 +194,9 @@ def _facts(
 ) -> tuple[pa.Table, int]:
     """Rows of all files in their order, from the cache where it is valid; and how many were read.
 
-    The table has the columns of ``INSTANCE_SCHEMA`` without dataset and root.
+    The table has the columns of ``FRAME_SCHEMA`` without dataset and root.
     """
-    names = [name for name in INSTANCE_SCHEMA.names if name not in ("dataset", "root")]
+    names = [name for name in FRAME_SCHEMA.names if name not in ("dataset", "root")]
     known = cache.rows.select(names)
     paths = pa.array([path_to_text(file.path) for file in files], pa.string())
     starts = np.flatnonzero(known["frame"].to_numpy() == 1)
@@ -303,27 +303,27 @@ def _read_with(worker: Worker, chunk: Sequence[str], root: str) -> pa.Table:
             what = "ended the reading process"
             if error.reason == "timeout":
                 what = f"took longer than {FILE_SECONDS:g} s"
-            tables.append(instances_to_table([_given_up(path, root, f"{GAVE_UP} {what}")]))
+            tables.append(frames_to_table([_given_up(path, root, f"{GAVE_UP} {what}")]))
     return pa.concat_tables(tables)
 
 
-def _given_up(path: str, root: str, reason: str) -> Instance:
+def _given_up(path: str, root: str, reason: str) -> Frame:
     try:
         status = Path(path).stat()
     except OSError:
-        return Instance("", root, path, 0, 0, Role.UNREADABLE, reason)
-    return Instance("", root, path, status.st_size, status.st_mtime_ns, Role.UNREADABLE, reason)
+        return Frame("", root, path, 0, 0, Role.UNREADABLE, reason)
+    return Frame("", root, path, status.st_size, status.st_mtime_ns, Role.UNREADABLE, reason)
 
 
 def _table_of(paths: Sequence[str], root: str) -> pa.Table:
-    instances = [instance for path in paths for instance in read_instances("", root, path)]
-    return instances_to_table(instances)
+    frames = [frame for path in paths for frame in read_frames("", root, path)]
+    return frames_to_table(frames)
 
 
 def read_packed(paths: list[str], root: str) -> bytes:
     """In a worker: the frames of some files as bytes of an Arrow stream."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, INSTANCE_SCHEMA) as stream:
+    with pa.ipc.new_stream(sink, FRAME_SCHEMA) as stream:
         stream.write_table(_table_of(paths, root))
     packed: bytes = sink.getvalue().to_pybytes()
     return packed

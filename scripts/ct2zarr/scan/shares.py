@@ -23,7 +23,7 @@ from ..run.atomic_files import machine_errors, remove_abandoned, temporary_path,
 from ..run.paths import shard_label
 from ..run.settings import ManifestSettings
 from .cache import FACTS_VERSION
-from .frame_tables import INSTANCE_SCHEMA, text_to_path
+from .frame_tables import FRAME_SCHEMA, text_to_path
 from .scanning import Scan, scan_walked, take_ranges, telling_of_files
 from .walking import WalkedRoot, check_roots, share_of, walk_links, walk_root
 
@@ -37,7 +37,7 @@ CACHE = "scan_cache"
 AGAIN = "scan again: `-R manifest`, or the parts one by one"
 
 
-def part_path(folder: Path, part: int, parts: int) -> Path:
+def share_path(folder: Path, part: int, parts: int) -> Path:
     """The JSON of a part; its rows lie beside it as an Arrow file."""
     return folder / FOLDER / f"part_{shard_label(part, parts)}_of_{parts}.json"
 
@@ -52,7 +52,7 @@ def scan_part(settings: ManifestSettings) -> None:
     part, parts = settings.scan_part, settings.scan_jobs
     assert part is not None
     roots = check_roots(settings.datasets)
-    path = part_path(settings.manifest_dir, part, parts)
+    path = share_path(settings.manifest_dir, part, parts)
     # Each part has a cache of its own, so that a second scan reads only what is new.
     cache = settings.manifest_dir / CACHE / path.stem
     with machine_errors(settings.manifest_dir):
@@ -75,7 +75,7 @@ def scan_part(settings: ManifestSettings) -> None:
     with machine_errors(path.parent):
         write_arrow(path.with_suffix(".arrow"), found.table.to_batches(max_chunksize=BATCH_ROWS))
     content = {
-        **part_key(settings, roots),
+        **share_key(settings, roots),
         "files_found": found.files_found,
         "headers_read": found.headers_read,
         "deeper": found.deeper,
@@ -88,7 +88,7 @@ def scan_part(settings: ManifestSettings) -> None:
     logger.info("part %d of %d: %d files", part, parts, found.files_found)
 
 
-def part_key(settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
+def share_key(settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
     """What a part must have in common with the manifest that is made of it."""
     return {
         "version": __version__,
@@ -115,8 +115,8 @@ def merge_parts(settings: ManifestSettings) -> Scan:
     """
     folder, parts = settings.manifest_dir, settings.scan_jobs
     roots = check_roots(settings.datasets)
-    contents = [_content(part_path(folder, n, parts), settings, roots) for n in range(parts)]
-    tables = [_table(part_path(folder, n, parts), contents[n]["rows"]) for n in range(parts)]
+    contents = [_content(share_path(folder, n, parts), settings, roots) for n in range(parts)]
+    tables = [_table(share_path(folder, n, parts), contents[n]["rows"]) for n in range(parts)]
     rows: list[Iterable[pa.RecordBatch]] = []
     unreadable: list[tuple[str, str]] = []
     linked: list[Scan] = []
@@ -163,14 +163,14 @@ def merge_parts(settings: ManifestSettings) -> Scan:
 def _content(path: Path, settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = {name: content[name] for name in part_key(settings, roots)}
+        found = {name: content[name] for name in share_key(settings, roots)}
     except FileNotFoundError:
         raise SettingsError(
             f"{path} is missing; scan that part first (SCAN_PART), or set scan_jobs to 1"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
-    if found != part_key(settings, roots):
+    if found != share_key(settings, roots):
         raise SettingsError(f"{path} was scanned with other settings; {AGAIN}")
     return content
 
@@ -181,7 +181,7 @@ def _table(path: Path, rows: int) -> pa.Table:
         table = _mapped(path)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
-    if table.num_rows != rows or table.schema != INSTANCE_SCHEMA:
+    if table.num_rows != rows or table.schema != FRAME_SCHEMA:
         raise SettingsError(f"{path} and the file beside it are of different scans; {AGAIN}")
     return table
 
@@ -193,7 +193,7 @@ def write_arrow(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     system may drop from memory and read again as it needs.
     """
     with path.open("wb") as file:
-        with pa.ipc.new_file(file, INSTANCE_SCHEMA) as writer:
+        with pa.ipc.new_file(file, FRAME_SCHEMA) as writer:
             for batch in batches:
                 writer.write_batch(batch)
         file.flush()

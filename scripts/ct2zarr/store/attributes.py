@@ -10,7 +10,7 @@ import numpy as np
 from ..dicom.metadata import Protect
 from ..geometry.pyramid import METHOD, Level
 from ..geometry.stacks import StackGeometry
-from ..model import Finding, Json, Vector, VolumePlan
+from ..model import Json, RaisedFlag, Vector, VolumePlan
 from ..plan.grouping import plan_geometry
 from ..vocabulary import Flag
 from .zarr_documents import ArrayLayout, Scale, multiscales
@@ -86,7 +86,7 @@ def ome_attributes(
 
 
 def convention_attributes(
-    values: Mapping[str, Json], findings: tuple[Finding, ...]
+    values: Mapping[str, Json], flags: tuple[RaisedFlag, ...]
 ) -> dict[str, Json]:
     """Attributes of the array by which xarray and others get HU: the CF conventions, section 8.1.
 
@@ -94,7 +94,7 @@ def convention_attributes(
     """
     if values["units"]:
         return {"units": values["units"]}
-    unknown = {Flag.NOT_HU, Flag.NO_RESCALE}.intersection(finding.flag for finding in findings)
+    unknown = {Flag.NOT_HU, Flag.NO_RESCALE}.intersection(raised.flag for raised in flags)
     slope, intercept = values["slope"], values["intercept"]
     if unknown or slope is None or intercept is None:
         return {}

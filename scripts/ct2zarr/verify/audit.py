@@ -27,7 +27,7 @@ from .audit_table import AuditRow
 GEOMETRY_OF_THE_RECORD = frozenset({"tilt_degrees"})
 """Members of the record's geometry that the store does not repeat."""
 
-Finding = tuple[str, str]
+Difference = tuple[str, str]
 """A code, and the sentence that goes with it."""
 
 
@@ -35,33 +35,33 @@ def audit_volume(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -
     """Audit one volume; ``row`` is its line in the summary. Damage is a row, never an error."""
     started = time.perf_counter()
     gone = [path.name for path in (paths.record, paths.store, paths.slices) if not path.exists()]
-    findings = [("file_missing", f"{name} is missing.") for name in gone]
+    differences = [("file_missing", f"{name} is missing.") for name in gone]
     planes = 0
     if not gone:
         try:
             record = read_record(paths.record)
-            findings += _check_summary(record, row)
-            findings += _check_slices(paths, record)
-            findings += _check_file(paths, record)
+            differences += _check_summary(record, row)
+            differences += _check_slices(paths, record)
+            differences += _check_file(paths, record)
             planes, found = _check_content(paths, record)
-            findings += found
+            differences += found
         except (FileError, SeriesError) as error:
-            findings.append((error.reason or "damaged", str(error)))
+            differences.append((error.reason or "damaged", str(error)))
         except OSError as error:
-            findings.append(("unreadable", f"it cannot be read: {error.strerror or error}"))
+            differences.append(("unreadable", f"it cannot be read: {error.strerror or error}"))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  damage shows as any error of any reader
-            findings.append(("damaged", f"it cannot be read back ({type(error).__name__})"))
+            differences.append(("damaged", f"it cannot be read back ({type(error).__name__})"))
     status = AuditStatus.INTACT
-    if findings:
+    if differences:
         status = AuditStatus.MISSING if gone else AuditStatus.DAMAGED
     return AuditRow(
         series_hash=series_hash,
         dataset=row["dataset"],
         status=status,
-        reason=SEPARATOR.join(dict.fromkeys(code for code, _ in findings)),
-        error=" ".join(sentence.rstrip(".") + "." for _, sentence in findings),
+        reason=SEPARATOR.join(dict.fromkeys(code for code, _ in differences)),
+        error=" ".join(sentence.rstrip(".") + "." for _, sentence in differences),
         planes=planes,
         bytes=store_size(paths.store) if paths.store.exists() else 0,
         seconds=round(time.perf_counter() - started, 4),
@@ -69,7 +69,7 @@ def audit_volume(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -
     )
 
 
-def _check_summary(record: VolumeRecord, row: Mapping[str, str]) -> Iterator[Finding]:
+def _check_summary(record: VolumeRecord, row: Mapping[str, str]) -> Iterator[Difference]:
     """The row of the summary was drawn from this record."""
     if record.series_hash != row["series_hash"]:
         yield "other_volume", f"series.json is that of volume {record.series_hash}."
@@ -94,12 +94,12 @@ def _check_summary(record: VolumeRecord, row: Mapping[str, str]) -> Iterator[Fin
             )
 
 
-def _check_slices(paths: VolumePaths, record: VolumeRecord) -> Iterator[Finding]:
+def _check_slices(paths: VolumePaths, record: VolumeRecord) -> Iterator[Difference]:
     if file_md5(paths.slices) != record.slices_md5:
         yield "slices_changed", "slices.csv does not have the MD5 that series.json gives."
 
 
-def _check_file(paths: VolumePaths, record: VolumeRecord) -> Iterator[Finding]:
+def _check_file(paths: VolumePaths, record: VolumeRecord) -> Iterator[Difference]:
     """The store as a file: its name, its size and every byte of it."""
     if paths.store.name != record.store:
         yield "other_volume", f"series.json names the store {record.store}."
@@ -110,20 +110,20 @@ def _check_file(paths: VolumePaths, record: VolumeRecord) -> Iterator[Finding]:
         yield "store_changed", "the file of the store does not have the CRC-32 of when it was made."
 
 
-def _check_content(paths: VolumePaths, record: VolumeRecord) -> tuple[int, list[Finding]]:
+def _check_content(paths: VolumePaths, record: VolumeRecord) -> tuple[int, list[Difference]]:
     """The store as a reader sees it: keys and values, attributes, and the planes decoded."""
-    findings: list[Finding] = []
+    differences: list[Difference] = []
     if store_digest(paths.store) != record.store_digest:
-        findings.append(
+        differences.append(
             ("content_changed", "keys or values of the store are not those that were written.")
         )
     with open_volume(paths.store, threads=1) as volume:
-        findings += _check_attributes(volume, record)
+        differences += _check_attributes(volume, record)
         planes, found = _check_planes(volume, read_slices(paths.slices))
-    return planes, findings + found
+    return planes, differences + found
 
 
-def _check_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Finding]:
+def _check_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Difference]:
     """What the store says of itself is what series.json says of it."""
     said = {
         "version": record.version,
@@ -150,7 +150,7 @@ def _check_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Finding]
             yield "layout_differs", f"the array has {name} {found}, series.json says {due}."
 
 
-def _check_planes(volume: Volume, table: SliceTable) -> tuple[int, list[Finding]]:
+def _check_planes(volume: Volume, table: SliceTable) -> tuple[int, list[Difference]]:
     """Decode every plane, a slab of chunks at a time, and compare its MD5."""
     digests = table.column("md5")
     if len(digests) != volume.shape[0]:

@@ -157,7 +157,7 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
         "shards": len(labels),
     }
     if _all_are_there(root, labels):
-        strangers = sorted(_strangers(root, settings, labels))
+        strangers = sorted(_unlisted_names(root, settings, labels))
         content["unaccounted"] = {"files": len(strangers), "names": strangers[:SHOWN]}
     path = root / "audit_all.csv"
     write_atomically(path.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
@@ -207,7 +207,7 @@ def _all_are_there(root: Path, labels: list[str]) -> bool:
     return bool(content.get("num_shards") == len(labels))
 
 
-def _strangers(root: Path, settings: AuditSettings, labels: list[str]) -> Iterator[str]:
+def _unlisted_names(root: Path, settings: AuditSettings, labels: list[str]) -> Iterator[str]:
     """Names below data/ and meta/ that no row of any summary accounts for."""
     known: set[str] = set()
     for label in labels:

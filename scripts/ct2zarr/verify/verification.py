@@ -26,7 +26,7 @@ from ..dicom.deidentification import Pseudonyms, key_from_environment
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
 from ..errors import FileError, SeriesError, VerificationError
 from ..geometry.pyramid import LEVEL_0, Level
-from ..model import Instance, Json, VolumePlan
+from ..model import Frame, Json, VolumePlan
 from ..run.settings import ConvertSettings
 from ..store.records import SliceTable, read_slices
 from ..volume.volume import Volume, open_volume
@@ -195,7 +195,7 @@ def _check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str
 
 
 def _check_in_plane(
-    first: Instance, index_to_lps: NDArray[np.float64], orientation: NDArray[np.float64]
+    first: Frame, index_to_lps: NDArray[np.float64], orientation: NDArray[np.float64]
 ) -> None:
     """Rows and columns run as the header says, up to the far corner of the plane."""
     if first.orientation is None or first.pixel_spacing is None:
@@ -278,13 +278,13 @@ def _check_planes(
                 plane = np.ascontiguousarray(planes[index - slab[0]])
                 if _md5(plane) != md5s[index]:
                     raise _fail(f"plane {index} of the store has another MD5 than slices.csv says")
-                instance = plan.planes[index]
-                frame = reader.read(instance)
-                header = headers.of(frame, instance)
-                _check_values(plane, frame, header, index, settings, instance.transfer_syntax_uid)
-                _check_source_header(header, index, instance, table, settings)
+                frame = plan.planes[index]
+                source = reader.read(frame)
+                header = headers.of(source, frame)
+                _check_values(plane, source, header, index, settings, frame.transfer_syntax_uid)
+                _check_source_header(header, index, frame, table, settings)
                 _check_scale(header, index, declared)
-                used[frame.decoder] += 1
+                used[source.decoder] += 1
     return dict(sorted(used.items()))
 
 
@@ -334,7 +334,7 @@ def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> 
 def _check_source_header(
     header: FrameHeader,
     index: int,
-    instance: Instance,
+    frame: Frame,
     table: SliceTable,
     settings: ConvertSettings,
 ) -> None:
@@ -344,7 +344,7 @@ def _check_source_header(
         if header.sop_instance_uid and header.sop_instance_uid != written:
             raise _fail(f"plane {index} comes from a file with another SOPInstanceUID")
     position = _triple(table.column("ImagePositionPatient")[index])
-    if position is None or header.position is None or instance.position is None:
+    if position is None or header.position is None or frame.position is None:
         return
     distance = float(np.linalg.norm(np.subtract(position, header.position)))
     if not distance <= POSITION_TOLERANCE_MM:

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from ..errors import SettingsError
 from ..report.decisions import read_decisions
-from ..run.options import A_SWITCH, OPTIONS, wrong_value
+from ..run.options import BOOLEAN, OPTIONS, wrong_value
 
 
 def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def require_absolute(config: Mapping[str, Any]) -> None:
 
 def _from_text(key: str, value: Any) -> Any:
     """Expand ``~``, and read what ``--config`` leaves as text: ``true``, numbers in a list."""
-    if OPTIONS.get(key) == A_SWITCH and str(value).lower() in ("true", "false", "1", "0"):
-        return A_SWITCH.read(value)
+    if OPTIONS.get(key) == BOOLEAN and str(value).lower() in ("true", "false", "1", "0"):
+        return BOOLEAN.read(value)
     if key == "chunks" and isinstance(value, list):
         return [int(item) if str(item).strip().isdecimal() else item for item in value]
     if key in ("manifest_dir", "out_root", "decisions") and isinstance(value, str) and value:
