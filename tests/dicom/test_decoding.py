@@ -33,12 +33,12 @@ DCT_DIFFERENCE = 1
 """Units by which decoders of lossy JPEG may differ: rounding of the inverse DCT (ITU-T T.83)."""
 
 
-def instances_of(path: Path) -> list[Frame]:
+def frames_of(path: Path) -> list[Frame]:
     return read_frames("v1", str(path.parent), str(path))
 
 
 def instance_of(path: Path) -> Frame:
-    return instances_of(path)[0]
+    return frames_of(path)[0]
 
 
 def read(frame: Frame) -> np.ndarray:
@@ -117,7 +117,7 @@ def test_values_that_need_no_repair_are_not_copied():
 @pytest.mark.parametrize("name", ["explicit", "rle", "jpeg_lossless_sv1", "jpeg_ls"])
 def test_frames_of_a_multi_frame_file_are_read_in_any_order(tmp_path, name):
     series = make_multiframe(tmp_path, n=5, transfer_syntax=name)
-    by_frame = {one.frame: one for one in instances_of(series.paths[0])}
+    by_frame = {one.frame_number: one for one in frames_of(series.paths[0])}
     with SourceReader() as reader:
         for place in (3, 0, 4, 1, 2):
             stored = reader.read(by_frame[series.frames[place]]).stored
@@ -141,7 +141,7 @@ def fragmented(path: Path, *, table: bool, extended: bool = False) -> None:
 def test_fragments_are_joined_with_and_without_an_offset_table(tmp_path, name, table):
     series = make_multiframe(tmp_path, n=3, transfer_syntax=name)
     fragmented(series.paths[0], table=table)
-    by_frame = {one.frame: one for one in instances_of(series.paths[0])}
+    by_frame = {one.frame_number: one for one in frames_of(series.paths[0])}
     with SourceReader() as reader:
         for frame, stored in zip(series.frames, series.stored, strict=True):
             np.testing.assert_array_equal(reader.read(by_frame[frame]).stored, stored)
@@ -150,7 +150,7 @@ def test_fragments_are_joined_with_and_without_an_offset_table(tmp_path, name, t
 def test_an_extended_offset_table_changes_nothing(tmp_path):
     series = make_multiframe(tmp_path, n=3, transfer_syntax="rle")
     fragmented(series.paths[0], table=False, extended=True)
-    by_frame = {one.frame: one for one in instances_of(series.paths[0])}
+    by_frame = {one.frame_number: one for one in frames_of(series.paths[0])}
     for frame, stored in zip(series.frames, series.stored, strict=True):
         np.testing.assert_array_equal(read(by_frame[frame]), stored)
 
@@ -243,7 +243,7 @@ def test_no_malformed_file_raises_anything_but_a_file_error():
     for path in sorted((real_data() / "malformed").rglob("*")):
         if not path.is_file() or path.name == "NOTES.md":
             continue
-        for frame in instances_of(path):
+        for frame in frames_of(path):
             with SourceReader() as reader:
                 try:
                     stored = reader.read(frame).stored
@@ -296,7 +296,7 @@ def encoded_frames() -> list[tuple[str, FrameLayout, bytes]]:
     for path in sorted((real_data() / "ct").glob("*/dicom/**/*")):
         if not path.is_file() or "crlm1004" in str(path):
             continue
-        frames = [one for one in instances_of(path) if decoders.is_known(one.transfer_syntax_uid)]
+        frames = [one for one in frames_of(path) if decoders.is_known(one.transfer_syntax_uid)]
         if not frames or frames[0].samples_per_pixel != 1:
             continue
         first = frames[0]

@@ -671,7 +671,7 @@ def test_many_series_are_planned_apart_and_every_file_is_accounted_once():
         ("v2", "1.9"),
     ]
     unused = [(each.frame.path, each.frame.frame_number) for each in left]
-    assert sorted(accounted(plans) + unused) == sorted((f.path, f.frame) for f in frames)
+    assert sorted(accounted(plans) + unused) == sorted((f.path, f.frame_number) for f in frames)
 
 
 def test_series_without_uid_is_its_folder():
@@ -762,7 +762,7 @@ def test_order_of_files_changes_nothing_and_every_frame_is_accounted_once(frames
     mixed = frames[:]
     random.Random(seed).shuffle(mixed)
     assert plan_series(mixed, by_uid) == plans
-    assert accounted(plans) == sorted((f.path, f.frame) for f in frames)
+    assert accounted(plans) == sorted((f.path, f.frame_number) for f in frames)
     assert len({plan.series_hash for plan in plans}) == len(plans)
     for plan in plans:
         offsets = z_of(plan)

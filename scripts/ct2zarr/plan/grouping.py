@@ -252,7 +252,7 @@ def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
 def _unused_by_part(
     parts: Sequence[_Part], removed: Sequence[Removed], others: Sequence[UnusedFrame]
 ) -> list[tuple[UnusedFrame, ...]]:
-    """Give each unused frame to a part: copies to what they copy, unreadable ones to the best fit."""
+    """Give each unused frame to a part: a copy to its original, others to the best fit."""
     lefts: list[list[UnusedFrame]] = [[] for _ in parts]
     if removed:
         part_of = {frame: number for number, part in enumerate(parts) for frame in part.frames}
