@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from ct2zarr import vocabulary
+from ct2zarr.codes import Code
 from ct2zarr.run import settings
 from ct2zarr.run.options import OPTIONS
 
@@ -83,7 +84,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "flags": codes(vocabulary.Flag),
     "roles": codes(vocabulary.Role),
     "statuses": codes(vocabulary.Status),
-    "reasons": codes(vocabulary.Reason),
+    "reasons": codes(Code),
     "audit-statuses": codes(vocabulary.AuditStatus),
     "decisions": codes(vocabulary.Decision),
     "store-types": codes(vocabulary.StoreType),

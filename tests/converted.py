@@ -10,7 +10,8 @@ from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import VolumePlan, VolumeRecord
 from ct2zarr.plan.grouping import plan_volumes
 from ct2zarr.plan.roles import assign_role
-from ct2zarr.run.atomic_files import VolumePaths, prepare_store_root, volume_paths
+from ct2zarr.run.atomic_files import prepare_store_root
+from ct2zarr.run.paths import VolumePaths, volume_paths
 from ct2zarr.run.settings import ConvertSettings, EncodingSettings, SelectionSettings
 from ct2zarr.vocabulary import StoreType
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from .version import FORMAT_VERSION, __version__
+
 if TYPE_CHECKING:
     from .store.sqlite_store import SQLiteStore
     from .store.stores import open_store
@@ -17,10 +19,6 @@ __all__ = [
     "open_volume",
     "volumes_in",
 ]
-
-__version__ = "0.1.0"
-FORMAT_VERSION = 1
-"""Version of what ct2zarr writes; a change converts everything again."""
 
 _HOME = {
     "Volume": "volume.volume",

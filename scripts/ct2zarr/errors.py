@@ -1,26 +1,84 @@
 """The family of errors: what is wrong with a file, a series, the settings or the machine.
 
-The message of each is one sentence for users that names the file, series or setting and says
-what to do. Only ``SettingsError`` and ``MachineError`` stop a job; the others become rows in the
-account.
+An error carries data: a code, the file and frame that it concerns, and facts as fields. Its
+sentence for users is rendered from them by ``sentence``, with or without what may identify a
+patient, so no caller takes a sentence apart or completes it. Only ``SettingsError`` and
+``MachineError`` stop a job; the others become rows in the account.
 """
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, Union
+
+from .codes import Code
+
+
+class Private(str):
+    """Text of a header, a file name or another program, which may identify a patient."""
+
+    __slots__ = ()
+
+
+_OLD = Code.UNEXPECTED_ERROR  # TRANSITION
+
+Fact: TypeAlias = Union[
+    bool, int, float, str, Path, Private, "Ct2zarrError", tuple["Fact", ...], None
+]
+"""What an error may state. A ``Path`` and ``Private`` text are left out of what is passed on;
+any other text has to be a word of ct2zarr, of DICOM or of the settings."""
 
 
 class Ct2zarrError(Exception):
     """Base of all errors that ct2zarr raises on purpose.
 
-    Attributes:
-        reason: a short code for tables, such as ``cannot_decode``.
+    Args:
+        code: what is wrong, for tables and decisions.
+        template: the whole sentence, with a field in braces for each fact. ``{path}`` is the file
+            that the error concerns, ``{file}`` its name with the frame of a multi-frame file.
+        path: file or folder that the error concerns.
+        frame: number of the frame, from 1, where the file has several.
+        facts: what the sentence states, by the names of its fields.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, reason: str = "") -> None:
-        super().__init__(message)
-        self.reason = reason
+    def __init__(
+        self,
+        code: Code | str,  # TRANSITION: the sentence of a call that is not converted yet
+        template: str = "",  # TRANSITION: its reason
+        /,
+        *,
+        path: str | Path | None = None,
+        frame: int | None = None,
+        **facts: Fact,
+    ) -> None:
+        if not isinstance(code, Code):  # TRANSITION
+            facts["legacy"] = Private(code)
+            code, template = next((known for known in Code if known == template), _OLD), "{legacy}"
+        super().__init__(code, template)
+        self.code = code
+        self.template = template
+        self.path = None if path is None else str(path)
+        self.frame = frame
+        self.facts: Mapping[str, Fact] = facts
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (str(self), self.reason)
+    @property
+    def reason(self) -> str:  # TRANSITION: use ``code``
+        """The code as text."""
+        return "" if self.code is _OLD else str(self.code)
+
+    def __str__(self) -> str:
+        return sentence(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Everything is in __dict__; the two positional arguments are all that __init__ demands.
+        return _rebuild, (type(self), self.code, self.template), self.__dict__
+
+
+def _rebuild(kind: type[Ct2zarrError], code: Code, template: str) -> Ct2zarrError:
+    error = kind.__new__(kind, code, template)
+    Exception.__init__(error, code, template)
+    return error
 
 
 class FileError(Ct2zarrError):
@@ -51,3 +109,33 @@ class MachineError(Ct2zarrError):
     """The disk is full, a folder is not writable, a service is away: the job cannot go on."""
 
     exit_code = 3
+
+
+def sentence(error: Ct2zarrError, *, private: bool = True) -> str:
+    """The sentence of an error for users.
+
+    Args:
+        private: whether names of files and text from headers may be in it. Without them the
+            sentence may be passed on: files are ``[file]``, other paths ``[path]``, texts
+            ``[removed]``.
+    """
+    fields = {name: _shown(fact, private) for name, fact in error.facts.items()}
+    if error.path is not None:
+        name = error.path.rpartition("/")[2] if private else "[file]"
+        fields["path"] = error.path if private else "[file]"
+        fields["file"] = name if error.frame is None else f"{name} (frame {error.frame})"
+    return error.template.format_map(fields)
+
+
+def _shown(fact: Fact, private: bool) -> bool | int | float | str:
+    if isinstance(fact, Ct2zarrError):
+        return sentence(fact, private=private)
+    if isinstance(fact, tuple):
+        return ", ".join(str(_shown(one, private)) for one in fact)
+    if isinstance(fact, int | float):
+        return fact  # a template may say how many digits
+    if not private and isinstance(fact, Path):
+        return "[path]"
+    if not private and isinstance(fact, Private):
+        return "[removed]"
+    return str(fact)

@@ -8,6 +8,8 @@ was written) from conversion to the summaries.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .codes import Code
+from .errors import SeriesError
 from .vocabulary import Flag, Role
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -212,3 +214,25 @@ class VolumeRecord:
     settings: Mapping[str, Json]
     manifest_md5: str
     varying_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTable:
+    """Content of slices.csv: a row a plane, in plane order, all values as text.
+
+    ``columns`` start with slice_index; the others are DICOM keywords, file_name, frame and md5.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """The values of one column; SeriesError when there is none of that name."""
+        if name not in self.columns:
+            raise SeriesError(
+                Code.DAMAGED_RECORD,
+                "slices.csv has no column {column}; convert the volume again.",
+                column=name,
+            )
+        position = self.columns.index(name)
+        return tuple(row[position] for row in self.rows)

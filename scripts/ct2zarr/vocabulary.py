@@ -8,19 +8,20 @@ from enum import StrEnum
 from typing import Self
 
 
-class _Described(StrEnum):
+class Described(StrEnum):
     """A string enumeration whose members also carry a sentence for users."""
 
     sentence: str
 
     def __new__(cls, code: str, sentence: str) -> Self:
+        """A member with its code as value."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.sentence = sentence
         return member
 
 
-class Role(_Described):
+class Role(Described):
     """What became of a regular file found under a dataset root; every file has exactly one role."""
 
     SLICE = "slice", "a plane of a volume"
@@ -33,7 +34,7 @@ class Role(_Described):
     EXCLUDED = "excluded", "left out by a setting or because it cannot be part of a volume"
 
 
-class Flag(_Described):
+class Flag(Described):
     """What is unusual about a volume. Every flag set has its evidence in series.json."""
 
     SPLIT_SERIES = "split_series", "the series was divided into several volumes"
@@ -80,7 +81,7 @@ class Flag(_Described):
     UNPARSED_ELEMENTS = "unparsed_elements", "header elements could not be parsed and were left out"
 
 
-class Status(_Described):
+class Status(Described):
     """How the conversion of one volume ended."""
 
     OK = "ok", "converted and published"
@@ -88,64 +89,14 @@ class Status(_Described):
     REJECTED = "rejected", "not to be used: a flag named in reject_flags, or a person's decision"
 
 
-class Decision(_Described):
+class Decision(Described):
     """What a person decided on a volume that the report shows."""
 
     ACCEPT = "accept", "seen and found good"
     REJECT = "reject", "seen and found unfit; its status becomes rejected, its store stays"
 
 
-class Reason(_Described):
-    """Why a volume was not converted, or what an audit found: codes of the tables.
-
-    A volume rejected because of its flags has those flags as its reason instead.
-    """
-
-    REJECTED_IN_REVIEW = "rejected_in_review", "a person rejected the volume in the report"
-    UNREADABLE_FILES = (
-        "unreadable_files",
-        "a file of the series cannot be read or decoded, and on_bad_slice is fail",
-    )
-    UNREADABLE = "unreadable", "the system refuses to read a file: rights, or a fault of the disk"
-    NOT_DICOM = "not_dicom", "a file of the series is not DICOM, or not any more"
-    DAMAGED = "damaged", "the header of a source file, or a finished volume, cannot be read"
-    TRUNCATED = "truncated", "the pixel data of a file end too early"
-    CANNOT_DECODE = "cannot_decode", "no decoder can unpack the pixel data of a file"
-    CANNOT_RESCALE = "cannot_rescale", "RescaleSlope is 0, which would lose all pixels"
-    NO_PIXELS = "no_pixels", "a file has no pixels"
-    NO_PLANES = "no_planes", "no plane of the volume is left that could be converted"
-    SOURCE_GONE = "source_gone", "a source file is not where the manifest saw it"
-    SOURCE_CHANGED = "source_changed", "a source file has changed since the manifest was made"
-    HASH_COLLISION = "hash_collision", "two volumes have the same series_hash"
-    TIMEOUT = "timeout", "the conversion took longer than series_timeout"
-    OUT_OF_MEMORY = "out_of_memory", "the conversion wanted more memory than series_memory"
-    WORKER_DIED = "worker_died", "the process that converted the volume crashed or was killed"
-    VERIFICATION_FAILED = (
-        "verification_failed",
-        "the finished store does not agree with its source; it was not published",
-    )
-    DAMAGED_RECORD = "damaged_record", "series.json or slices.csv is not as it was written"
-    FILE_MISSING = "file_missing", "the store, its series.json or its slices.csv is gone"
-    OTHER_VOLUME = "other_volume", "series.json is that of another volume"
-    SUMMARY_DIFFERS = "summary_differs", "the line of the summary is not that of series.json"
-    SLICES_CHANGED = "slices_changed", "slices.csv has another MD5 than series.json gives"
-    STORE_SIZE = "store_size", "the store has another size than series.json gives"
-    STORE_CHANGED = "store_changed", "the file of the store has another CRC-32 than when made"
-    CONTENT_CHANGED = "content_changed", "the keys or values of the store have another digest"
-    ATTRIBUTE_DIFFERS = "attribute_differs", "an attribute of the store is not that of series.json"
-    LAYOUT_DIFFERS = "layout_differs", "shape, chunks or data type are not those of series.json"
-    PLANE_COUNT = "plane_count", "slices.csv has another number of planes than the array"
-    PLANE_CHANGED = "plane_changed", "a plane has another MD5 than slices.csv gives"
-    STORE_MISSING = "store_missing", "the store is not there"
-    STORE_UNREADABLE = "store_unreadable", "the system refuses to read the store"
-    STORE_INCOMPLETE = "store_incomplete", "the store was not written or copied to its end"
-    STORE_DAMAGED = "store_damaged", "a chunk of the store is missing or cannot be unpacked"
-    STORE_IN_WAL_MODE = "store_in_wal_mode", "something has opened the SQLite file to write"
-    NOT_A_STORE = "not_a_store", "the file or folder is no store"
-    NOT_A_VOLUME = "not_a_volume", "the store is no volume of ct2zarr"
-
-
-class AuditStatus(_Described):
+class AuditStatus(Described):
     """What reading a finished volume back showed."""
 
     INTACT = "intact", "every byte and every plane is as it was recorded"
@@ -153,7 +104,7 @@ class AuditStatus(_Described):
     MISSING = "missing", "the summary names the volume, but a file of it is gone"
 
 
-class StoreType(_Described):
+class StoreType(Described):
     """In what a volume is kept on disk."""
 
     SQLITE = "sqlite", "one SQLite file a volume"

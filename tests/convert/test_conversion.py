@@ -98,7 +98,7 @@ def test_a_rejected_flag_of_the_headers_stops_before_any_pixel_is_read(tmp_path)
         Path(plane.path).unlink()
     settings = settings_for(tmp_path, reject_flags=frozenset({Flag.GANTRY_TILT}))
     error = attempt(plan, settings, RejectedError, "gantry_tilt")
-    assert error.reason == "gantry_tilt"
+    assert error.rejected == ("gantry_tilt",)
     assert error.flags == ("gantry_tilt",)
 
 
@@ -115,7 +115,7 @@ def test_a_rejected_flag_of_the_pixels_stops_before_publishing(tmp_path):
     (plan,) = plans_in(tmp_path / "in")
     assert Flag.SUSPICIOUS_HU not in {finding.flag for finding in plan.flags}
     settings = settings_for(tmp_path, reject_flags=frozenset({Flag.SUSPICIOUS_HU}))
-    assert attempt(plan, settings, RejectedError, "suspicious_hu").reason == "suspicious_hu"
+    assert attempt(plan, settings, RejectedError, "suspicious_hu").rejected == ("suspicious_hu",)
     accepted = convert(plan, replace(settings, reject_flags=frozenset()))
     assert accepted.record.flags == ("suspicious_hu",)
 

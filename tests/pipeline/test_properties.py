@@ -24,7 +24,8 @@ from ct2zarr.convert.conversion import convert_volume
 from ct2zarr.errors import SeriesError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.plan.manifest_reading import read_plans
-from ct2zarr.run.atomic_files import prepare_store_root, volume_paths
+from ct2zarr.run.atomic_files import prepare_store_root
+from ct2zarr.run.paths import volume_paths
 from ct2zarr.run.settings import ManifestSettings
 from ct2zarr.vocabulary import Flag, Role
 from phantom import (

@@ -15,8 +15,9 @@ from PIL import Image
 import ct2zarr
 from cases import CASES
 from converted import plans_in
+from ct2zarr.codes import Code
 from ct2zarr.run.options import OPTIONS
-from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Reason, Role, Status, StoreType
+from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Role, Status, StoreType
 
 ROOT = Path(__file__).parents[2]
 MAKE_TABLES = ROOT / "docs" / "make_tables.py"
@@ -61,7 +62,7 @@ def test_every_option_has_a_row(name):
     assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("kind", [Role, Status, Reason, AuditStatus, Decision, StoreType])
+@pytest.mark.parametrize("kind", [Role, Status, Code, AuditStatus, Decision, StoreType])
 def test_every_code_has_a_row(kind):
     page = (ROOT / "docs" / "codes.md").read_text("utf-8")
     for code in kind:
@@ -109,7 +110,7 @@ def test_every_reason_of_the_code_is_in_the_vocabulary_and_no_other():
     used = set().union(*(reasons_in(path) for path in modules)) - NOT_IN_A_TABLE
     assert used >= {"timeout", "cannot_decode", "plane_changed", "file_missing"}
     # Those two are given to a row, not to an error.
-    assert used | {"hash_collision", "rejected_in_review"} == set(Reason)
+    assert used | {"hash_collision", "rejected_in_review"} == set(Code)
 
 
 def sections(page: Path) -> dict[str, str]:

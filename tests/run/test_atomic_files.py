@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from ct2zarr.convert.fingerprint import fingerprint, finished_record
+from ct2zarr.convert.staging import remove_volume, staged_volume
 from ct2zarr.errors import MachineError
 from ct2zarr.model import RaisedFlag
 from ct2zarr.run.atomic_files import (
-    build,
     prepare_store_root,
     remove_abandoned,
-    remove_volume,
     temporary_path,
-    volume_paths,
     write_atomically,
 )
+from ct2zarr.run.paths import volume_paths
 from ct2zarr.run.settings import ConvertSettings, EncodingSettings, MetadataSettings
 from ct2zarr.store.records import record_to_json
 from ct2zarr.vocabulary import Flag, StoreType
@@ -49,10 +48,10 @@ def put(path: Path, content: str, as_folder: bool) -> None:
 
 def publish(root: Path, store_type: StoreType, content: str) -> None:
     paths = volume_paths(root, PLAN.series_hash, store_type)
-    with build(paths) as building:
-        put(building.store, content, store_type is StoreType.DIR)
-        leave_file(building.slices, content)
-        building.publish(content)
+    with staged_volume(paths) as staged:
+        put(staged.store, content, store_type is StoreType.DIR)
+        leave_file(staged.slices, content)
+        staged.publish(content)
 
 
 @pytest.mark.parametrize("store_type", list(StoreType))
@@ -69,9 +68,9 @@ def test_an_error_while_building_leaves_the_old_volume_as_it_was(root, store_typ
     publish(root, store_type, "old")
     before = names_below(root)
     paths = volume_paths(root, PLAN.series_hash, store_type)
-    with pytest.raises(RuntimeError), build(paths) as building:  # noqa: PT012
-        put(building.store, "half", store_type is StoreType.DIR)
-        leave_file(building.store.with_name(building.store.name + "-journal"))
+    with pytest.raises(RuntimeError), staged_volume(paths) as staged:  # noqa: PT012
+        put(staged.store, "half", store_type is StoreType.DIR)
+        leave_file(staged.store.with_name(staged.store.name + "-journal"))
         raise RuntimeError
     assert names_below(root) == before
     assert paths.record.read_text() == "old"

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from ct2zarr.errors import SeriesError
+from ct2zarr.model import SliceTable
 from ct2zarr.store.records import (
-    SliceTable,
     read_record,
     read_slices,
     record_from_json,

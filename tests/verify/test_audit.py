@@ -13,7 +13,7 @@ import pytest
 from ct2zarr.convert.shard import run_or_leave, run_shard
 from ct2zarr.errors import DamageError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
-from ct2zarr.run.atomic_files import VolumePaths, volume_paths
+from ct2zarr.run.paths import VolumePaths, volume_paths
 from ct2zarr.run.settings import AuditSettings, ConvertSettings, EncodingSettings, ManifestSettings
 from ct2zarr.run.summary_columns import read_summary
 from ct2zarr.verify.audit import audit_volume

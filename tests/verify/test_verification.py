@@ -18,8 +18,9 @@ from pydicom.uid import JPEGLosslessSV1, RLELossless
 from converted import Converted, convert, plans_in, settings_for
 from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import VerificationError
+from ct2zarr.model import SliceTable
 from ct2zarr.run.settings import MetadataSettings
-from ct2zarr.store.records import SliceTable, read_slices, slices_to_csv
+from ct2zarr.store.records import read_slices, slices_to_csv
 from ct2zarr.store.sqlite_store import SQLiteStore
 from ct2zarr.verify.verification import choose_planes, verify_volume
 from ct2zarr.vocabulary import StoreType

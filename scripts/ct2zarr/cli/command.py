@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .. import __version__
 from ..errors import FileError, MachineError, SettingsError
 from ..run.atomic_files import prepare_folder
 from ..run.entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
+from ..version import __version__
 from ..vocabulary import StoreType
 from ..volume.exporting import ITK_SUFFIXES, NIFTI_SUFFIXES, RESAMPLED, save_with_sitk
 from ..volume.summary_volumes import volumes_in

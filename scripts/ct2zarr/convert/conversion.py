@@ -8,19 +8,23 @@ published where only the pixels do.
 import time
 from collections.abc import Iterable, Mapping
 
-from .. import FORMAT_VERSION, __version__
+from ..codes import Code
 from ..errors import MachineError, SeriesError
 from ..model import Json, RaisedFlag, VolumePlan, VolumeRecord
-from ..run.atomic_files import StagedVolume, build, machine_errors, volume_paths
+from ..run.atomic_files import machine_errors
+from ..run.checksums import file_md5
+from ..run.paths import volume_paths
 from ..run.settings import ConvertSettings
 from ..store.containers import store_crc32, store_size
 from ..store.records import record_to_json, slices_to_csv
 from ..store.writers import open_writer
 from ..verify.verification import Verification, verify_volume
-from ..vocabulary import Role
+from ..version import FORMAT_VERSION, __version__
+from ..vocabulary import Flag, Role
 from .fingerprint import fingerprint, finished_record
-from .provenance import file_md5, library_versions, output_settings
-from .summary_rows import SEPARATOR, count_role, lost_frames
+from .provenance import library_versions, output_settings
+from .staging import StagedVolume, staged_volume
+from .summary_rows import count_role, lost_frames
 from .writing import WrittenVolume, write_volume
 
 DECIMALS = 4
@@ -28,10 +32,21 @@ DECIMALS = 4
 
 
 class RejectedError(SeriesError):
-    """The volume has flags that the user rejects; ``flags`` are all that were found on it."""
+    """The volume has flags that the user rejects.
 
-    def __init__(self, message: str, reason: str = "", flags: tuple[str, ...] = ()) -> None:
-        super().__init__(message, reason)
+    Attributes:
+        flags: all flags that were found on the volume.
+        rejected: those of them that the user rejects.
+    """
+
+    def __init__(self, rejected: tuple[Flag, ...], flags: tuple[Flag, ...]) -> None:
+        super().__init__(
+            Code.REJECTED_FLAG,
+            "reject_flags names {rejected}: {meaning}.",
+            rejected=rejected,
+            meaning="; ".join(flag.sentence for flag in rejected),
+        )
+        self.rejected = rejected
         self.flags = flags
 
 
@@ -39,7 +54,7 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
     """Make the volume of a plan anew, or take what another job has finished in the meantime.
 
     Raises:
-        RejectedError: a flag of ``settings.reject_flags``; the reason is the flags.
+        RejectedError: a flag of ``settings.reject_flags``.
         SeriesError: a file cannot be read or decoded, or the verification found a difference.
         MachineError: the output cannot be written.
     """
@@ -49,12 +64,12 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
     store_type = settings.encoding.store_type
     paths = volume_paths(settings.store_root, plan.series_hash, store_type)
     wanted = fingerprint(plan, settings)
-    with build(paths) as building:
-        written, digest = _write(plan, settings, building, wanted)
+    with staged_volume(paths) as staged:
+        written, digest = _write(plan, settings, staged, wanted)
         verifying = time.perf_counter()
         verification = verify_volume(
-            building.store,
-            building.slices,
+            staged.store,
+            staged.slices,
             written.plan,
             settings,
             tuple(written.decoders),
@@ -67,25 +82,20 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
             "verify": round(verified - verifying, DECIMALS),
         }
         seconds["total"] = round(time.perf_counter() - started, DECIMALS)
-        record = _record(plan, settings, building, written, verification, wanted, digest, seconds)
+        record = _record(plan, settings, staged, written, verification, wanted, digest, seconds)
         if not settings.overwrite:
             theirs = finished_record(paths, wanted, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
                 return theirs
-        building.publish(record_to_json(record))
+        staged.publish(record_to_json(record))
     return record
 
 
 def _reject(flags: Iterable[RaisedFlag], settings: ConvertSettings) -> None:
     found = [raised.flag for raised in flags]
-    rejected = [flag for flag in found if flag in settings.reject_flags]
+    rejected = tuple(flag for flag in found if flag in settings.reject_flags)
     if rejected:
-        sentences = "; ".join(flag.sentence for flag in rejected)
-        raise RejectedError(
-            f"reject_flags names {', '.join(rejected)}: {sentences}.",
-            SEPARATOR.join(rejected),
-            tuple(found),
-        )
+        raise RejectedError(rejected, tuple(found))
 
 
 def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
@@ -107,24 +117,24 @@ def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
 
 
 def _write(
-    plan: VolumePlan, settings: ConvertSettings, building: StagedVolume, wanted: str
+    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, wanted: str
 ) -> tuple[WrittenVolume, str]:
     """Write the store and slices.csv under their temporary names, complete and closed.
 
     Returns what was written, and the digest of the store.
     """
-    writer = open_writer(settings.encoding.store_type, building.store)
+    writer = open_writer(settings.encoding.store_type, staged.store)
     try:
         written = write_volume(plan, settings, writer, fingerprint=wanted)
         _reject(written.flags, settings)
         writer.finish()
     except MachineError:
-        raise  # the writer may be of no use any more; ``build`` removes its files
+        raise  # the writer may be of no use any more; ``staged_volume`` removes its files
     except BaseException:
         writer.abort()
         raise
-    with machine_errors(building.slices.parent):
-        building.slices.write_text(
+    with machine_errors(staged.slices.parent):
+        staged.slices.write_text(
             slices_to_csv(written.slices), encoding="utf-8", errors="backslashreplace", newline=""
         )
     return written, writer.digest()
@@ -133,7 +143,7 @@ def _write(
 def _record(
     plan: VolumePlan,
     settings: ConvertSettings,
-    building: StagedVolume,
+    staged: StagedVolume,
     written: WrittenVolume,
     verification: Verification,
     wanted: str,
@@ -151,7 +161,7 @@ def _record(
         part=plan.part,
         parts=plan.parts,
         split_by=plan.split_by,
-        store=building.final.store.name,
+        store=staged.final.store.name,
         store_type=str(settings.encoding.store_type),
         zarr_format=written.layout.zarr_format,
         shape=written.shape,
@@ -169,10 +179,10 @@ def _record(
         files_unreadable=count_role(written.plan, Role.UNREADABLE),
         input_files=len(files),
         input_bytes=sum(files.values()),
-        output_bytes=store_size(building.store),
+        output_bytes=store_size(staged.store),
         store_digest=digest,
-        store_crc32=store_crc32(building.store),
-        slices_md5=file_md5(building.slices),
+        store_crc32=store_crc32(staged.store),
+        slices_md5=file_md5(staged.slices),
         verification=verification.as_json(),
         seconds=seconds,
         decoders=dict(written.decoders),

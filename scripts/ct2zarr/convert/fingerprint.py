@@ -12,13 +12,13 @@ import json
 import os
 from collections.abc import Mapping
 
-from .. import FORMAT_VERSION
 from ..errors import SeriesError
 from ..model import Frame, VolumePlan, VolumeRecord
-from ..run.atomic_files import VolumePaths
+from ..run.paths import VolumePaths
 from ..run.settings import ConvertSettings
 from ..store.containers import store_size
 from ..store.records import read_record
+from ..version import FORMAT_VERSION
 from ..vocabulary import Role
 from .provenance import output_settings
 from .summary_rows import count_role, lost_frames

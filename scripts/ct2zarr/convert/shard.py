@@ -19,26 +19,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import FORMAT_VERSION, __version__
 from ..errors import Ct2zarrError, MachineError, SeriesError, SettingsError
 from ..model import Json, VolumePlan
-from ..run.atomic_files import (
-    prepare_store_root,
-    remove_abandoned,
-    remove_volume,
-    volume_paths,
-    write_atomically,
-)
+from ..run.atomic_files import prepare_store_root, remove_abandoned, write_atomically
+from ..run.cells import SEPARATOR
+from ..run.checksums import file_md5, manifest_md5
 from ..run.counts import Counts
 from ..run.job_log import BYTES_PER_MB, Progress, log_outcome, progress
-from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, shard_label
+from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, shard_label, volume_paths
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow, rows_to_csv
 from ..verify.audit_table import damage_found, needs_retry
+from ..version import FORMAT_VERSION, __version__
 from ..vocabulary import Flag, Status
 from .fingerprint import fingerprint, finished_record
-from .provenance import file_md5, library_versions, manifest_md5
-from .summary_rows import SEPARATOR, row_of_failure, row_of_record, without_names
+from .provenance import library_versions
+from .staging import remove_volume
+from .summary_rows import row_of_failure, row_of_record, without_names
 
 if TYPE_CHECKING:
     from ..run.workers import Worker
@@ -46,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SOURCE_GONE = "source_gone"
-"""Reason of ``decoding`` for a file that is no longer there; named here without its imports."""
+"""Code of ``decoding`` for a file that is no longer there; named here without its imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +298,9 @@ def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, st
     except (MachineError, SettingsError):
         raise
     except RejectedError as error:
-        row = row_of_failure(plan, Status.REJECTED, error.reason, str(error), error.flags)
+        row = row_of_failure(
+            plan, Status.REJECTED, SEPARATOR.join(error.rejected), str(error), error.flags
+        )
         return row, ""
     except Ct2zarrError as error:
         return row_of_failure(plan, Status.FAILED, error.reason, str(error)), ""

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from .. import __version__
 from ..model import Frame, UnusedFrame, VolumePlan, VolumeRecord
 from ..plan.identity import relative_path
+from ..run.cells import SEPARATOR
 from ..run.redaction import scrub_error
 from ..run.summary_columns import SummaryRow
+from ..version import __version__
 from ..vocabulary import Role, Status
-
-SEPARATOR = ";"
-"""Joins several codes in one cell."""
 
 
 def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> SummaryRow:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import FORMAT_VERSION, __version__
 from ..dicom.decoding import GONE, SOURCE_CHANGED, SourceReader
 from ..dicom.deidentification import Pseudonyms, key_from_environment
 from ..dicom.metadata import Protect, SeriesMetadata, TagCollector
@@ -31,7 +30,7 @@ from ..dicom.planes import (
 )
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level, plan_levels
-from ..model import Frame, Json, RaisedFlag, VolumePlan
+from ..model import Frame, Json, RaisedFlag, SliceTable, VolumePlan
 from ..plan.grouping import plan_without
 from ..run.settings import ConvertSettings
 from ..store.array_writing import ChunkWriter, PyramidWriter
@@ -41,7 +40,6 @@ from ..store.attributes import (
     ome_attributes,
     spacing_of_plan,
 )
-from ..store.records import SliceTable
 from ..store.writers import StoreWriter
 from ..store.zarr_documents import (
     COMPRESSOR,
@@ -49,6 +47,7 @@ from ..store.zarr_documents import (
     ArrayLayout,
     documents,
 )
+from ..version import FORMAT_VERSION, __version__
 from ..vocabulary import Flag
 from .hu_check import HuCheck
 from .provenance import library_versions, output_settings

@@ -21,9 +21,8 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from ..errors import SettingsError
-from ..model import Frame, Json
+from ..model import Frame, Json, SliceTable
 from ..run.settings import MetadataSettings
-from ..store.records import SliceTable
 from .header_bytes import CHARACTER_SET, RawHeader
 
 SERIES_KEYWORDS = (

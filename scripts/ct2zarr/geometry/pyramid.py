@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import Json, Vector
-from ..store.zarr_documents import ARRAY
+from ..run.paths import ARRAY_NAME
 
 METHOD = "mean"
 """What OME-Zarr is told of how levels were made."""
@@ -54,7 +54,7 @@ class Level:
         return z, y, x
 
 
-LEVEL_0 = Level(ARRAY, (1, 1, 1), (1, 1, 1))
+LEVEL_0 = Level(ARRAY_NAME, (1, 1, 1), (1, 1, 1))
 
 
 def plan_levels(shape: Shape, spacing: Vector, count: int) -> tuple[Level, ...]:

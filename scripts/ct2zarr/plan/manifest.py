@@ -18,13 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import __version__
-from ..convert.provenance import INDEX_MD5, SERIES_ALL
-from ..convert.provenance import MANIFEST_SUMMARY as SUMMARY
 from ..errors import Ct2zarrError, SettingsError
 from ..model import Frame, Json
 from ..run.atomic_files import machine_errors, remove_abandoned
-from ..run.paths import shard_labels
+from ..run.cells import SEPARATOR
+from ..run.checksums import INDEX_MD5
+from ..run.paths import MANIFEST_SUMMARY as SUMMARY
+from ..run.paths import SERIES_ALL, shard_labels
 from ..run.settings import ManifestSettings
 from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.cache import FACTS_VERSION
@@ -32,10 +32,11 @@ from ..scan.frame_tables import FILES_SCHEMA, read_csv, series_csv, table_to_fra
 from ..scan.scanning import Scan, scan
 from ..scan.shares import CACHE, merge_parts, scan_part
 from ..scan.walking import check_roots
+from ..version import __version__
 from ..vocabulary import Flag, Role
 from .grouping import plan_volumes
 from .manifest_reading import read_plans
-from .manifest_rows import SEPARATOR, row_order, series_row
+from .manifest_rows import row_order, series_row
 from .pixel_digests import IsolatedPixels, isolated_pixels
 from .roles import assign_role
 

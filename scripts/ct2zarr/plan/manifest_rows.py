@@ -6,13 +6,10 @@ from dataclasses import asdict
 
 from ..errors import SettingsError
 from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
+from ..run.cells import SEPARATOR
 from ..scan.frame_tables import SERIES_COLUMNS, cell, path_to_text
 from ..vocabulary import Flag, Role
 from .identity import frame_order
-
-SEPARATOR = ";"
-"""Between the flags, and between several values of one volume."""
-
 
 _FLAGS = {str(flag): flag for flag in Flag}
 

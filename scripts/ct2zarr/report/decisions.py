@@ -16,8 +16,9 @@ from typing import Any
 
 import pandas as pd
 
+from ..codes import Code
 from ..errors import SettingsError
-from ..vocabulary import Decision, Reason, Status
+from ..vocabulary import Decision, Status
 
 DECISION_COLUMN = "decision"
 COMMENT_COLUMN = "comment"
@@ -100,7 +101,7 @@ def apply_decisions(
     out[COMMENT_COLUMN] = [review.comment if review else "" for review in found]
     rejected = (out[DECISION_COLUMN] == Decision.REJECT) & (out["status"] == Status.OK)
     out.loc[rejected, "status"] = str(Status.REJECTED)
-    out.loc[rejected, "reason"] = str(Reason.REJECTED_IN_REVIEW)
+    out.loc[rejected, "reason"] = str(Code.REJECTED_IN_REVIEW)
     out.loc[rejected, "error"] = [
         "the volume was rejected in review" + (f": {comment}" if comment else ".")
         for comment in out.loc[rejected, COMMENT_COLUMN]

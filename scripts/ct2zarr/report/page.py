@@ -15,12 +15,13 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from .. import __version__
+from ..codes import Code
 from ..run.atomic_files import prepare_folder, write_atomically
 from ..run.job_log import progress
 from ..run.redaction import scrub_text
 from ..run.settings import ReportSettings
-from ..vocabulary import Reason, Status
+from ..version import __version__
+from ..vocabulary import Status
 from .exports import write_exports
 from .overview import (
     bar_groups,
@@ -145,7 +146,7 @@ def _script_hash(script: str) -> str:
 
 def _choose(table: pd.DataFrame, settings: ReportSettings) -> tuple[list[Sample], str]:
     """The volumes to show, and what is said of the choice. All that have a store may be chosen."""
-    stored = table[(table["status"] == Status.OK) | (table["reason"] == Reason.REJECTED_IN_REVIEW)]
+    stored = table[(table["status"] == Status.OK) | (table["reason"] == Code.REJECTED_IN_REVIEW)]
     columns = (stored["series_hash"], stored["dataset"].astype(str), stored["flags"].astype(str))
     volumes = {
         series_hash: (dataset, split_flags(flags))

@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from ..codes import Code
 from ..run.redaction import scrub_error, scrub_text
-from ..vocabulary import Reason, Status
+from ..vocabulary import Status
 from .packing import to_base64
 from .samples import FlagLine
 from .summary_table import AttentionTable, flag_sentence, split_flags
@@ -119,7 +120,7 @@ def _row(
     line: Mapping[Hashable, Any], sampled: set[str], logs: set[str], linked: bool
 ) -> AttentionRow:
     folder, series_hash = str(line["series_dir"]), str(line["series_hash"])
-    has_store = line["status"] == Status.OK or line["reason"] == Reason.REJECTED_IN_REVIEW
+    has_store = line["status"] == Status.OK or line["reason"] == Code.REJECTED_IN_REVIEW
     log = f"convert_shard_{line['shard']}.log"
     slices = line["slice_count"]
     codes = split_flags(str(line["flags"]))

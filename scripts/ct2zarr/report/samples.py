@@ -9,9 +9,9 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from ..errors import Ct2zarrError
-from ..model import Json, VolumeRecord
+from ..model import Json, SliceTable, VolumeRecord
 from ..run.redaction import scrub_text
-from ..store.records import SliceTable, read_record, read_slices
+from ..store.records import read_record, read_slices
 from ..volume.volume import Volume, open_volume
 from .packing import (
     LEVELS,

@@ -10,8 +10,7 @@ from ..dicom.decoding import SourceReader
 from ..dicom.frames import read_frames
 from ..dicom.planes import rescale_of
 from ..errors import FileError, SeriesError
-from ..model import Frame, VolumeRecord
-from ..store.records import SliceTable
+from ..model import Frame, SliceTable, VolumeRecord
 from .views import Pixels, PlaneSource
 
 

@@ -19,16 +19,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import __version__
-from ..convert.provenance import SERIES_ALL, file_md5
-from ..convert.summary_rows import SEPARATOR
 from ..errors import SettingsError
 from ..run.atomic_files import write_atomically
+from ..run.cells import SEPARATOR
+from ..run.checksums import file_md5
 from ..run.counts import Counts
 from ..run.job_log import log_outcome
-from ..run.paths import shard_label
+from ..run.paths import SERIES_ALL, shard_label
 from ..run.settings import AggregateSettings
 from ..run.summary_columns import COLUMNS, INTEGER_COLUMNS, NUMBER_COLUMNS, TRUTH_COLUMNS
+from ..version import __version__
 from ..vocabulary import Flag, Status
 from .decisions import apply_decisions, read_decisions
 

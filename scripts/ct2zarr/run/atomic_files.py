@@ -1,10 +1,8 @@
-"""Bring a volume under its final name whole or not at all, and clean up after killed jobs.
+"""Files and folders that appear whole or not at all, and what killed jobs left of them.
 
-A volume is three things below ``zarr_{store}/``: the store in ``data/``, then ``slices.csv`` and
-last ``series.json`` in ``meta/``. Each is built under a temporary name in its own folder, flushed
-to the disk and renamed, in that order, so that a record always stands for a complete volume. A
-temporary name starts with ``.building-`` and tells which process made it, on which machine: a job
-removes what a dead process left, and never what another job is still writing.
+What is written lies under a temporary name in its final folder until it is flushed to the disk and
+renamed. A temporary name starts with ``.building-`` and says which process made it, on which
+machine: a job removes what a dead process left, and never what another job is still writing.
 """
 
 import errno
@@ -17,11 +15,10 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MachineError
-from ..vocabulary import StoreType
+from .paths import DATA_FOLDER, META_FOLDER
 
 BUILDING_PREFIX = ".building-"
 """Start of every temporary name; no pattern for finished volumes or sidecars matches it."""
@@ -40,27 +37,9 @@ IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISD
 _serial = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class VolumePaths:
-    """Where the three parts of one volume lie."""
-
-    store: Path
-    slices: Path
-    record: Path
-
-
-def volume_paths(store_root: Path, series_hash: str, store_type: StoreType) -> VolumePaths:
-    """The final names of a volume below ``zarr_{store}/`` (the folder layout of the output)."""
-    return VolumePaths(
-        store=store_root / "data" / f"{series_hash}{store_type.suffix}",
-        slices=store_root / "meta" / f"{series_hash}.slices.csv",
-        record=store_root / "meta" / f"{series_hash}.series.json",
-    )
-
-
 def prepare_store_root(store_root: Path) -> None:
     """Make the output folders. Raises MachineError where that is impossible or not writable."""
-    for folder in (store_root, store_root / "data", store_root / "meta"):
+    for folder in (store_root, store_root / DATA_FOLDER, store_root / META_FOLDER):
         prepare_folder(folder)
 
 
@@ -188,69 +167,7 @@ def remove_path(path: Path) -> None:
             path.unlink()
 
 
-# Publishing -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StagedVolume:
-    """Temporary places of a volume under construction, beside its final ones."""
-
-    final: VolumePaths
-    store: Path
-    slices: Path
-
-    def publish(self, record_text: str) -> None:
-        """Give the parts their final names: store, slices.csv, and the record last.
-
-        The old record, if any, goes first: from then on nothing claims to be complete until the
-        new record is there. Raises MachineError.
-        """
-        remove_record(self.final)
-        with machine_errors(self.final.store.parent):
-            replace_path(self.store, self.final.store)  # its writer has flushed it
-        with machine_errors(self.final.record.parent):
-            flush_file(self.slices)
-            replace_path(self.slices, self.final.slices)
-        write_atomically(self.final.record, record_text)
-
-
-@contextmanager
-def build(final: VolumePaths) -> Iterator[StagedVolume]:
-    """Temporary places for a volume; whatever still lies there afterwards is removed."""
-    name = final.store.name.split(".")[0]
-    store = temporary_path(final.store.parent, name)
-    slices = temporary_path(final.slices.parent, name)
-    try:
-        yield StagedVolume(final, store, slices)
-    finally:
-        for path in (store, slices):
-            # A writer may have put a journal or a spool beside its file, named after it.
-            with suppress(OSError):  # the folder may be the very thing that failed
-                for entry in path.parent.glob(f"{path.name}*"):
-                    remove_path(entry)
-
-
-def remove_record(final: VolumePaths) -> None:
-    """Remove the record of a volume, so that it no longer counts as finished."""
-    with machine_errors(final.record.parent):
-        try:
-            final.record.unlink()
-        except FileNotFoundError:
-            return
-        flush_folder(final.record.parent)
-
-
-def remove_volume(final: VolumePaths) -> None:
-    """Remove a volume that is no longer valid: its record first, then the rest."""
-    remove_record(final)
-    with machine_errors(final.store.parent):
-        if final.store.exists():
-            # A folder is moved away first: its removal takes time and may be interrupted.
-            old = temporary_path(final.store.parent, "old")
-            with suppress(FileNotFoundError):  # another job withdrew it just now
-                final.store.rename(old)
-                remove_path(old)
-        remove_path(final.slices)
+# Whole or not at all -------------------------------------------------------------------------
 
 
 def write_atomically(path: Path, text: str) -> None:

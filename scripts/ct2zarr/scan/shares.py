@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import __version__
 from ..errors import SettingsError
 from ..run.atomic_files import machine_errors, remove_abandoned, temporary_path, write_atomically
 from ..run.paths import shard_label
 from ..run.settings import ManifestSettings
+from ..version import __version__
 from .cache import FACTS_VERSION
 from .frame_tables import FRAME_SCHEMA, text_to_path
 from .scanning import Scan, scan_walked, take_ranges, telling_of_files

@@ -9,38 +9,18 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_origin
 
 from ..errors import SeriesError
-from ..model import VolumeRecord
+from ..model import SliceTable, VolumeRecord
 
 DAMAGED = "damaged_record"
 """Reason of a sidecar that cannot be read as what it should be."""
 
 SEAL = "record_md5"
 """Last field of series.json: the MD5 of the text before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SliceTable:
-    """Content of slices.csv: a row a plane, in plane order, all values as text.
-
-    ``columns`` start with slice_index; the others are DICOM keywords, file_name, frame and md5.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def column(self, name: str) -> tuple[str, ...]:
-        """The values of one column; SeriesError when there is none of that name."""
-        if name not in self.columns:
-            raise SeriesError(
-                f"slices.csv has no column {name}; convert the volume again.", DAMAGED
-            )
-        position = self.columns.index(name)
-        return tuple(row[position] for row in self.rows)
 
 
 def record_to_json(record: VolumeRecord) -> str:

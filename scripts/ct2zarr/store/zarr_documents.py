@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from ..model import Json, Vector
+from ..run.paths import ARRAY_NAME
 
-ARRAY = "volume"
 AXES = ("z", "y", "x")
 FILL_VALUE = 0
 """Every chunk is written, so a chunk that is missing is a damaged store, never an empty region; the
@@ -40,7 +40,7 @@ class ArrayLayout:
     chunks: tuple[int, int, int]
     dtype: str
     compression_level: int
-    path: str = ARRAY
+    path: str = ARRAY_NAME
 
     @property
     def item_bytes(self) -> int:
@@ -106,7 +106,7 @@ def multiscales(
         scales: of each array, the finest first. method: how the coarser ones were made.
     """
     image: dict[str, Json] = {
-        "name": ARRAY,
+        "name": ARRAY_NAME,
         "axes": [{"name": axis, "type": "space", "unit": "millimeter"} for axis in AXES],
         "datasets": [
             {

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..convert.provenance import file_md5
-from ..convert.summary_rows import SEPARATOR
 from ..errors import FileError, SeriesError
-from ..model import VolumeRecord
-from ..run.atomic_files import VolumePaths
+from ..model import SliceTable, VolumeRecord
+from ..run.cells import SEPARATOR
+from ..run.checksums import file_md5
+from ..run.paths import VolumePaths
 from ..store.containers import store_crc32, store_digest, store_size
-from ..store.records import SliceTable, read_record, read_slices
+from ..store.records import read_record, read_slices
 from ..vocabulary import AuditStatus
 from ..volume.volume import Volume, open_volume
 from .audit_table import AuditRow

@@ -14,14 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..convert.summary_rows import SEPARATOR
 from ..errors import DamageError, SeriesError, SettingsError
-from ..run.atomic_files import BUILDING_PREFIX, VolumePaths, volume_paths, write_atomically
+from ..run.atomic_files import BUILDING_PREFIX, write_atomically
+from ..run.cells import SEPARATOR
 from ..run.job_log import progress
+from ..run.paths import VolumePaths, volume_paths
 from ..run.settings import AuditSettings
 from ..run.summary_columns import read_summary
 from ..run.workers import Worker, in_workers
+from ..version import __version__
 from ..vocabulary import AuditStatus, Status
 from .audit_table import AuditRow, audit_csv, audit_to_csv, read_audit
 
@@ -115,7 +116,7 @@ def _audit(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -> Audi
 
 
 def _md5_or_nothing(path: Path) -> str:
-    from ..convert.provenance import file_md5
+    from ..run.checksums import file_md5
 
     try:
         return file_md5(path)

@@ -26,9 +26,9 @@ from ..dicom.deidentification import Pseudonyms, key_from_environment
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
 from ..errors import FileError, SeriesError, VerificationError
 from ..geometry.pyramid import LEVEL_0, Level
-from ..model import Frame, Json, VolumePlan
+from ..model import Frame, Json, SliceTable, VolumePlan
 from ..run.settings import ConvertSettings
-from ..store.records import SliceTable, read_slices
+from ..store.records import read_slices
 from ..volume.volume import Volume, open_volume
 from .pyramid_check import verify_pyramid
 

@@ -1,0 +1,84 @@
+"""Bring a volume under its final names whole or not at all.
+
+A volume is three things below ``zarr_{store}/``: the store in ``data/``, then ``slices.csv`` and
+last ``series.json`` in ``meta/``. Each is written under a temporary name in its own folder, flushed
+to the disk and renamed, in that order, so that a record always stands for a complete volume.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..run.atomic_files import (
+    flush_file,
+    flush_folder,
+    machine_errors,
+    remove_path,
+    replace_path,
+    temporary_path,
+    write_atomically,
+)
+from ..run.paths import VolumePaths
+
+
+@dataclass(frozen=True, slots=True)
+class StagedVolume:
+    """Temporary places of a volume under construction, beside its final ones."""
+
+    final: VolumePaths
+    store: Path
+    slices: Path
+
+    def publish(self, record_text: str) -> None:
+        """Give the parts their final names: store, slices.csv, and the record last.
+
+        The old record, if any, goes first: from then on nothing claims to be complete until the
+        new record is there. Raises MachineError.
+        """
+        remove_record(self.final)
+        with machine_errors(self.final.store.parent):
+            replace_path(self.store, self.final.store)  # its writer has flushed it
+        with machine_errors(self.final.record.parent):
+            flush_file(self.slices)
+            replace_path(self.slices, self.final.slices)
+        write_atomically(self.final.record, record_text)
+
+
+@contextmanager
+def staged_volume(final: VolumePaths) -> Iterator[StagedVolume]:
+    """Temporary places for a volume; whatever still lies there afterwards is removed."""
+    name = final.store.name.split(".")[0]
+    store = temporary_path(final.store.parent, name)
+    slices = temporary_path(final.slices.parent, name)
+    try:
+        yield StagedVolume(final, store, slices)
+    finally:
+        for path in (store, slices):
+            # A writer may have put a journal or a spool beside its file, named after it.
+            with suppress(OSError):  # the folder may be the very thing that failed
+                for entry in path.parent.glob(f"{path.name}*"):
+                    remove_path(entry)
+
+
+def remove_record(final: VolumePaths) -> None:
+    """Remove the record of a volume, so that it no longer counts as finished."""
+    with machine_errors(final.record.parent):
+        try:
+            final.record.unlink()
+        except FileNotFoundError:
+            return
+        flush_folder(final.record.parent)
+
+
+def remove_volume(final: VolumePaths) -> None:
+    """Remove a volume that is no longer valid: its record first, then the rest."""
+    remove_record(final)
+    with machine_errors(final.store.parent):
+        if final.store.exists():
+            # A folder is moved away first: its removal takes time and may be interrupted.
+            old = temporary_path(final.store.parent, "old")
+            with suppress(FileNotFoundError):  # another job withdrew it just now
+                final.store.rename(old)
+                remove_path(old)
+        remove_path(final.slices)

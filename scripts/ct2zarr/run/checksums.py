@@ -1,0 +1,35 @@
+"""Checksums of files, and that by which a manifest is known."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from .paths import MANIFEST_SUMMARY, SERIES_ALL, SHARD_CSV
+
+INDEX_MD5 = "series_all_md5"
+"""Key of the manifest's summary: a shard job need not read an index of a million lines for it."""
+
+
+def file_md5(path: Path) -> str:
+    """MD5 (hex) of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def manifest_md5(input_csv: Path) -> str:
+    """MD5 of the index of the manifest that a CSV of series belongs to; ``""`` if that is away.
+
+    A CSV that is no shard of a manifest is itself what names the volumes: its own MD5.
+    """
+    if not SHARD_CSV.fullmatch(input_csv.name):
+        return file_md5(input_csv)
+    folder = input_csv.parent.parent
+    try:
+        content = json.loads((folder / MANIFEST_SUMMARY).read_text(encoding="utf-8"))
+        return str(content[INDEX_MD5])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a shard that was copied without its manifest, or a manifest of an older version
+    try:
+        return file_md5(folder / SERIES_ALL)
+    except OSError:
+        return ""
