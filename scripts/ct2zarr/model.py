@@ -32,7 +32,8 @@ class Frame:
         bytes: size of the file.
         mtime_ns: modification time of the file, nanoseconds.
         role: ``slice`` for a frame that may become a plane; otherwise the file's final role.
-        reason: why the role is not ``slice``; empty for slices.
+        reason: why the role is not ``slice``, as a sentence; empty for slices.
+        code: the same as a code, for decisions and tables; ``None`` for slices.
         frame_number: frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
         frames: NumberOfFrames of the file, 1 for a single-frame file.
         image_type: values joined by a backslash, upper case.
@@ -58,6 +59,7 @@ class Frame:
     mtime_ns: int
     role: Role
     reason: str = ""
+    code: Code | None = None
     frame_number: int = 1
     frames: int = 1
     sop_class_uid: str = ""
@@ -118,6 +120,7 @@ class UnusedFrame:
     frame: Frame
     role: Role
     reason: str
+    code: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)

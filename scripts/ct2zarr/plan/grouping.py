@@ -85,7 +85,7 @@ def plan_volumes(
         if frame.role in _SERIES_ROLES:
             series[frame.dataset, series_key(frame)].append(frame)
         else:
-            unused.append(UnusedFrame(frame, frame.role, frame.reason))
+            unused.append(UnusedFrame(frame, frame.role, frame.reason, frame.code))
     plans: list[VolumePlan] = []
     for key in sorted(series):
         planned, left = plan_one_series(series[key], pixel_digest, preview)
@@ -178,7 +178,7 @@ def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[Unuse
     others: list[UnusedFrame] = []
     for frame in sorted(frames, key=frame_order):
         if frame.role is not Role.SLICE:
-            others.append(UnusedFrame(frame, frame.role, frame.reason))
+            others.append(UnusedFrame(frame, frame.role, frame.reason, frame.code))
         elif frame.samples_per_pixel != 1:
             reason = (
                 f"colour: {frame.samples_per_pixel} samples a pixel cannot be a plane of numbers"

@@ -136,12 +136,13 @@ class _Account:
     """What became of each row of the scan, and the rows of the volumes.
 
     Attributes:
-        roles, reasons, hashes: by row. index: slice index by row, -1 for no slice.
+        roles, reasons, codes, hashes: by row. index: slice index by row, -1 for no slice.
         series: rows of series_all.csv. keys: number of series with a CT image.
     """
 
     roles: list[str]
     reasons: list[str]
+    codes: list[str]
     hashes: list[str]
     index: np.ndarray
     series: list[dict[str, str]] = field(default_factory=list)
@@ -154,7 +155,8 @@ def _account(found: Scan, settings: ManifestSettings) -> _Account:
     Raises Ct2zarrError if two volumes have one hash or a frame was lost on the way.
     """
     total = found.table.num_rows
-    account = _Account([""] * total, [""] * total, [""] * total, np.full(total, -1, np.int32))
+    roles, reasons, codes, hashes_of_rows = ([""] * total for _ in range(4))
+    account = _Account(roles, reasons, codes, hashes_of_rows, np.full(total, -1, np.int32))
     hashes: dict[str, str] = {}
     with isolated_pixels() as pixels:
         for rows, frames in _by_series(found.table, settings):
@@ -189,10 +191,12 @@ def _group(
         for left in plan.unused:
             row = row_of.pop((left.frame.path, left.frame.frame_number))
             account.roles[row], account.reasons[row] = left.role, left.reason
+            account.codes[row] = "" if left.code is None else left.code
             account.hashes[row] = plan.series_hash
     for left in unused:
         row = row_of.pop((left.frame.path, left.frame.frame_number))
         account.roles[row], account.reasons[row] = left.role, left.reason
+        account.codes[row] = "" if left.code is None else left.code
     account.keys += len({(plan.dataset, plan.series_hash) for plan in plans if plan.part == 1})
     if row_of:
         raise Ct2zarrError(
@@ -311,6 +315,7 @@ def _files(table: pa.Table, account: _Account, rows: list[int]) -> bytes:
     columns = {
         "role": pa.array([account.roles[row] for row in rows], pa.string()),
         "reason": pa.array([account.reasons[row] for row in rows], pa.string()),
+        "code": pa.array([account.codes[row] for row in rows], pa.string()),
         "series_hash": pa.array([account.hashes[row] for row in rows], pa.string()),
         "slice_index": pa.array(index, pa.int32(), mask=index < 0),
     }

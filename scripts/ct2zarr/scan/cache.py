@@ -20,7 +20,7 @@ from .frame_tables import FRAME_SCHEMA
 
 logger = logging.getLogger(__name__)
 
-FACTS_VERSION = b"1"
+FACTS_VERSION = b"2"
 """Raised whenever ``headers`` reads something else from the same file; older caches are ignored."""
 
 _VERSION_KEY = b"ct2zarr_facts_version"

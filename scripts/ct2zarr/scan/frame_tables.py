@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..codes import Code
 from ..errors import SettingsError
 from ..model import Frame
 from ..vocabulary import Role
@@ -30,6 +31,7 @@ _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     bool: pa.bool_(),
     Role: pa.string(),
+    Code | None: pa.string(),
     int | None: pa.int64(),
     float | None: pa.float64(),
 }
@@ -37,6 +39,7 @@ _VECTORS = {"position": 3, "orientation": 6, "pixel_spacing": 2}
 _TEXTS_FROM_DISK = ("root", "path")
 
 _ROLES = {str(role): role for role in Role}
+_CODES: dict[str, Code | None] = {"": None, **{str(code): code for code in Code}}
 _COLUMN_OF_FIELD = {"frame_number": "frame"}
 """Fields whose column has another name: the one that the contract of the manifest gives."""
 
@@ -56,7 +59,7 @@ def _type_of(name: str) -> pa.DataType:
 FRAME_SCHEMA = pa.schema([(name, _type_of(name)) for name in FRAME_COLUMNS])
 """One row a frame, columns as in ``Frame``."""
 
-_ACCOUNT = ("path", "bytes", "mtime_ns", "role", "reason")
+_ACCOUNT = ("path", "bytes", "mtime_ns", "role", "reason", "code")
 _PLACE = (("series_hash", pa.string()), ("slice_index", pa.int32()))
 FILES_SCHEMA = pa.schema(
     [FRAME_SCHEMA.field(name) for name in _ACCOUNT]
@@ -71,7 +74,7 @@ FILES_SCHEMA = pa.schema(
 """files_shard_XX.parquet and files_excluded.parquet: a row a frame of a file below the roots.
 
 ``series_hash`` is empty for a file of no volume; ``slice_index`` (from 0) is null unless the role
-is ``slice``.
+is ``slice``. ``reason`` and ``code`` are empty for slices.
 """
 
 SERIES_COLUMNS: Mapping[str, type] = {
@@ -145,6 +148,8 @@ def frames_to_table(frames: Sequence[Frame]) -> pa.Table:
             values = [path_to_text(value) for value in values]
         elif name == "role":
             values = [str(value) for value in values]
+        elif name == "code":
+            values = ["" if value is None else str(value) for value in values]
         elif column.type == pa.string():
             # Text from a header may hold surrogates as well; nobody needs those back.
             values = [
@@ -167,6 +172,8 @@ def table_to_frames(table: pa.Table) -> Iterator[Frame]:
                 values = [text_to_path(value) for value in values]
             elif name == "role":
                 values = [_ROLES[value] for value in values]
+            elif name == "code":
+                values = [_CODES[value] for value in values]
             columns.append(values)
         for row in zip(*columns, strict=True):
             yield Frame(*row)
