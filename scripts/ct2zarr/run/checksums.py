@@ -1,13 +1,26 @@
-"""Checksums of files, and that by which a manifest is known."""
+"""Checksums of files and planes, and the one that identifies a manifest."""
 
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .paths import MANIFEST_SUMMARY, SERIES_ALL, SHARD_CSV
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 INDEX_MD5 = "series_all_md5"
 """Key of the manifest's summary: a shard job need not read an index of a million lines for it."""
+
+PLANE_MD5 = "md5"
+"""Column of slices.csv with the ``plane_md5`` of each plane."""
+
+
+def plane_md5(plane: "NDArray[Any]") -> str:
+    """MD5 (hex) of the values of a plane (rows, columns): C order, little-endian."""
+    little = plane.astype(plane.dtype.newbyteorder("<"), order="C", copy=False)
+    return hashlib.md5(little.data, usedforsecurity=False).hexdigest()
 
 
 def file_md5(path: Path) -> str:

@@ -1,8 +1,38 @@
 """What became of volumes, in numbers and in words: how every job and every run closes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from ..vocabulary import Status
+from .summary_columns import SummaryRow
+
+
+def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
+    """The ``totals`` of a summary's JSON.
+
+    ``volumes``, the statuses, ``flagged``, ``localizers_skipped`` and ``files_unreadable`` are of
+    all rows; the other members are of the converted volumes. Bytes, and seconds of wall clock.
+    """
+    numbers: dict[str, int | float] = dict.fromkeys(("volumes", *Status, "flagged"), 0)
+    sums = ("reused", "verified", "slices", "localizers_skipped", "files_unreadable")
+    numbers |= dict.fromkeys((*sums, "input_bytes", "output_bytes"), 0)
+    seconds = 0.0
+    for row in rows:
+        numbers["volumes"] += 1
+        numbers[row.status] += 1
+        numbers["flagged"] += row.flags != ""
+        numbers["localizers_skipped"] += row.localizers_skipped
+        numbers["files_unreadable"] += row.files_unreadable
+        if row.status != Status.OK:
+            continue
+        numbers["reused"] += row.reused
+        numbers["verified"] += row.verify_ok is True
+        numbers["slices"] += row.slice_count
+        numbers["input_bytes"] += row.input_bytes
+        numbers["output_bytes"] += row.output_bytes
+        seconds += row.total_seconds or 0.0
+    return {**{str(name): number for name, number in numbers.items()}, "seconds": round(seconds, 3)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ class SummaryRow:
     """What became of one volume.
 
     Attributes:
-        status: see ``vocabulary.Status``. reason: a code; empty when ok.
-        error: the sentence that goes with the reason; may name files.
+        status: see ``vocabulary.Status``.
+        reason: the code of what failed, or the rejected flags joined by ``;``; empty when ok.
+        error: the sentence that explains the reason; it may name files.
         flags: codes in the order of ``vocabulary.Flag``, joined by ``;``.
         slice_count: planes. rows, columns: of a plane.
         localizers_skipped, duplicates, files_unreadable: files of the series that are no plane.
@@ -37,6 +38,8 @@ class SummaryRow:
         transfer_syntax: UID, several joined by ``;``. decoder: likewise.
         files: number of source files. values_kind: ``hu`` or ``stored``, as in the attributes.
         version: ct2zarr that wrote it.
+        code: see ``codes.Code``; empty when ok.
+        error_public: ``error`` without names of files and text from headers.
     """
 
     series_hash: str
@@ -78,6 +81,8 @@ class SummaryRow:
     files: int = 0
     values_kind: str = ""
     version: str = ""
+    code: str = ""
+    error_public: str = ""
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))

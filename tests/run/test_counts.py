@@ -1,0 +1,38 @@
+"""The totals of a summary count each row once, and sum what was converted."""
+
+from ct2zarr.run.counts import Counts, totals_of
+from ct2zarr.run.summary_columns import SummaryRow
+
+ROWS = [
+    SummaryRow(
+        "0", "v1", "/a", "ok", flags="padding;gantry_tilt", slice_count=10, localizers_skipped=1,
+        files_unreadable=2, input_bytes=1000, output_bytes=400, verify_ok=True, total_seconds=1.25,
+    ),
+    SummaryRow(
+        "1", "v1", "/b", "ok", slice_count=20, input_bytes=3000, output_bytes=500, reused=True,
+        total_seconds=2.5004,
+    ),
+    SummaryRow(
+        "2", "v1", "/c", "failed", "truncated", flags="unreadable_files", slice_count=7,
+        localizers_skipped=3, files_unreadable=4, input_bytes=700,
+    ),
+    SummaryRow("3", "v1", "/d", "rejected", "padding", flags="padding", input_bytes=80),
+]  # fmt: skip
+
+
+def test_totals_sum_the_converted_volumes_and_count_all():
+    assert totals_of(ROWS) == {
+        "volumes": 4, "ok": 2, "failed": 1, "rejected": 1, "flagged": 3, "reused": 1,
+        "verified": 1, "slices": 30, "localizers_skipped": 4, "files_unreadable": 6,
+        "input_bytes": 4000, "output_bytes": 900, "seconds": 3.75,
+    }  # fmt: skip
+
+
+def test_totals_of_nothing_are_zero():
+    assert set(totals_of([]).values()) == {0}
+
+
+def test_counts_are_read_from_totals():
+    counts = Counts.of_totals(totals_of(ROWS))
+    assert counts == Counts(4, 2, 1, 1, 1, 3, 4000, 900, 3.75)
+    assert counts + counts == Counts(8, 4, 2, 2, 2, 6, 8000, 1800, 7.5)
