@@ -37,6 +37,25 @@ class Code(Described):
     CANNOT_DECODE = "cannot_decode", "no decoder can unpack the pixel data of a file"
     CANNOT_RESCALE = "cannot_rescale", "RescaleSlope is 0, which would lose all pixels"
     NO_PIXELS = "no_pixels", "a file has no pixels"
+    NO_MATRIX = "no_matrix", "Rows, Columns or BitsAllocated is missing or zero"
+    BROKEN_LINK = "broken_link", "a link leads to a file that is not there"
+    HEADER_TIMEOUT = "header_timeout", "reading the header of a file took too long"
+    HEADER_CRASH = "header_crash", "reading the header of a file ended the process that read it"
+    TOO_DEEP = "too_deep", "a file lies deeper below its root than max_depth"
+    NOT_CT = "not_ct", "an image of another kind than CT"
+    SECONDARY_CAPTURE = (
+        "secondary_capture",
+        "a secondary capture; include_secondary_capture would take it in",
+    )
+    LOCALIZER = "localizer", "ImageType says that the image is a localizer, scout or topogram"
+    COLOUR = "colour", "a colour image, which has more than one number per pixel"
+    BITS_ALLOCATED = "bits_allocated", "BitsAllocated is a number that cannot be converted"
+    EXCLUDED_IMAGE_TYPE = "excluded_image_type", "exclude_image_types names the ImageType"
+    DUPLICATE = "duplicate", "another frame has the same position and the same pixels"
+    CONFLICTING_SLICES = (
+        "conflicting_slices",
+        "another frame has the same position and other pixels, and fits its neighbours better",
+    )
     NO_PLANES = "no_planes", "no plane of the volume is left that could be converted"
     SOURCE_GONE = "source_gone", "a source file is not where the manifest saw it"
     SOURCE_CHANGED = "source_changed", "a source file has changed since the manifest was made"

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from ..codes import Code
 from ..errors import FileError
 from ..model import Frame
 from ..vocabulary import Role
@@ -142,14 +143,15 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
         finally:
             os.close(descriptor)
     except FileError as error:
-        role = Role.NOT_DICOM if error.reason == "not_dicom" else Role.UNREADABLE
-        reason = f"the file {error}"
+        role = Role.NOT_DICOM if error.code is Code.NOT_DICOM else Role.UNREADABLE
+        code, reason = error.code, f"the file {error}"
     except OSError as error:
-        role, reason = Role.UNREADABLE, f"{CANNOT_OPEN}: {error.strerror or 'input/output error'}"
+        role, code = Role.UNREADABLE, Code.UNREADABLE
+        reason = f"{CANNOT_OPEN}: {error.strerror or 'input/output error'}"
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as error:
-        role = Role.UNREADABLE
+        role, code = Role.UNREADABLE, Code.DAMAGED
         reason = f"the file has a header that cannot be interpreted ({type(error).__name__})"
-    return [Frame(dataset, root, path, size, mtime_ns, role, reason)]
+    return [Frame(dataset, root, path, size, mtime_ns, role, reason, code)]
 
 
 def _frames_of_dataset(
@@ -182,8 +184,9 @@ def _frames_of_dataset(
     fields["sop_instance_uid"] = fields.get("sop_instance_uid") or header.media_sop_instance
     missing = pixels_missing(header, source, frames, fields)
     role, reason = (Role.NOT_IMAGE, "") if missing is None else (Role.SLICE, "")
+    code = Code.NO_PIXELS if missing is None else None
     if header.problem:
-        role, reason = Role.UNREADABLE, f"the file {header.problem}"
+        role, code, reason = Role.UNREADABLE, Code.DAMAGED, f"the file {header.problem}"
     frame = Frame(
         dataset=dataset,
         root=root,
@@ -192,6 +195,7 @@ def _frames_of_dataset(
         mtime_ns=mtime_ns,
         role=role,
         reason=reason,
+        code=code,
         frames=frames,
         transfer_syntax_uid=header.transfer_syntax,
         padding_value=padding,
