@@ -32,12 +32,6 @@ SHARD_CSV = re.compile(r"series_shard_(\d+)\.csv")
 SHARD_SUMMARY = re.compile(r"summary_shard_(\d+)\.csv")
 """Name of the summary of a shard, without a suffix of the user's; its number is group 1."""
 
-SUMMARY_ALL = "summary_all.csv"
-"""The joined summary of all shards; its totals are in the JSON file of the same name."""
-
-AUDIT_ALL = "audit_all.csv"
-"""The joined audit of all shards; its totals are in the JSON file of the same name."""
-
 
 def shard_label(shard: int, num_shards: int) -> str:
     """The number of a shard as it stands in file names: ``07`` of 16, ``0007`` of 4096."""
@@ -52,21 +46,6 @@ def shard_labels(num_shards: int) -> list[str]:
 def store_root(out_root: Path, store_type: StoreType) -> Path:
     """The folder ``zarr_{store}/`` that holds all results of one store type."""
     return out_root / f"zarr_{store_type}"
-
-
-def summary_csv(store_root: Path, label: str, suffix: str = "") -> Path:
-    """The summary of a shard, with a suffix of the user's."""
-    return store_root / f"summary_shard_{label}{suffix}.csv"
-
-
-def audit_csv(store_root: Path, label: str) -> Path:
-    """The audit of a shard."""
-    return store_root / f"audit_shard_{label}.csv"
-
-
-def json_beside(csv_path: Path) -> Path:
-    """The JSON file with the totals of a table."""
-    return csv_path.with_name(csv_path.name.removesuffix(".csv") + ".json")
 
 
 @dataclass(frozen=True, slots=True)
