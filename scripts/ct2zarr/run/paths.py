@@ -19,18 +19,55 @@ META_FOLDER = "meta"
 ARRAY_NAME = "volume"
 """Name of the array within the group of a store."""
 
+TEMPORARY_PREFIX = ".building-"
+"""Start of every temporary name; no pattern for finished volumes or sidecars matches it."""
+
+# The manifest ---------------------------------------------------------------------------------
+
 SERIES_ALL = "series_all.csv"
-"""The index of the manifest; its MD5 is the name of the manifest wherever one is named."""
+"""The index of the manifest; its MD5 identifies the manifest in records and summaries."""
+
+FILES_EXCLUDED = "files_excluded.parquet"
+"""The files that are part of no volume."""
 
 MANIFEST_SUMMARY = "manifest_summary.json"
 """The counts of the manifest, and the settings that led to them."""
+
+SHARDS_FOLDER = "shards"
+"""Folder of the manifest's shards below that of the manifest."""
+
+SCAN_FOLDER = "scan"
+"""Folder of the results of parallel scans below that of the manifest."""
+
+SCAN_CACHE_FOLDER = "scan_cache"
+"""Folder of what earlier scans read, below that of the manifest."""
+
+# The results ----------------------------------------------------------------------------------
+
+LOGS_FOLDER = "logs"
+"""Folder of the logs of all jobs, below ``zarr_{store}/`` and below the manifest."""
+
+REPORT = "verify_report.html"
+EXPORTED_SUMMARY = "summary.csv"
+EXPORTED_PLOTS_FOLDER = "plots"
+
+PROGRESS_SUFFIX = ".progress"
+"""Takes the place of ``.log`` in the name of the file that says how far a job is."""
+
+# Shards ---------------------------------------------------------------------------------------
 
 MINIMUM_DIGITS = 2
 SHARD_CSV = re.compile(r"series_shard_(\d+)\.csv")
 """Name of a CSV that holds one shard; its number is group 1."""
 
+SHARD_FILES = re.compile(r"files_shard_(\d+)\.parquet")
+"""Name of the list of files of one shard; its number is group 1."""
+
 SHARD_SUMMARY = re.compile(r"summary_shard_(\d+)\.csv")
 """Name of the summary of a shard, without a suffix of the user's; its number is group 1."""
+
+SUFFIXED_SHARD_SUMMARY = re.compile(r"summary_shard_(\d+).*\.csv")
+"""The same with whatever SUMMARY_SUFFIX adds."""
 
 
 def shard_label(shard: int, num_shards: int) -> str:
@@ -46,6 +83,73 @@ def shard_labels(num_shards: int) -> list[str]:
 def store_root(out_root: Path, store_type: StoreType) -> Path:
     """The folder ``zarr_{store}/`` that holds all results of one store type."""
     return out_root / f"zarr_{store_type}"
+
+
+def series_shard(manifest_dir: Path, label: str) -> Path:
+    """The list of the volumes of a shard."""
+    return manifest_dir / SHARDS_FOLDER / f"series_shard_{label}.csv"
+
+
+def files_shard(manifest_dir: Path, label: str) -> Path:
+    """The list of the files of a shard."""
+    return manifest_dir / SHARDS_FOLDER / f"files_shard_{label}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPartPaths:
+    """What the scan of one part of the dataset folders writes: counts, rows and a cache."""
+
+    facts: Path
+    rows: Path
+    cache: Path
+
+
+def scan_part_paths(manifest_dir: Path, part: int, parts: int) -> ScanPartPaths:
+    """The files of part ``part`` (from 0) of ``parts``."""
+    name = f"part_{shard_label(part, parts)}_of_{parts}"
+    folder = manifest_dir / SCAN_FOLDER
+    return ScanPartPaths(
+        facts=folder / f"{name}.json",
+        rows=folder / f"{name}.arrow",
+        cache=manifest_dir / SCAN_CACHE_FOLDER / name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TablePaths:
+    """A table, and the JSON beside it with its totals and what it was made from."""
+
+    table: Path
+    totals: Path
+
+
+def _table_paths(folder: Path, name: str) -> TablePaths:
+    return TablePaths(table=folder / f"{name}.csv", totals=folder / f"{name}.json")
+
+
+def shard_summary(store_root: Path, label: str, suffix: str = "") -> TablePaths:
+    """The summary of a shard."""
+    return _table_paths(store_root, f"summary_shard_{label}{suffix}")
+
+
+def joined_summary(store_root: Path) -> TablePaths:
+    """The summary of all shards."""
+    return _table_paths(store_root, "summary_all")
+
+
+def shard_audit(store_root: Path, label: str) -> Path:
+    """The audit of a shard; only the audit of all shards has totals."""
+    return store_root / f"audit_shard_{label}.csv"
+
+
+def joined_audit(store_root: Path) -> TablePaths:
+    """The audit of all shards."""
+    return _table_paths(store_root, "audit_all")
+
+
+def convert_log(store_root: Path, label: str) -> Path:
+    """The log of the job that converts a shard."""
+    return store_root / LOGS_FOLDER / f"convert_shard_{label}.log"
 
 
 @dataclass(frozen=True, slots=True)

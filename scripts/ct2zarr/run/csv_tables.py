@@ -1,0 +1,383 @@
+"""CSV tables with declared columns: the one reader and the one writer.
+
+A table is declared once, as a ``Schema``: the names of its columns, the type of each, and whether a
+cell may be empty. Columns are read one by one into lists of typed values, which suits both many
+small files and one of a hundred thousand rows; neither pandas nor pyarrow is imported.
+
+A text is written as it is, a float as the shortest text that gives the same float, a truth value as
+``true`` or ``false``, and an absent value as an empty cell.
+"""
+
+import csv
+import io
+import math
+import types
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TextIO, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..codes import Code
+from ..errors import Private, SettingsError
+
+Cell: TypeAlias = str | int | float | bool | None
+Row = TypeVar("Row")
+
+LONGEST_CELL = 1 << 28
+"""Characters. The evidence of a volume with many holes is longer than the 131,072 that the csv
+module allows by default."""
+
+BLOCK_ROWS = 4096
+"""Rows that are held as text at once: a large table never lies in memory twice."""
+
+TRUTHS = {"true": True, "false": False}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        kind: ``str``, ``int``, ``float`` or ``bool``.
+        required: the header must name it. The values of an absent column are empty.
+        empty: a cell may be empty, which reads as ``None``. Texts may always be empty, and read
+            as ``""``.
+        allowed: the texts that may stand in a cell; any where it is empty.
+    """
+
+    name: str
+    kind: type = str
+    required: bool = True
+    empty: bool = False
+    allowed: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of a table, and how it is written.
+
+    Attributes:
+        advice: ends the sentence of each error: what to do about a damaged table.
+        others: columns that are not declared are read too, as text.
+        by_hand: people write or edit the table. White space around cells does not count, nor
+            does the mark that spreadsheets put at the start, and quotes are read leniently.
+        delimiters: what may separate cells; the one that the first line has most of does.
+        one_line: texts are written as one line, and what is no UTF-8 as ``\\udcXX``.
+    """
+
+    columns: tuple[Column, ...]
+    advice: str
+    others: bool = False
+    by_hand: bool = False
+    delimiters: str = ","
+    one_line: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the declared columns, in the order in which they are written."""
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvTable:
+    """What a file holds.
+
+    Attributes:
+        header: names of the columns that the file has, in its order.
+        columns: values by column; those of the schema, then the others if it reads them.
+        lines: line of the file, from 1, on which each row ends.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    columns: Mapping[str, list[Any]]
+    lines: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The values row by row."""
+        names = tuple(self.columns)
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+
+# Declaring ------------------------------------------------------------------------------------
+
+
+def columns_of(
+    record: type, *, optional: Collection[str] = (), allowed: Mapping[str, Collection[str]] = {}
+) -> tuple[Column, ...]:
+    """A column per field of a dataclass, of the type of the field; ``X | None`` may be empty.
+
+    Args:
+        optional: fields whose column may be absent.
+        allowed: the texts that a field may have.
+    """
+    hints = get_type_hints(record)
+    columns = []
+    for field in fields(record):
+        hint = hints[field.name]
+        kinds = [hint]
+        if get_origin(hint) in (Union, types.UnionType):
+            kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        columns.append(
+            Column(
+                field.name,
+                kinds[0],
+                required=field.name not in optional,
+                empty=kinds != [hint],
+                allowed=allowed.get(field.name, ()),
+            )
+        )
+    return tuple(columns)
+
+
+# Writing --------------------------------------------------------------------------------------
+
+
+def rows_to_csv(schema: Schema, rows: Iterable[Mapping[str, Cell]]) -> str:
+    """The text of a table: a header line, then a line per row, each ended by ``\\n``."""
+    names = schema.names
+    return cells_to_csv(schema, names, ([row[name] for name in names] for row in rows))
+
+
+def records_to_csv(schema: Schema, records: Iterable[object]) -> str:
+    """The text of a table whose columns are attributes of ``records``."""
+    names = schema.names
+    return cells_to_csv(schema, names, ([getattr(one, name) for name in names] for one in records))
+
+
+def cells_to_csv(schema: Schema, header: Sequence[str], rows: Iterable[Iterable[Cell]]) -> str:
+    """The text of a table with a header of its own, for columns that vary between files."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    as_text = one_line if schema.one_line else str
+    writer.writerows([cell_text(value, as_text) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def cell_text(value: Cell, as_text: Callable[[str], str] = str) -> str:
+    """A value as it stands in a cell; ``as_text`` is applied to texts."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks; a byte that is no UTF-8 is written as ``\\udcXX``."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def read_table(path: Path, schema: Schema) -> CsvTable:
+    """Read a CSV file.
+
+    Raises:
+        SettingsError: the file does not exist (``input_missing``), or it is not a table of this
+            schema (``input_damaged``).
+    """
+    try:
+        with path.open(encoding="utf-8-sig" if schema.by_hand else "utf-8", newline="") as lines:
+            return _read(lines, path, schema)
+    except FileNotFoundError:
+        raise SettingsError(
+            Code.INPUT_MISSING,
+            "{path} does not exist; {advice}",
+            path=path,
+            advice=schema.advice,
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} is not text in UTF-8; {advice}",
+            path=path,
+            advice=schema.advice,
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} cannot be read: {cause}; {advice}",
+            path=path,
+            cause=error.strerror,
+            advice=schema.advice,
+        ) from error
+
+
+def read_records(path: Path, schema: Schema, record: Callable[..., Row]) -> list[Row]:
+    """Read a CSV file whose columns are the fields of ``record``. Raises as ``read_table``."""
+    return [record(**row) for row in read_table(path, schema).rows()]
+
+
+def parse_table(text: str, path: Path, schema: Schema) -> CsvTable:
+    """The table that a text holds; ``path`` is where it comes from, for errors."""
+    return _read(io.StringIO(text, newline=""), path, schema)
+
+
+def _read(lines: TextIO, path: Path, schema: Schema) -> CsvTable:
+    reader = csv.reader(lines, delimiter=_delimiter(lines, schema), strict=not schema.by_hand)
+    with _long_cells(), _csv_errors(path, schema, reader):
+        header = _header(next(reader, []), path, schema)
+        declared = {column.name: column for column in schema.columns}
+        names = [name for name in header if name in declared or schema.others]
+        places = {name: header.index(name) for name in names}
+        values: dict[str, list[Any]] = {name: [] for name in names}
+        numbers = array("L")
+        for block, ends in _blocks(reader, len(header), path, schema):
+            texts = list(zip(*block, strict=True))
+            for name, place in places.items():
+                column = declared.get(name) or Column(name)
+                values[name] += _values(texts[place], ends, column, path, schema)
+            numbers.extend(ends)
+    for column in schema.columns:
+        if column.name not in header:
+            values[column.name] = ["" if column.kind is str else None] * len(numbers)
+    order = [name for name in schema.names if name in values]
+    order += [name for name in names if name not in declared]
+    return CsvTable(path, header, {name: values[name] for name in order}, numbers)
+
+
+def _delimiter(lines: TextIO, schema: Schema) -> str:
+    if len(schema.delimiters) == 1:
+        return schema.delimiters
+    first = lines.readline()
+    lines.seek(0)
+    return max(schema.delimiters, key=first.count)
+
+
+def _header(cells: Sequence[str], path: Path, schema: Schema) -> tuple[str, ...]:
+    header = tuple(cell.strip() if schema.by_hand else cell for cell in cells)
+    if not header:
+        raise SettingsError(
+            Code.INPUT_DAMAGED, "{path} is empty; {advice}", path=path, advice=schema.advice
+        )
+    if missing := tuple(c.name for c in schema.columns if c.required and c.name not in header):
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} has no column {column}; {advice}",
+            path=path,
+            column=missing,
+            advice=schema.advice,
+        )
+    if twice := tuple(name for name in schema.names if header.count(name) > 1):
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} has the column {column} more than once; {advice}",
+            path=path,
+            column=twice,
+            advice=schema.advice,
+        )
+    return header
+
+
+def _blocks(
+    reader: Any, cells: int, path: Path, schema: Schema
+) -> Iterator[tuple[list[list[str]], list[int]]]:
+    """Rows in blocks, with the line on which each ends. Blank lines are no rows."""
+    block: list[list[str]] = []
+    ends: list[int] = []
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != cells:
+            raise SettingsError(
+                Code.INPUT_DAMAGED,
+                "{path} has {found} cells on line {line}, where the header has {due}; {advice}",
+                path=path,
+                line=reader.line_num,
+                found=len(row),
+                due=cells,
+                advice=schema.advice,
+            )
+        block.append(row)
+        ends.append(reader.line_num)
+        if len(block) == BLOCK_ROWS:
+            yield block, ends
+            block, ends = [], []
+    if block:
+        yield block, ends
+
+
+def _values(
+    texts: Sequence[str], ends: Sequence[int], column: Column, path: Path, schema: Schema
+) -> list[Any]:
+    """The typed values of one column of a block."""
+    if schema.by_hand:
+        texts = [text.strip() for text in texts]
+    convert = _converter(column)
+    seen: dict[str, Any] = {}  # equal cells share one object: most columns have few values
+    for text, line in zip(texts, ends, strict=True):
+        if text in seen:
+            continue
+        try:
+            seen[text] = convert(text)
+        except ValueError:
+            raise SettingsError(
+                Code.INPUT_DAMAGED,
+                "{path} has {found} as {column} on line {line}, which is not {kind}; {advice}",
+                path=path,
+                line=line,
+                column=column.name,
+                found=Private(repr(text)),
+                kind=", ".join(map(str, column.allowed)) or KINDS[column.kind],
+                advice=schema.advice,
+            ) from None
+    return [seen[text] for text in texts]
+
+
+def _converter(column: Column) -> Callable[[str], Any]:
+    """From the text of a cell to its value; ValueError where it is none."""
+
+    def convert(text: str) -> Any:
+        if column.kind is str:
+            if column.allowed and text not in column.allowed:
+                raise ValueError(text)
+            return text
+        if column.empty and not text:
+            return None
+        if column.kind is bool:
+            if text not in TRUTHS:
+                raise ValueError(text)
+            return TRUTHS[text]
+        value = column.kind(text)
+        if not math.isfinite(value):
+            raise ValueError(text)
+        return value
+
+    return convert
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Allow cells of any length that ct2zarr writes; the limit belongs to the whole process."""
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextmanager
+def _csv_errors(path: Path, schema: Schema, reader: Any) -> Iterator[None]:
+    try:
+        yield
+    except csv.Error as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} is not a CSV file from line {line} on ({cause}); {advice}",
+            path=path,
+            line=reader.line_num,
+            cause=str(error),
+            advice=schema.advice,
+        ) from error

@@ -1,0 +1,66 @@
+"""The names of files: the layout of the contract, written out."""
+
+from pathlib import Path
+
+import pytest
+
+from ct2zarr.run import paths
+from ct2zarr.vocabulary import StoreType
+
+ROOT = Path("out")
+
+
+@pytest.mark.parametrize(
+    ("shard", "shards", "label"),
+    [(0, 1, "00"), (7, 16, "07"), (99, 100, "99"), (7, 101, "007"), (7, 4096, "0007")],
+)
+def test_labels_have_two_digits_or_as_many_as_the_highest_number(
+    shard: int, shards: int, label: str
+) -> None:
+    assert paths.shard_label(shard, shards) == label
+    assert paths.shard_labels(shards)[shard] == label
+
+
+def test_names_are_those_of_the_contract() -> None:
+    assert paths.store_root(ROOT, StoreType.DIR) == Path("out/zarr_dir")
+    volume = paths.volume_paths(ROOT, "abc", StoreType.SQLITE)
+    summary = paths.shard_summary(ROOT, "03", "_again")
+    joined, audits = paths.joined_summary(ROOT), paths.joined_audit(ROOT)
+    part = paths.scan_part_paths(ROOT, 3, 16)
+
+    assert (volume.store, volume.slices, volume.record) == (
+        Path("out/data/abc.zarr.sqlite"),
+        Path("out/meta/abc.slices.csv"),
+        Path("out/meta/abc.series.json"),
+    )
+    assert (summary.table, summary.totals) == (
+        Path("out/summary_shard_03_again.csv"),
+        Path("out/summary_shard_03_again.json"),
+    )
+    assert (joined.table, joined.totals) == (
+        Path("out/summary_all.csv"),
+        Path("out/summary_all.json"),
+    )
+    assert (audits.table, audits.totals) == (Path("out/audit_all.csv"), Path("out/audit_all.json"))
+    assert (part.facts, part.rows, part.cache) == (
+        Path("out/scan/part_03_of_16.json"),
+        Path("out/scan/part_03_of_16.arrow"),
+        Path("out/scan_cache/part_03_of_16"),
+    )
+    assert paths.shard_audit(ROOT, "03") == Path("out/audit_shard_03.csv")
+    assert paths.series_shard(ROOT, "03") == Path("out/shards/series_shard_03.csv")
+    assert paths.files_shard(ROOT, "03") == Path("out/shards/files_shard_03.parquet")
+    assert paths.convert_log(ROOT, "03") == Path("out/logs/convert_shard_03.log")
+
+
+def test_patterns_find_the_number_in_the_names_that_are_written() -> None:
+    name = paths.series_shard(ROOT, "0007").name
+    assert (paths.SHARD_CSV.fullmatch(name) or [])[1] == "0007"
+    name = paths.files_shard(ROOT, "0007").name
+    assert (paths.SHARD_FILES.fullmatch(name) or [])[1] == "0007"
+    name = paths.shard_summary(ROOT, "07").table.name
+    assert (paths.SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
+    assert (paths.SUFFIXED_SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
+    name = paths.shard_summary(ROOT, "07", "_x").table.name
+    assert paths.SHARD_SUMMARY.fullmatch(name) is None
+    assert (paths.SUFFIXED_SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
