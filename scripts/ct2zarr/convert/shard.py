@@ -24,7 +24,7 @@ from ..model import Json, VolumePlan
 from ..run.atomic_files import prepare_store_root, remove_abandoned, write_atomically
 from ..run.cells import SEPARATOR
 from ..run.checksums import file_md5, manifest_md5
-from ..run.counts import Counts
+from ..run.counts import Counts, totals_of
 from ..run.job_log import BYTES_PER_MB, Progress, log_outcome, progress
 from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, shard_label, volume_paths
 from ..run.settings import ConvertSettings
@@ -355,7 +355,7 @@ def summary_content(
         "shard": summary.shard,
         "num_shards": settings.num_shards,
         "csv_md5": csv_md5,
-        "totals": totals_of(rows),
+        "totals": dict(totals_of(rows)),
         "flags": {flag: flags[flag] for flag in Flag if flags[flag]},
         "reasons": dict(sorted(reasons.items())),
         "settings": settings_content(settings),
@@ -363,21 +363,6 @@ def summary_content(
         "manifest_md5": settings.manifest_md5,
         "versions": {"ct2zarr": __version__, "format": FORMAT_VERSION},
         "libraries": dict(library_versions()),
-    }
-
-
-def totals_of(rows: Sequence[SummaryRow]) -> dict[str, Json]:
-    """Counts of all rows; bytes, slices and seconds of those that were converted."""
-    done = [row for row in rows if row.status == Status.OK]
-    return {
-        "volumes": len(rows),
-        **{status: sum(row.status == status for row in rows) for status in Status},
-        "flagged": sum(row.flags != "" for row in rows),
-        "reused": sum(row.reused for row in rows),
-        "slices": sum(row.slice_count for row in done),
-        "input_bytes": sum(row.input_bytes for row in done),
-        "output_bytes": sum(row.output_bytes for row in done),
-        "seconds": round(sum(row.total_seconds or 0.0 for row in done), 3),
     }
 
 

@@ -15,7 +15,7 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
     all rows; the other members are of the converted volumes. Bytes, and seconds of wall clock.
     """
     numbers: dict[str, int | float] = dict.fromkeys(("volumes", *Status, "flagged"), 0)
-    sums = ("reused", "verified", "slices", "localizers_skipped", "files_unreadable")
+    sums = ("ok_flagged", "reused", "verified", "slices", "localizers_skipped", "files_unreadable")
     numbers |= dict.fromkeys((*sums, "input_bytes", "output_bytes"), 0)
     seconds = 0.0
     for row in rows:
@@ -26,6 +26,7 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
         numbers["files_unreadable"] += row.files_unreadable
         if row.status != Status.OK:
             continue
+        numbers["ok_flagged"] += row.flags != ""
         numbers["reused"] += row.reused
         numbers["verified"] += row.verify_ok is True
         numbers["slices"] += row.slice_count
@@ -41,8 +42,9 @@ class Counts:
 
     Attributes:
         ok: converted; ``reused`` of them were there before.
-        flagged: of all volumes.
-        input_bytes, output_bytes, seconds: of the converted ones; seconds summed over workers.
+        flagged: of all volumes. ok_flagged, verified: of the converted ones.
+        slices, input_bytes, output_bytes, seconds: of the converted ones; seconds are summed over
+            workers.
     """
 
     volumes: int = 0
@@ -54,6 +56,9 @@ class Counts:
     input_bytes: int = 0
     output_bytes: int = 0
     seconds: float = 0.0
+    ok_flagged: int = 0
+    verified: int = 0
+    slices: int = 0
 
     @classmethod
     def of_totals(cls, totals: Mapping[str, Any]) -> "Counts":
@@ -65,11 +70,21 @@ class Counts:
             **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)}
         )
 
+    @property
+    def ratio(self) -> float | None:
+        """Bytes of the source over bytes of the stores; None where there are no stores."""
+        return self.input_bytes / self.output_bytes if self.output_bytes else None
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes of the source per second and worker; None where no time was measured."""
+        return self.input_bytes / self.seconds if self.seconds else None
+
     def lines(self) -> list[tuple[str, str]]:
         """What a closing table says, a label and a value each."""
         read, written = (" ".join(size_words(n)) for n in (self.input_bytes, self.output_bytes))
-        ratio = f" ({self.input_bytes / self.output_bytes:.2f} : 1)" if self.output_bytes else ""
-        rate = " ".join(size_words(self.input_bytes / self.seconds)) if self.seconds else ""
+        ratio = f" ({self.ratio:.2f} : 1)" if self.ratio is not None else ""
+        rate = " ".join(size_words(self.rate)) if self.rate is not None else ""
         return [
             ("volumes", f"{self.volumes:,}"),
             ("converted", f"{self.ok - self.reused:,}"),
