@@ -24,7 +24,8 @@ def test_totals_sum_the_converted_volumes_and_count_all():
     assert totals_of(ROWS) == {
         "volumes": 4, "ok": 2, "failed": 1, "rejected": 1, "flagged": 3,
         "ok_flagged": 1, "reused": 1, "verified": 1, "slices": 30,
-        "localizers_skipped": 4, "files_unreadable": 6, "input_bytes": 4000, "output_bytes": 900, "seconds": 3.75,
+        "localizers_skipped": 4, "files_unreadable": 6, "input_bytes": 4000, "output_bytes": 900,
+        "seconds": 3.75,
     }  # fmt: skip
 
 
