@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..codes import Code
 from ..errors import Ct2zarrError, MachineError, SeriesError, SettingsError
 from ..model import Json, VolumePlan
 from ..run.atomic_files import prepare_store_root, remove_abandoned, write_atomically
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from ..run.workers import Worker
 
 logger = logging.getLogger(__name__)
-
-SOURCE_GONE = "source_gone"
-"""Code of ``decoding`` for a file that is no longer there; named here without its imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
         logger.info("%s", bar.summary())
 
     if settings.metadata.deidentify:
-        rows |= {plan.series_hash: without_names(rows[plan.series_hash], plan) for plan in plans}
+        rows = {series_hash: without_names(row) for series_hash, row in rows.items()}
     summary = ShardSummary(
         label, tuple(sorted(rows.values(), key=lambda row: row.series_hash)), csv_path, json_path
     )
@@ -256,8 +254,8 @@ def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSetti
     except MachineError:
         raise
     except SeriesError as error:
-        row = row_of_failure(plan, Status.FAILED, error.reason, f"the series {error}")
-    if row.reason == SOURCE_GONE:
+        row = row_of_failure(plan, Status.FAILED, error)
+    if row.code == Code.SOURCE_GONE:
         require_roots(plan)
     paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
     if row.status == Status.REJECTED or (row.status == Status.FAILED and not paths.record.exists()):
@@ -298,23 +296,25 @@ def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, st
     except (MachineError, SettingsError):
         raise
     except RejectedError as error:
-        row = row_of_failure(
-            plan, Status.REJECTED, SEPARATOR.join(error.rejected), str(error), error.flags
-        )
+        reason = SEPARATOR.join(error.rejected)
+        row = row_of_failure(plan, Status.REJECTED, error, reason=reason, flags=error.flags)
         return row, ""
     except Ct2zarrError as error:
-        return row_of_failure(plan, Status.FAILED, error.reason, str(error)), ""
+        return row_of_failure(plan, Status.FAILED, error), ""
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  one series must not end the others
         # The text of the error is left out: it may quote a header, and so a patient.
         frames = traceback.extract_tb(error.__traceback__)
-        place = f"{Path(frames[-1].filename).name} line {frames[-1].lineno}"
-        sentence = (
-            f"unexpected {type(error).__name__} in {place}; this is a fault of ct2zarr, please "
-            "report it with the log of the shard."
+        unexpected = SeriesError(
+            Code.UNEXPECTED_ERROR,
+            "unexpected {kind} in {module} line {line}; this is a fault of ct2zarr, please report "
+            "it with the log of the shard.",
+            kind=type(error).__name__,
+            module=Path(frames[-1].filename).name,
+            line=frames[-1].lineno,
         )
-        row = row_of_failure(plan, Status.FAILED, "unexpected_error", sentence)
+        row = row_of_failure(plan, Status.FAILED, unexpected)
         return row, "".join(traceback.format_list(frames)) + type(error).__name__
 
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from ..errors import Ct2zarrError, sentence
 from ..model import Frame, UnusedFrame, VolumePlan, VolumeRecord
-from ..plan.identity import relative_path
 from ..run.cells import SEPARATOR
-from ..run.redaction import scrub_error
 from ..run.summary_columns import SummaryRow
 from ..version import __version__
 from ..vocabulary import Role, Status
@@ -49,18 +48,30 @@ def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> Su
 
 
 def row_of_failure(
-    plan: VolumePlan, status: Status, reason: str, error: str, flags: Iterable[str] | None = None
+    plan: VolumePlan,
+    status: Status,
+    error: Ct2zarrError,
+    *,
+    reason: str = "",
+    flags: Iterable[str] | None = None,
 ) -> SummaryRow:
-    """The row of a volume that was not converted; ``flags``: those of the plan unless given."""
+    """The row of a volume that was not converted.
+
+    Args:
+        reason: what the column of that name says; the code of the error where it is empty.
+        flags: all flags of the volume; those of the plan unless given.
+    """
     first = plan.planes[0] if plan.planes else None
     files = {plane.path: plane.bytes for plane in plan.planes}
     if flags is None:
-        flags = [finding.flag for finding in plan.flags]
+        flags = [raised.flag for raised in plan.flags]
     return SummaryRow(
         **_identity(plan),
         status=status,
-        reason=reason,
-        error=error,
+        reason=reason or error.code,
+        code=error.code,
+        error=sentence(error),
+        error_public=sentence(error, private=False),
         flags=SEPARATOR.join(flags),
         slice_count=len(plan.planes),
         rows=first.rows if first else 0,
@@ -74,28 +85,12 @@ def row_of_failure(
     )
 
 
-def without_names(row: SummaryRow, plan: VolumePlan) -> SummaryRow:
+def without_names(row: SummaryRow) -> SummaryRow:
     """The row as it may leave under ``deidentify``: no name of a folder or a file, and no UID.
 
     The manifest, which stays behind, says which series a ``series_hash`` is.
     """
-    error = row.error
-    if error:
-        frames = [*plan.planes, *(left.frame for left in plan.unused)]
-        paths = {frame.path for frame in frames}
-        uids = {uid for frame in frames for uid in (frame.sop_instance_uid, frame.series_uid)}
-        uids |= {uid for frame in frames for uid in (frame.study_uid, frame.frame_of_reference_uid)}
-        names = [
-            *((path, "[file]") for path in paths),
-            *((relative_path(frame), "[file]") for frame in frames),
-            *((path.rpartition("/")[2], "[file]") for path in paths),
-            (plan.series_dir, "[folder]"),
-            *((uid, "[UID]") for uid in uids),
-        ]
-        for name, word in sorted(names, key=lambda pair: -len(pair[0])):
-            error = error.replace(name, word) if name else error
-        error = scrub_error(error, plan.series_dir)
-    return replace(row, series_dir="", error=error)
+    return replace(row, series_dir="", error=row.error_public)
 
 
 def count_role(plan: VolumePlan, role: Role) -> int:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from ..codes import Code
 from ..errors import SeriesError
 from .job_log import BYTES_PER_MB
 
@@ -76,16 +77,17 @@ class Worker:
                 self._discard()
                 if attempt == TRIES or time.monotonic() - started >= TIMEOUT_SHARE * timeout:
                     raise SeriesError(
-                        f"took longer than {timeout:g} s and was stopped; raise "
+                        Code.TIMEOUT,
+                        "the work on the series took longer than {limit:g} s and was stopped; raise "
                         "series_timeout if the series is merely large.",
-                        "timeout",
+                        limit=timeout,
                     ) from None
             except ProcessExpired as error:
                 self._discard()
                 if self._stopped:
                     break
                 if attempt == TRIES or error.exitcode not in OUTSIDE_EXITS:
-                    raise SeriesError(_death_sentence(error.exitcode), "worker_died") from None
+                    raise _death(error.exitcode) from None
             except (BrokenProcessPool, RuntimeError, OSError) as error:
                 # The process died before it had taken the task, so it was not the task's doing.
                 self._discard()
@@ -93,16 +95,16 @@ class Worker:
                     raise
                 if attempt == TRIES and not self._stopped:
                     raise SeriesError(
-                        "its worker process could not be started or died at once; look for a "
+                        Code.WORKER_DIED,
+                        "the worker process could not be started or died at once; look for a "
                         "lack of memory or processes on the machine.",
-                        "worker_died",
                     ) from error
             except MemoryError:
                 self._discard()  # what is left of the heap is not worth keeping
                 raise SeriesError(
+                    Code.OUT_OF_MEMORY,
                     "memory ran out; raise series_memory if the series is merely large, or run "
                     "with fewer workers or on a machine with more memory.",
-                    "out_of_memory",
                 ) from None
         raise CancelledError
 
@@ -181,19 +183,29 @@ def _is_pool_error(error: BaseException) -> bool:
     return isinstance(error, BrokenProcessPool) or error.__cause__ is None
 
 
-def _death_sentence(exit_code: int) -> str:
+def _death(exit_code: int) -> SeriesError:
+    """What to say of a worker that ended on its own account or was ended from outside."""
     if exit_code in OUTSIDE_EXITS:
-        return (
-            f"its worker process was killed {TRIES} times (exit code {exit_code}), most often "
-            "because memory ran out; run with fewer workers or more memory."
+        return SeriesError(
+            Code.WORKER_DIED,
+            "the worker process was killed {times} times (exit code {exit_code}), most often "
+            "because memory ran out; run with fewer workers or more memory.",
+            times=TRIES,
+            exit_code=exit_code,
         )
     if exit_code < 0:
-        name = signal.strsignal(-exit_code) or "unknown signal"
-        return (
-            f"its worker process crashed (signal {-exit_code}: {name}), most often in the decoder "
-            "of a damaged file."
+        return SeriesError(
+            Code.WORKER_DIED,
+            "the worker process crashed (signal {number}: {name}), most often in the decoder of a "
+            "damaged file.",
+            number=-exit_code,
+            name=signal.strsignal(-exit_code) or "unknown signal",
         )
-    return f"its worker process ended with exit code {exit_code}."
+    return SeriesError(
+        Code.WORKER_DIED,
+        "the worker process ended with exit code {exit_code}.",
+        exit_code=exit_code,
+    )
 
 
 def prepare_process(memory_mb: int, environment: Mapping[str, str]) -> None:

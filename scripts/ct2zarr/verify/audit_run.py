@@ -104,7 +104,7 @@ def _audit_in_worker(
             dataset=row["dataset"],
             status=AuditStatus.DAMAGED,
             reason=error.reason,
-            error=f"reading it back {error}",
+            error=str(error),
             record_md5=_md5_or_nothing(paths.record),
         )
 
