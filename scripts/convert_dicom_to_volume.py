@@ -8,9 +8,19 @@ Snakemake runs this for the rule ``convert_shard``. Alone, it takes environment 
 import os
 from pathlib import Path
 
-from ct2zarr.convert.shard import run_or_leave, run_shard
+from ct2zarr.convert.shard import retry_shard, run_shard
 from ct2zarr.run.entry import run_step
 from ct2zarr.run.settings import convert_from_config, convert_from_environ
+
+
+def convert_alone() -> None:
+    """Convert the shard that the environment names."""
+    settings = convert_from_environ(os.environ)
+    if settings.retry_failed:
+        retry_shard(settings)
+    else:
+        run_shard(settings)
+
 
 if __name__ == "__main__":
     if "snakemake" in globals():
@@ -26,4 +36,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: run_or_leave(convert_from_environ(os.environ)))
+        run_step(convert_alone)

@@ -9,14 +9,24 @@ manifest of them.
 
 import os
 
-from ct2zarr.plan.manifest import scan_or_make
+from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.entry import run_step
-from ct2zarr.run.settings import manifest_from_config, manifest_from_environ
+from ct2zarr.run.settings import ManifestSettings, manifest_from_config, manifest_from_environ
+from ct2zarr.scan.shares import scan_part
+
+
+def scan_or_make_manifest(settings: ManifestSettings) -> None:
+    """Scan the part of the datasets that the settings name; without one, make the manifest."""
+    if settings.scan_part is None:
+        make_manifest(settings)
+    else:
+        scan_part(settings)
+
 
 if __name__ == "__main__":
     if "snakemake" in globals():
         run_step(
-            lambda: scan_or_make(
+            lambda: scan_or_make_manifest(
                 manifest_from_config(
                     snakemake.config,  # noqa: F821
                     snakemake.threads,  # noqa: F821
@@ -26,4 +36,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: scan_or_make(manifest_from_environ(os.environ)))
+        run_step(lambda: scan_or_make_manifest(manifest_from_environ(os.environ)))

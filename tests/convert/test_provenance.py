@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ct2zarr.convert.shard import finished_rows, plans_of_shard, run_shard
-from ct2zarr.plan.manifest import scan_or_make
+from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.options import OPTIONS
 from ct2zarr.run.settings import (
     CONVERT_OPTIONS,
@@ -15,6 +15,7 @@ from ct2zarr.run.settings import (
     convert_from_config,
     manifest_from_config,
 )
+from ct2zarr.scan.shares import scan_part
 from phantom import make_series
 
 CONVERTS, SUMMARISES, SCANS, NOTHING = "converts", "summarises", "scans", "nothing"
@@ -113,8 +114,8 @@ def test_a_changed_option_converts_finished_volumes_again_or_not(option, base, t
 def shards(config: dict[str, Any]) -> list[ConvertSettings]:
     """Make the manifest; the settings of its shards."""
     for part in range(config.get("scan_jobs", 1)):
-        scan_or_make(manifest_from_config(config, workers=1, scan_part=part))
-    scan_or_make(manifest_from_config(config, workers=1))
+        scan_part(manifest_from_config(config, workers=1, scan_part=part))
+    make_manifest(manifest_from_config(config, workers=1))
     return [
         convert_from_config(config, path, int(path.stem[-2:]), workers=1)
         for path in sorted(Path(config["manifest_dir"]).glob("shards/series_shard_*.csv"))

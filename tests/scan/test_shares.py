@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ct2zarr.errors import SettingsError
-from ct2zarr.plan.manifest import make_manifest, scan_or_make
+from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.settings import ManifestSettings, manifest_from_environ
+from ct2zarr.scan.shares import scan_part
 from ct2zarr.scan.walking import share_of, walk_root
 from phantom import localizer, make_series, not_dicom
 
@@ -61,8 +62,8 @@ def made_of_parts(datasets: dict[str, Path], folder: Path, parts: int, **changes
     order = list(range(parts))
     random.Random(parts).shuffle(order)
     for part in order:
-        scan_or_make(settings_for(datasets, folder, scan_jobs=parts, scan_part=part, **changes))
-    scan_or_make(settings_for(datasets, folder, scan_jobs=parts, **changes))
+        scan_part(settings_for(datasets, folder, scan_jobs=parts, scan_part=part, **changes))
+    make_manifest(settings_for(datasets, folder, scan_jobs=parts, **changes))
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ct2zarr.convert.shard import run_or_leave, run_shard
+from ct2zarr.convert.shard import retry_shard, run_shard
 from ct2zarr.errors import DamageError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.paths import VolumePaths, volume_paths
@@ -209,7 +209,7 @@ def test_what_the_audit_found_is_converted_again_and_nothing_else(copy):
     with pytest.raises(DamageError, match=r"1 damaged of 2 volumes; .*audit_all\.csv"):
         audit_all(audit).require_intact()
     before = times(copy)
-    run_or_leave(replace(copy, retry_failed=True))
+    retry_shard(replace(copy, retry_failed=True))
     changed = {name for name, time in times(copy).items() if time != before[name]}
     assert changed == {paths.store.name}
     assert paths.store.read_bytes() == whole
@@ -237,7 +237,7 @@ def test_retrying_converts_failed_volumes_and_leaves_a_shard_without_them_alone(
     assert needs_retry(copy.store_root, "00")
     retry = replace(copy, retry_failed=True)
     before = times(copy)
-    run_or_leave(retry)
+    retry_shard(retry)
     assert times(copy) == before
     summary = copy.store_root / "summary_shard_00.csv"
     assert [row["status"] for row in read_summary(summary)].count("failed") == 1
@@ -245,13 +245,13 @@ def test_retrying_converts_failed_volumes_and_leaves_a_shard_without_them_alone(
     run_shard(replace(copy, on_bad_slice="drop"))
     assert not needs_retry(copy.store_root, "00")
     written = summary.stat().st_mtime_ns
-    run_or_leave(replace(retry, on_bad_slice="drop"))
+    retry_shard(replace(retry, on_bad_slice="drop"))
     assert summary.stat().st_mtime_ns == written
 
 
 def test_retrying_leaves_a_shard_alone_that_is_only_pending(made, tmp_path):
     shutil.copytree(made / "manifests", tmp_path / "manifests")
-    run_or_leave(settings_for(tmp_path, retry_failed=True))
+    retry_shard(settings_for(tmp_path, retry_failed=True))
     assert not (tmp_path / "out").exists()
 
 

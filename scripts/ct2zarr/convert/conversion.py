@@ -50,8 +50,13 @@ class RejectedError(SeriesError):
         self.flags = flags
 
 
-def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
+def convert_volume(
+    plan: VolumePlan, settings: ConvertSettings, *, manifest_md5: str = ""
+) -> VolumeRecord:
     """Make the volume of a plan anew, or take what another job has finished in the meantime.
+
+    Args:
+        manifest_md5: names the manifest that the plan is from; empty where it is unknown.
 
     Raises:
         RejectedError: a flag of ``settings.reject_flags``.
@@ -65,7 +70,7 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
     paths = volume_paths(settings.store_root, plan.series_hash, store_type)
     wanted = fingerprint(plan, settings)
     with staged_volume(paths) as staged:
-        written, digest = _write(plan, settings, staged, wanted)
+        written, digest = _write(plan, settings, staged, wanted, manifest_md5)
         verifying = time.perf_counter()
         verification = verify_volume(
             staged.store,
@@ -82,7 +87,9 @@ def convert_volume(plan: VolumePlan, settings: ConvertSettings) -> VolumeRecord:
             "verify": round(verified - verifying, DECIMALS),
         }
         seconds["total"] = round(time.perf_counter() - started, DECIMALS)
-        record = _record(plan, settings, staged, written, verification, wanted, digest, seconds)
+        record = _record(
+            plan, settings, staged, written, verification, wanted, digest, seconds, manifest_md5
+        )
         if not settings.overwrite:
             theirs = finished_record(paths, wanted, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
@@ -117,7 +124,11 @@ def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
 
 
 def _write(
-    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, wanted: str
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    staged: StagedVolume,
+    wanted: str,
+    manifest_md5: str,
 ) -> tuple[WrittenVolume, str]:
     """Write the store and slices.csv under their temporary names, complete and closed.
 
@@ -125,7 +136,9 @@ def _write(
     """
     writer = open_writer(settings.encoding.store_type, staged.store)
     try:
-        written = write_volume(plan, settings, writer, fingerprint=wanted)
+        written = write_volume(
+            plan, settings, writer, fingerprint=wanted, manifest_md5=manifest_md5
+        )
         _reject(written.flags, settings)
         writer.finish()
     except MachineError:
@@ -149,6 +162,7 @@ def _record(
     wanted: str,
     digest: str,
     seconds: Mapping[str, Json],
+    manifest_md5: str,
 ) -> VolumeRecord:
     files = {plane.path: plane.bytes for plane in written.plan.planes}
     return VolumeRecord(
@@ -188,5 +202,5 @@ def _record(
         decoders=dict(written.decoders),
         libraries=dict(library_versions()),
         settings=output_settings(settings),
-        manifest_md5=settings.manifest_md5,
+        manifest_md5=manifest_md5,
     )

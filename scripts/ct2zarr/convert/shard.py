@@ -54,12 +54,10 @@ class ShardSummary:
     json_path: Path
 
 
-def run_or_leave(settings: ConvertSettings) -> None:
-    """Run the shard, or with ``retry_failed`` leave it as it is where nothing has failed."""
+def retry_shard(settings: ConvertSettings) -> None:
+    """Convert the shard again if a volume of it failed or was found damaged; else do nothing."""
     label = label_of(settings)
-    if settings.retry_failed and not needs_retry(
-        settings.store_root, label, settings.summary_suffix
-    ):
+    if not needs_retry(settings.store_root, label, settings.summary_suffix):
         logger.info("shard %s: nothing has failed, nothing is converted", label)
         return
     run_shard(settings)
@@ -87,7 +85,7 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
 
 def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
     plans = plans_of_shard(settings)
-    settings = replace(settings, manifest_md5=manifest_md5(settings.input_csv))
+    manifest = manifest_md5(settings.input_csv)
     label = label_of(settings)
     root = settings.store_root
     csv_path = root / f"summary_shard_{label}{settings.summary_suffix}.csv"
@@ -104,7 +102,7 @@ def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
     todo = [plan for plan in plans if plan.series_hash not in rows]
     logger.info("shard %s: %d volumes, %d finished before", label, len(plans), len(rows))
     with progress(f"shard {label}", len(todo)) as bar:
-        for row in converted_rows(todo, settings, damaged):
+        for row in converted_rows(todo, settings, damaged, manifest):
             rows[row.series_hash] = row
             _log_row(row, bar)
         logger.info("%s", bar.summary())
@@ -114,7 +112,7 @@ def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
     summary = ShardSummary(
         label, tuple(sorted(rows.values(), key=lambda row: row.series_hash)), csv_path, json_path
     )
-    write_summary(summary, settings)
+    write_summary(summary, settings, manifest)
     logger.info("shard %s: done in %.1f s", label, time.monotonic() - started)
     log_outcome(f"shard {label}", Counts.of_totals(totals_of(summary.rows)))
     return summary
@@ -215,7 +213,10 @@ def finished_rows(
 
 
 def converted_rows(
-    plans: Sequence[VolumePlan], settings: ConvertSettings, damaged: Collection[str] = ()
+    plans: Sequence[VolumePlan],
+    settings: ConvertSettings,
+    damaged: Collection[str] = (),
+    manifest_md5: str = "",
 ) -> Iterator[SummaryRow]:
     """Convert in ``num_workers`` processes; rows in the order in which they are done.
 
@@ -230,7 +231,8 @@ def converted_rows(
     anew = replace(settings, overwrite=True)
 
     def convert(worker: "Worker", plan: VolumePlan) -> SummaryRow:
-        return convert_in_worker(worker, plan, anew if plan.series_hash in damaged else settings)
+        wanted = anew if plan.series_hash in damaged else settings
+        return convert_in_worker(worker, plan, wanted, manifest_md5)
 
     try:
         yield from in_workers(
@@ -241,14 +243,18 @@ def converted_rows(
         remove_abandoned((root / "data", root / "meta"))
 
 
-def convert_in_worker(worker: "Worker", plan: VolumePlan, settings: ConvertSettings) -> SummaryRow:
+def convert_in_worker(
+    worker: "Worker", plan: VolumePlan, settings: ConvertSettings, manifest_md5: str
+) -> SummaryRow:
     """The row of one volume, whatever happens to the process that converts it.
 
     After a failure an older complete volume stays as it was (its source may only be away for the
     moment), and a store without a record goes. A rejected volume goes in any case.
     """
     try:
-        row, trace = worker.run(attempt, plan, settings, timeout=settings.series_timeout_seconds)
+        row, trace = worker.run(
+            attempt, plan, settings, manifest_md5, timeout=settings.series_timeout_seconds
+        )
         if trace:
             logger.error("%s: unexpected error in\n%s", plan.series_hash, trace)
     except MachineError:
@@ -282,7 +288,9 @@ def require_roots(plan: VolumePlan) -> None:
             )
 
 
-def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, str]:
+def attempt(
+    plan: VolumePlan, settings: ConvertSettings, manifest_md5: str = ""
+) -> tuple[SummaryRow, str]:
     """In a worker: convert one volume; its row, and where it failed if nobody foresaw that.
 
     Raises MachineError, SettingsError and MemoryError; everything else becomes a row.
@@ -292,7 +300,8 @@ def attempt(plan: VolumePlan, settings: ConvertSettings) -> tuple[SummaryRow, st
     from .conversion import RejectedError, convert_volume
 
     try:
-        return row_of_record(plan, convert_volume(plan, settings), reused=False), ""
+        record = convert_volume(plan, settings, manifest_md5=manifest_md5)
+        return row_of_record(plan, record, reused=False), ""
     except (MachineError, SettingsError):
         raise
     except RejectedError as error:
@@ -336,16 +345,17 @@ def _log_row(row: SummaryRow, bar: Progress) -> None:
 # The summary ----------------------------------------------------------------------------------
 
 
-def write_summary(summary: ShardSummary, settings: ConvertSettings) -> None:
+def write_summary(summary: ShardSummary, settings: ConvertSettings, manifest_md5: str = "") -> None:
     """Write the JSON and then the CSV, each at once or not at all. Raises MachineError."""
     text = rows_to_csv(summary.rows)
-    content = summary_content(summary, settings, hashlib.md5(text.encode()).hexdigest())
+    csv_md5 = hashlib.md5(text.encode()).hexdigest()
+    content = summary_content(summary, settings, csv_md5, manifest_md5)
     write_atomically(summary.json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_atomically(summary.csv_path, text)
 
 
 def summary_content(
-    summary: ShardSummary, settings: ConvertSettings, csv_md5: str
+    summary: ShardSummary, settings: ConvertSettings, csv_md5: str, manifest_md5: str
 ) -> dict[str, Json]:
     """Content of summary_shard_XX.json: totals, counts, settings, versions, and the CSV's MD5."""
     rows = summary.rows
@@ -360,17 +370,17 @@ def summary_content(
         "reasons": dict(sorted(reasons.items())),
         "settings": settings_content(settings),
         "input": {"name": settings.input_csv.name, "md5": file_md5(settings.input_csv)},
-        "manifest_md5": settings.manifest_md5,
+        "manifest_md5": manifest_md5,
         "versions": {"ct2zarr": __version__, "format": FORMAT_VERSION},
         "libraries": dict(library_versions()),
     }
 
 
 def settings_content(settings: ConvertSettings) -> dict[str, Json]:
-    """The settings, as JSON; folders are left out, and the manifest has a place of its own."""
+    """The settings, as JSON; folders are left out."""
     content: dict[str, Json] = {}
     for name, value in asdict(settings).items():
-        if isinstance(value, Path) or name == "manifest_md5":
+        if isinstance(value, Path):
             continue
         content[name] = sorted(value) if isinstance(value, frozenset) else value
     return content

@@ -94,12 +94,18 @@ class WrittenVolume:
 
 
 def write_volume(
-    plan: VolumePlan, settings: ConvertSettings, writer: StoreWriter, *, fingerprint: str = ""
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    writer: StoreWriter,
+    *,
+    fingerprint: str = "",
+    manifest_md5: str = "",
 ) -> WrittenVolume:
     """Convert the planes of a plan into an open store; the caller finishes or aborts the writer.
 
     Args:
         fingerprint: of the sources and settings, for the attribute ``source_fingerprint``.
+        manifest_md5: names the manifest that the plan is from.
 
     Raises:
         SeriesError: a plane cannot be decoded and ``on_bad_slice`` is ``fail``, the sources have
@@ -126,7 +132,7 @@ def write_volume(
                 rescales = _rescales(plan, settings)
                 writer.restart()
                 continue
-        return _complete(plan, settings, writer, attempt, collector, fingerprint)
+        return _complete(plan, settings, writer, attempt, collector, fingerprint, manifest_md5)
 
 
 def _rescales(plan: VolumePlan, settings: ConvertSettings) -> list[Rescale]:
@@ -257,6 +263,7 @@ def _complete(
     attempt: _WriteAttempt,
     collector: TagCollector,
     fingerprint: str,
+    manifest_md5: str,
 ) -> WrittenVolume:
     """Put the documents and gather the results of the pass that went through."""
     protect = _protection(settings, collector)
@@ -284,7 +291,7 @@ def _complete(
         "levels": [level.as_json() for level in attempt.levels],
         "settings": output_settings(settings),
         "libraries": dict(library_versions()),
-        "manifest_md5": settings.manifest_md5,
+        "manifest_md5": manifest_md5,
     }
     group = {"ct2zarr": attributes, **ome_attributes(plan, layout, attempt.levels)}
     conventions = convention_attributes(values, flags)

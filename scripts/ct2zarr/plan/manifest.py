@@ -30,7 +30,7 @@ from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.cache import FACTS_VERSION
 from ..scan.frame_tables import FILES_SCHEMA, read_csv, series_csv, table_to_frames
 from ..scan.scanning import Scan, scan
-from ..scan.shares import CACHE, merge_parts, scan_part
+from ..scan.shares import CACHE, merge_parts
 from ..scan.walking import check_roots
 from ..version import __version__
 from ..vocabulary import Flag, Role
@@ -52,14 +52,6 @@ TAKEN_ROWS = 1 << 19
 
 GROUPED_ROWS = 20_000
 """Frames that are grouped at a time, so that millions need not be Python objects at once."""
-
-
-def scan_or_make(settings: ManifestSettings) -> None:
-    """Scan one part of the datasets where ``scan_part`` names one; else make the manifest."""
-    if settings.scan_part is None:
-        make_manifest(settings)
-    else:
-        scan_part(settings)
 
 
 def make_manifest(settings: ManifestSettings) -> None:

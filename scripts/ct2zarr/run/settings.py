@@ -111,7 +111,6 @@ class ConvertSettings:
     ``series_timeout_seconds``: a series that takes longer is a failed row.
     ``series_memory_mb``: so is one that wants more memory than this beyond what an idle worker
     has; 0 for no limit. ``retry_failed``: leave a shard alone in which nothing has failed.
-    ``manifest_md5``: names the manifest; the shard fills it in.
     """
 
     input_csv: Path
@@ -131,7 +130,6 @@ class ConvertSettings:
     series_timeout_seconds: float = 3600.0
     series_memory_mb: int = 4000
     retry_failed: bool = False
-    manifest_md5: str = ""
 
     @property
     def store_root(self) -> Path:
