@@ -1,8 +1,8 @@
-"""Draw the pictures of docs/flags.md, one a flag, from the synthetic chest of the demonstration.
+"""Draw the pictures of docs/flags.md, one per flag, from the synthetic chest of the demonstration.
 
-    python docs/make_pictures.py [FOLDER]     docs/pictures unless another folder is named
+    python docs/make_pictures.py [FOLDER]     the default folder is docs/pictures
 
-Lines over a section of the chest are planes: where they lie is what most flags are about. The same
+Lines over a section of the chest are planes, since most flags concern their positions. The same
 versions of numpy, matplotlib and Pillow draw the same bytes.
 """
 
@@ -30,16 +30,16 @@ from demonstration.chest_model import make_chest, paint_plane, paint_tubes
 GRID_MM = 2.0
 WINDOW = (-1000.0, 500.0)
 GOOD, BAD, OTHER = "#4cc3ff", "#ff5a4f", "#ffc845"
-"""Colours of planes that are as they should be, of what the flag is about, and of a second kind."""
+"""Colours of regular planes, of the planes that the flag concerns, and of a second group."""
 COLOURS = 96
-"""Colours of a picture when it is stored: smooth enough, and some 40 KB."""
+"""Number of colours in a stored picture: smooth enough at about 40 KB."""
 
 Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Body:
-    """The chest as a box of HU (z, y, x) with ``GRID_MM`` between voxels, and where it lies, mm."""
+    """The chest as a box of HU (z, y, x), ``GRID_MM`` between voxels, and their coordinates in mm."""
 
     hu: Values
     x: Values
@@ -48,11 +48,11 @@ class Body:
 
     @property
     def axial(self) -> Values:
-        """A plane through the heart, front at the top."""
+        """An axial plane through the heart, front at the top."""
         return self.hu[int(0.42 * len(self.z))]
 
     def show(self, axes: Axes, side: bool = False) -> None:
-        """A coronal section, or with ``side`` a sagittal one, with the head at the top."""
+        """Show a coronal section, or with ``side`` a sagittal one, with the head at the top."""
         across = self.y if side else self.x
         section = self.hu[:, :, int(0.36 * len(self.x))] if side else self.hu[:, len(self.y) // 2]
         extent = (across[0], across[-1], self.z[0], self.z[-1])
@@ -61,7 +61,7 @@ class Body:
 
 
 def make_body(enhanced: bool = False) -> Body:
-    """Paint the chest; contrast agent changes the blood only."""
+    """Paint the chest; contrast agent changes only the blood."""
     chest = make_chest(1, enhanced=enhanced)
     x, y, z = (
         np.arange(low, high, GRID_MM, dtype=np.float32)
@@ -78,7 +78,7 @@ def make_body(enhanced: bool = False) -> Body:
 
 
 def grey(axes: Axes, image: Any, **how: Any) -> None:
-    """An image in the window of the pictures, without ticks."""
+    """Show an image in the window of the pictures, without ticks."""
     low, high = how.pop("window", WINDOW)
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, aspect="equal", **how)
     axes.set_xticks([])
@@ -94,7 +94,7 @@ def planes_at(
     slope: float = 0.0,
     **how: Any,
 ) -> None:
-    """Draw planes as lines: their height, their shift to the side, their slope."""
+    """Draw planes as lines with their height, shift to the side and slope."""
     left, right = axes.get_xlim()
     inset = 0.06 * (right - left)
     for number, height in enumerate(heights):
@@ -105,7 +105,7 @@ def planes_at(
 
 
 def gaps_of(axes: Axes, heights: Sequence[float] | NDArray[np.float64]) -> None:
-    """The distance of each plane to the next."""
+    """Draw the distance from each plane to the next."""
     gaps = np.diff(np.asarray(heights))
     usual = np.median(gaps)
     colours = [GOOD if abs(gap - usual) <= 0.01 * usual else BAD for gap in gaps]
@@ -114,7 +114,7 @@ def gaps_of(axes: Axes, heights: Sequence[float] | NDArray[np.float64]) -> None:
 
 
 def histogram(axes: Axes, values: Any, label: str, colour: str, bins: Any) -> None:
-    """How often values occur, as a line."""
+    """Draw a histogram of values as a line."""
     counts, edges = np.histogram(np.asarray(values), bins)
     axes.plot((edges[1:] + edges[:-1]) / 2, counts / counts.max(), color=colour, label=label)
     axes.set(xlabel="HU in the array", yticks=[])
@@ -134,7 +134,7 @@ def split_series(body: Body, left: Axes, right: Axes) -> None:
 
 
 def missing_slices(body: Body, left: Axes, right: Axes) -> None:
-    """A hole."""
+    """A missing plane."""
     there = np.delete(EVEN, 8)
     body.show(left)
     planes_at(left, there)
@@ -152,7 +152,7 @@ def duplicate_slices(body: Body, left: Axes, right: Axes) -> None:
 
 
 def conflicting_slices(body: Body, left: Axes, right: Axes) -> None:
-    """Two planes for one place."""
+    """Two different planes at one position."""
     body.show(left)
     planes_at(left, EVEN)
     planes_at(left, [EVEN[8] + 2.5], BAD)
@@ -171,7 +171,7 @@ def uneven_spacing(body: Body, left: Axes, right: Axes) -> None:
 
 
 def gantry_tilt(body: Body, left: Axes, right: Axes) -> None:
-    """Planes that are not at right angles to the stack."""
+    """Planes that are not perpendicular to the stack."""
     angle = np.radians(18.0)
     body.show(left, side=True)
     limits = left.get_ylim()
@@ -187,7 +187,7 @@ def gantry_tilt(body: Body, left: Axes, right: Axes) -> None:
 
 
 def in_plane_shift(body: Body, left: Axes, right: Axes) -> None:
-    """Planes that lie to the side."""
+    """Planes that are shifted to the side."""
     shift = np.where(np.arange(len(EVEN)) % 5 == 3, 18.0, 0.0)
     body.show(left)
     planes_at(left, EVEN[shift == 0])
@@ -197,7 +197,7 @@ def in_plane_shift(body: Body, left: Axes, right: Axes) -> None:
 
 
 def no_geometry(body: Body, left: Axes, right: Axes) -> None:
-    """An order without places."""
+    """Planes with an order but without positions."""
     picks = body.hu[:: len(body.z) // 5][:4]
     grey(left, np.vstack([np.hstack(picks[:2]), np.hstack(picks[2:])]))
     for number, (column, row) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1)), start=1):
@@ -209,7 +209,7 @@ def no_geometry(body: Body, left: Axes, right: Axes) -> None:
 
 
 def mixed_rescale(body: Body, left: Axes, right: Axes) -> None:
-    """Stored values that jump, HU that do not."""
+    """Stored values with a jump, and HU without one."""
     means = body.hu[:, 40:80, 60:120].mean(axis=(1, 2))[::6]
     second = np.arange(len(means)) >= len(means) // 2
     stored = np.where(second, means + 1024, (means + 1000) / 2)
@@ -226,7 +226,7 @@ def mixed_rescale(body: Body, left: Axes, right: Axes) -> None:
 
 
 def mixed_pixel_format(_: Body, left: Axes, right: Axes) -> None:
-    """Bits of two kinds of planes."""
+    """The bits of two pixel formats."""
     for axes, sign, bits in ((left, "unsigned", 12), (right, "signed", 16)):
         for bit in range(16):
             used = bit < bits
@@ -239,7 +239,7 @@ def mixed_pixel_format(_: Body, left: Axes, right: Axes) -> None:
 
 
 def unreadable_files(body: Body, left: Axes, right: Axes) -> None:
-    """A plane of which half arrived."""
+    """A plane of a truncated file."""
     body.show(left)
     planes_at(left, np.delete(EVEN, 8))
     planes_at(left, EVEN[8:9], BAD, linestyle=":")
@@ -250,7 +250,7 @@ def unreadable_files(body: Body, left: Axes, right: Axes) -> None:
 
 
 def localizers_removed(body: Body, left: Axes, right: Axes) -> None:
-    """A scout view, and the planes that were planned on it."""
+    """A scout view, and the planes planned on it."""
     scout = body.hu.mean(axis=1)
     extent = (body.x[0], body.x[-1], body.z[0], body.z[-1])
     grey(left, scout, extent=extent, origin="lower", window=(-1000, 60))
@@ -261,14 +261,14 @@ def localizers_removed(body: Body, left: Axes, right: Axes) -> None:
 
 
 def single_slice(body: Body, left: Axes, right: Axes) -> None:
-    """One line, no distance."""
+    """A single plane."""
     body.show(left)
     planes_at(left, EVEN[7:8], BAD)
     grey(right, body.axial)
 
 
 def lossy_compression(body: Body, left: Axes, right: Axes) -> None:
-    """The same detail before and after."""
+    """The same detail before and after lossy compression."""
     low, high = WINDOW
     grid = np.clip((body.axial - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     packed = imagecodecs.jpeg8_encode(grid, level=12)
@@ -293,7 +293,7 @@ def padding(body: Body, left: Axes, right: Axes) -> None:
 
 
 def suspicious_hu(body: Body, left: Axes, right: Axes) -> None:
-    """Histograms of two faults beside the right one."""
+    """Histograms of two faults beside the correct one."""
     bins = np.arange(-2300, 4400, 40)
     histogram(left, body.hu, "HU", GOOD, bins)
     histogram(left, body.hu - 1024, "rescaled twice", BAD, bins)
@@ -315,7 +315,7 @@ def not_hu(body: Body, left: Axes, right: Axes) -> None:
 
 
 def no_rescale(body: Body, left: Axes, right: Axes) -> None:
-    """The intercept that may be missing."""
+    """Histograms with and without the intercept."""
     bins = np.arange(-1300, 1800, 25)
     grey(left, body.axial)
     histogram(right, body.hu, "HU", GOOD, bins)
@@ -323,7 +323,7 @@ def no_rescale(body: Body, left: Axes, right: Axes) -> None:
 
 
 def secondary_capture(body: Body, left: Axes, right: Axes) -> None:
-    """A screen with its window and its text."""
+    """A captured screen with a window and text."""
     grey(left, body.axial, window=(-160, 240))
     for at, words in ((12, "W 400 L 40"), (24, "1:1")):
         left.text(4, at, words, color="white", fontsize=6)
@@ -342,7 +342,7 @@ def burned_in_annotation(body: Body, left: Axes, right: Axes) -> None:
 
 
 def unparsed_elements(_: Body, left: Axes, right: Axes) -> None:
-    """A header with an element that makes no sense."""
+    """A header with an element that cannot be parsed."""
     lines = ("(0018,0060) DS KVP 120", "(0018,1151) IS XRayTubeCurrent 2?O", "(0018,5100) CS HFS")
     for number, line in enumerate(lines):
         colour = BAD if number == 1 else GOOD
@@ -359,7 +359,7 @@ PICTURES: dict[Flag, Draw] = {flag: globals()[str(flag)] for flag in Flag}
 
 
 def picture(draw: Draw, body: Body) -> bytes:
-    """A PNG of two drawings side by side."""
+    """Make a PNG of two drawings side by side."""
     with mpl.rc_context({"font.size": 8, "axes.titlesize": 8, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(7.4, 2.7), dpi=100, layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -373,7 +373,7 @@ def picture(draw: Draw, body: Body) -> bytes:
 
 
 def main(folder: Path) -> None:
-    """Draw them all."""
+    """Draw all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     body = make_body()
     for flag, draw in PICTURES.items():
