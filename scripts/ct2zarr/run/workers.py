@@ -78,8 +78,8 @@ class Worker:
                 if attempt == TRIES or time.monotonic() - started >= TIMEOUT_SHARE * timeout:
                     raise SeriesError(
                         Code.TIMEOUT,
-                        "the work on the series took longer than {limit:g} s and was stopped; raise "
-                        "series_timeout if the series is merely large.",
+                        "the work on the series took longer than {limit:g} s and was stopped; "
+                        "raise series_timeout if the series is merely large.",
                         limit=timeout,
                     ) from None
             except ProcessExpired as error:
