@@ -156,9 +156,9 @@ def change_number(path: Path) -> None:
         (cut_mid_line, "summary_shard_01.csv", "summary_shard_01.csv"),
         (cut_mid_line, "summary_shard_01.json", "summary_shard_01.json is damaged"),
         (drop_column, "summary_shard_03.csv", "summary_shard_03.csv lacks the column error"),
-        (write_word_for_number, "summary_shard_00.csv", "line 2 of .*_00.csv has no number as inp"),
+        (write_word_for_number, "summary_shard_00.csv", "_00.csv has .* as input_bytes on line 2"),
         (change_number, "summary_shard_00.csv", "summary_shard_00.csv was changed"),
-        (lambda path: path.write_text(""), "summary_shard_00.csv", "summary_shard_00.csv is not"),
+        (lambda path: path.write_text(""), "summary_shard_00.csv", "summary_shard_00.csv is empty"),
     ],
 )
 def test_a_missing_or_damaged_shard_summary_is_an_error_that_names_it(tmp_path, damage, name, said):

@@ -142,7 +142,7 @@ def test_a_missing_column_is_named() -> None:
     error = error_of("name,mass,checked\n")
 
     assert error.facts["column"] == ("count", "whole")
-    assert str(error) == "folder/table.csv has no column count, whole; make it again."
+    assert str(error) == "folder/table.csv lacks the column count, whole; make it again."
 
 
 def test_a_column_that_stands_twice_is_an_error_where_it_is_read() -> None:
@@ -185,7 +185,7 @@ def test_the_mark_of_spreadsheets_is_ignored_in_tables_by_hand_alone(tmp_path: P
     path.write_bytes(b"\xef\xbb\xbfa\n1\n")
 
     assert read_table(path, Schema((Column("a"),), ADVICE, by_hand=True)).columns == {"a": ["1"]}
-    with pytest.raises(SettingsError, match="has no column a"):
+    with pytest.raises(SettingsError, match="lacks the column a"):
         read_table(path, Schema((Column("a"),), ADVICE))
 
 

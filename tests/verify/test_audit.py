@@ -15,7 +15,7 @@ from ct2zarr.errors import DamageError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.paths import VolumePaths, volume_paths
 from ct2zarr.run.settings import AuditSettings, ConvertSettings, EncodingSettings, ManifestSettings
-from ct2zarr.run.summary_columns import read_summary
+from ct2zarr.run.summary_columns import SummaryRow, read_summary
 from ct2zarr.verify.audit import audit_volume
 from ct2zarr.verify.audit_run import audit_all, audit_shard, gather_audits
 from ct2zarr.verify.audit_table import AuditRow, needs_retry, read_audit
@@ -58,21 +58,21 @@ def finished(request, made) -> AuditSettings:
     return AuditSettings(made / "out", request.param)
 
 
-def volumes(settings: AuditSettings) -> dict[str, tuple[VolumePaths, dict[str, str]]]:
+def volumes(settings: AuditSettings) -> dict[str, tuple[VolumePaths, SummaryRow]]:
     """Folder → files and row of the finished volumes."""
     return {
-        Path(row["series_dir"]).name: (
-            volume_paths(settings.store_root, row["series_hash"], settings.store_type),
+        Path(row.series_dir).name: (
+            volume_paths(settings.store_root, row.series_hash, settings.store_type),
             row,
         )
         for row in read_summary(settings.store_root / "summary_shard_00.csv")
-        if row["status"] == "ok"
+        if row.status == "ok"
     }
 
 
 def audited(settings: AuditSettings, name: str) -> AuditRow:
     paths, row = volumes(settings)[name]
-    return audit_volume(paths, row["series_hash"], row)
+    return audit_volume(paths, row.series_hash, row)
 
 
 def test_what_was_converted_is_intact(finished):
@@ -227,7 +227,7 @@ def test_a_damaged_volume_whose_source_is_gone_is_kept(copy, made):
         summary = run_shard(copy)
     finally:
         away.rename(made / "in" / "b")
-    (failed,) = (one for one in summary.rows if one.series_hash == row["series_hash"])
+    (failed,) = (one for one in summary.rows if one.series_hash == row.series_hash)
     assert (failed.status, failed.reason) == ("failed", "source_gone")
     assert paths.store.exists()
     assert paths.record.exists()
@@ -240,7 +240,7 @@ def test_retrying_converts_failed_volumes_and_leaves_a_shard_without_them_alone(
     retry_shard(retry)
     assert times(copy) == before
     summary = copy.store_root / "summary_shard_00.csv"
-    assert [row["status"] for row in read_summary(summary)].count("failed") == 1
+    assert [row.status for row in read_summary(summary)].count("failed") == 1
 
     run_shard(replace(copy, on_bad_slice="drop"))
     assert not needs_retry(copy.store_root, "00")

@@ -18,11 +18,8 @@ import pandas as pd
 
 from ..codes import Code
 from ..errors import SettingsError
+from ..run.summary_columns import COMMENT_COLUMN, DECISION_COLUMN
 from ..vocabulary import Decision, Status
-
-DECISION_COLUMN = "decision"
-COMMENT_COLUMN = "comment"
-"""Columns that the decisions add to summary_all.csv, beyond those of the shards."""
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 _GUARDED = re.compile(r"'[=+\-@\t\r]")

@@ -7,7 +7,6 @@ it: a total over a part of the shards would look like a total over all.
 import hashlib
 import json
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,35 +16,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..errors import SettingsError
 from ..run.atomic_files import write_atomically
 from ..run.cells import SEPARATOR
 from ..run.checksums import file_md5
 from ..run.counts import Counts
+from ..run.csv_tables import CsvTable, Schema, cells_to_csv, read_table
 from ..run.job_log import log_outcome
-from ..run.paths import SERIES_ALL, shard_label
+from ..run.paths import (
+    SERIES_ALL,
+    SUFFIXED_SHARD_SUMMARY,
+    joined_summary,
+    shard_label,
+    shard_summary,
+    store_root,
+    totals_beside,
+)
 from ..run.settings import AggregateSettings
-from ..run.summary_columns import COLUMNS, INTEGER_COLUMNS, NUMBER_COLUMNS, TRUTH_COLUMNS
+from ..run.summary_columns import JOINED_SCHEMA, SHARD_COLUMN, SUMMARY_SCHEMA
 from ..version import __version__
 from ..vocabulary import Flag, Status
 from .decisions import apply_decisions, read_decisions
 
 logger = logging.getLogger(__name__)
 
-SHARD_COLUMN = "shard"
-"""The column that tells where a row of summary_all.csv is from."""
-
-SUMMARY_NAME = re.compile(r"summary_shard_(\d+)(.*)\.csv")
-
 HISTOGRAM_BINS = 20
 PERCENTILES = {"p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
 DECIMALS = 6
 """Digits behind the point in the distributions: a nanometre, a microsecond."""
-
-TRUTHS = {"true": True, "false": False, "": None}
-"""Cells of the columns that say yes or no."""
 
 AGAIN = "convert that shard again (delete its summary and run the workflow)."
 """What to do about a damaged summary."""
@@ -78,19 +77,19 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
             the decisions cannot be read or are about other volumes.
         MachineError: the folder cannot be written.
     """
-    root = settings.out_root / f"zarr_{settings.store_type}"
+    root = store_root(settings.out_root, settings.store_type)
     reviews = read_decisions(settings.decisions) if settings.decisions else {}
     paths = settings.summaries or find_summaries(root)
     shards = [read_shard(path) for path in paths]
     check_shards(shards, root)
     table = apply_decisions(join(shards), reviews, settings.decisions)
-    csv_path, json_path = root / "summary_all.csv", root / "summary_all.json"
+    joined = joined_summary(root)
     content = {**summary_content(table, shards), "manifest": manifest_content(settings, shards)}
-    write_atomically(json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_atomically(csv_path, table_to_csv(table))
+    write_atomically(joined.totals, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_atomically(joined.table, table_to_csv(table))
     logger.info("joined %d shards, applied %d decisions", len(shards), len(reviews))
     log_outcome("all shards", Counts.of_totals(content["totals"]))
-    return AggregatedSummary(len(table), csv_path, json_path)
+    return AggregatedSummary(len(table), joined.table, joined.totals)
 
 
 # Reading --------------------------------------------------------------------------------------
@@ -98,7 +97,11 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
 
 def find_summaries(root: Path) -> list[Path]:
     """The shard summaries that lie in ``zarr_{store}/``, by shard number."""
-    paths = [path for path in root.glob("summary_shard_*.csv") if SUMMARY_NAME.match(path.name)]
+    paths = [
+        path
+        for path in root.glob("summary_shard_*.csv")
+        if SUFFIXED_SHARD_SUMMARY.fullmatch(path.name)
+    ]
     if not paths:
         raise SettingsError(
             f"there is no summary_shard_XX.csv in {root}; convert the shards first, or check "
@@ -109,10 +112,10 @@ def find_summaries(root: Path) -> list[Path]:
 
 def read_shard(path: Path) -> ShardTable:
     """Read one shard's CSV and the JSON beside it. Raises SettingsError that names the file."""
-    named = SUMMARY_NAME.fullmatch(path.name)
+    named = SUFFIXED_SHARD_SUMMARY.fullmatch(path.name)
     if named is None:
         raise SettingsError(f"{path} is not called summary_shard_XX.csv; check the list of inputs.")
-    json_path = path.with_name(path.name.removesuffix(".csv") + ".json")
+    json_path = totals_beside(path)
     try:
         content = json.loads(json_path.read_text(encoding="utf-8"))
         totals = content["totals"]
@@ -127,7 +130,7 @@ def read_shard(path: Path) -> ShardTable:
         data = path.read_bytes()
     except FileNotFoundError:
         raise SettingsError(f"{path} is missing; {AGAIN}") from None
-    rows = _parse(path)
+    rows = frame_of(read_table(path, SUMMARY_SCHEMA), SUMMARY_SCHEMA)
     if len(rows) != volumes:
         raise SettingsError(
             f"{path} has {len(rows)} rows, but {json_path.name} counts {volumes}; {AGAIN}"
@@ -140,51 +143,19 @@ def read_shard(path: Path) -> ShardTable:
     return ShardTable(path, named[1], rows, content)
 
 
-def _parse(path: Path) -> pd.DataFrame:
-    """The CSV with typed columns; empty cells of numbers are NaN, of truths ``<NA>``."""
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise SettingsError(f"{path} is not a CSV file ({error}); {AGAIN}") from error
-    missing = [name for name in COLUMNS if name not in rows.columns]
-    if missing:
-        raise SettingsError(f"{path} lacks the column {', '.join(missing)}; {AGAIN}")
-    typed: dict[str, Any] = {name: rows[name] for name in COLUMNS}
-    # Plain Python: of thousands of shards each has a few rows, where pandas' own start dominates.
-    for name in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
-        numbers = _numbers(rows[name].tolist(), empty_allowed=name in NUMBER_COLUMNS)
-        if isinstance(numbers, int):
-            raise SettingsError(f"line {numbers + 2} of {path} has no number as {name}; {AGAIN}")
-        typed[name] = numbers if name in NUMBER_COLUMNS else numbers.astype(np.int64)
-    for name in TRUTH_COLUMNS:
-        cells = rows[name].tolist()
-        if not set(cells) <= set(TRUTHS):
-            raise SettingsError(f"{path} has a {name} that is neither true nor false; {AGAIN}")
-        typed[name] = pd.array([TRUTHS[cell] for cell in cells], dtype="boolean")
-    rows = pd.DataFrame(typed)
-    for name, allowed in (("status", set(Status)),):
-        wrong = set(rows[name]) - allowed
-        if wrong:
-            raise SettingsError(f"{path} has the unknown {name} {sorted(wrong)[0]!r}; {AGAIN}")
-    return rows
-
-
-def _numbers(cells: Sequence[str], *, empty_allowed: bool) -> NDArray[np.float64] | int:
-    """The numbers of a column, NaN where a cell is empty; or the place of the first that is none.
-
-    Whole numbers are far below 2^53, above which float64 would round them.
-    """
-    numbers = np.full(len(cells), np.nan)
-    for place, cell in enumerate(cells):
-        if empty_allowed and not cell:
-            continue
-        try:
-            numbers[place] = float(cell)
-        except ValueError:
-            return place
-        if np.isnan(numbers[place]):
-            return place
-    return numbers
+def frame_of(table: CsvTable, schema: Schema) -> pd.DataFrame:
+    """The columns of a schema as pandas types; empty cells are NaN, those of truths ``<NA>``."""
+    types: dict[type, Any] = {str: str, int: np.int64, float: np.float64, bool: "boolean"}
+    return pd.DataFrame(
+        {
+            column.name: pd.Series(
+                table.columns[column.name],
+                # An integer cannot be absent in numpy's types.
+                dtype=types[float if column.kind is int and column.empty else column.kind],
+            )
+            for column in schema.columns
+        }
+    )
 
 
 # Checking -------------------------------------------------------------------------------------
@@ -210,7 +181,8 @@ def check_shards(shards: Sequence[ShardTable], root: Path) -> None:
         )
     missing = sorted(set(range(num_shards)) - present)
     if missing:
-        names = [f"summary_shard_{shard_label(number, num_shards)}.csv" for number in missing]
+        labels = [shard_label(number, num_shards) for number in missing]
+        names = [shard_summary(root, label).table.name for label in labels]
         raise SettingsError(
             f"{len(missing)} of {num_shards} shards have no summary in {root}: "
             f"{', '.join(names[:10])}{' and others' if len(names) > 10 else ''}; "
@@ -239,11 +211,10 @@ def join(shards: Sequence[ShardTable]) -> pd.DataFrame:
 
 
 def table_to_csv(table: pd.DataFrame) -> str:
-    """The text of summary_all.csv: cells as the shards write them."""
-    out = table.copy()
-    for name in TRUTH_COLUMNS:
-        out[name] = out[name].map({True: "true", False: "false"}).fillna("")
-    return str(out.to_csv(index=False, lineterminator="\n"))
+    """The text of summary_all.csv."""
+    columns = (table[name] for name in JOINED_SCHEMA.names)
+    cells = [column.astype(object).where(column.notna(), None).tolist() for column in columns]
+    return cells_to_csv(JOINED_SCHEMA, JOINED_SCHEMA.names, zip(*cells, strict=True))
 
 
 def summary_content(table: pd.DataFrame, shards: Sequence[ShardTable]) -> dict[str, Any]:

@@ -265,7 +265,7 @@ def _header(cells: Sequence[str], path: Path, schema: Schema) -> tuple[str, ...]
     if missing := tuple(c.name for c in schema.columns if c.required and c.name not in header):
         raise SettingsError(
             Code.INPUT_DAMAGED,
-            "{path} has no column {column}; {advice}",
+            "{path} lacks the column {column}; {advice}",
             path=path,
             column=missing,
             advice=schema.advice,

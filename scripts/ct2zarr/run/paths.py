@@ -124,7 +124,13 @@ class TablePaths:
 
 
 def _table_paths(folder: Path, name: str) -> TablePaths:
-    return TablePaths(table=folder / f"{name}.csv", totals=folder / f"{name}.json")
+    table = folder / f"{name}.csv"
+    return TablePaths(table=table, totals=totals_beside(table))
+
+
+def totals_beside(table: Path) -> Path:
+    """The JSON that belongs to a table; the name of a shard may have dots in its suffix."""
+    return table.with_name(table.name.removesuffix(".csv") + ".json")
 
 
 def shard_summary(store_root: Path, label: str, suffix: str = "") -> TablePaths:

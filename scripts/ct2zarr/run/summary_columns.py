@@ -1,17 +1,15 @@
-"""The columns of the summaries: one typed row a volume, and its CSV text.
+"""The columns of the summaries: one typed row per volume, and its CSV text.
 
 Shards write these rows, the aggregate joins them, the report shows them. A column is a field of
 ``SummaryRow``; its meaning is stated there once. An absent value is an empty cell.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import get_args, get_type_hints
 
-from ..errors import SettingsError
+from ..vocabulary import Status
+from .csv_tables import Column, Schema, columns_of, read_records, records_to_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,55 +86,37 @@ class SummaryRow:
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
 """Names of the columns, in the order of the file."""
 
+SUMMARY_SCHEMA = Schema(
+    columns_of(
+        SummaryRow,
+        optional=("code", "error_public"),  # a summary of version 0.1 has none
+        allowed={"status": tuple(map(str, Status))},
+    ),
+    "convert that shard again (delete its summary and run the workflow).",
+    one_line=True,
+)
+"""summary_shard_XX.csv: a row per volume, in the order of series_hash."""
 
-def _columns_of(kind: type) -> tuple[str, ...]:
-    hints = get_type_hints(SummaryRow)
-    return tuple(name for name in COLUMNS if kind in (hints[name], *get_args(hints[name])))
+SHARD_COLUMN, DECISION_COLUMN, COMMENT_COLUMN = "shard", "decision", "comment"
+"""Columns of summary_all.csv beyond those of the shards: the label of the shard that has the
+volume, and a ``vocabulary.Decision`` with the comment of the person who decided."""
 
-
-TEXT_COLUMNS = _columns_of(str)
-INTEGER_COLUMNS = _columns_of(int)
-NUMBER_COLUMNS = _columns_of(float)
-TRUTH_COLUMNS = _columns_of(bool)
+JOINED_SCHEMA = Schema(
+    (
+        *SUMMARY_SCHEMA.columns,
+        *(Column(name) for name in (SHARD_COLUMN, DECISION_COLUMN, COMMENT_COLUMN)),
+    ),
+    "run the aggregate step again.",
+    one_line=True,
+)
+"""summary_all.csv: a row per volume of all shards, in the order of series_hash."""
 
 
 def rows_to_csv(rows: Iterable[SummaryRow]) -> str:
-    """The text of a summary CSV."""
-    return table_to_csv(COLUMNS, rows)
+    """The text of a summary."""
+    return records_to_csv(SUMMARY_SCHEMA, rows)
 
 
-def table_to_csv(columns: Sequence[str], rows: Iterable[object]) -> str:
-    """A header line, then a line a row of its attributes; ``true`` and ``false``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([cell_text(getattr(row, name)) for name in columns])
-    return text.getvalue()
-
-
-def read_summary(path: Path) -> list[dict[str, str]]:
-    """The rows of a summary CSV as text. Raises SettingsError when it is none."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SettingsError(
-            f"{path} cannot be read ({error}); convert that shard again."
-        ) from error
-    for row in rows:
-        if not set(COLUMNS) <= row.keys() or None in row.values():
-            raise SettingsError(f"{path} is not a whole summary; convert that shard again.")
-    return rows
-
-
-def cell_text(value: str | int | float | bool | None) -> str:
-    """A value as it stands in a cell: one line of UTF-8, nothing where it is absent."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        return str(value)
-    # A folder's name may be no UTF-8; as elsewhere in what is written, such a byte is \\udcXX.
-    return " ".join(value.split()).encode("utf-8", "backslashreplace").decode()
+def read_summary(path: Path) -> list[SummaryRow]:
+    """The rows of a shard's summary. Raises SettingsError as ``read_table``."""
+    return read_records(path, SUMMARY_SCHEMA, SummaryRow)

@@ -8,7 +8,7 @@ of the summary have to say the same of the volume.
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..model import SliceTable, VolumeRecord
 from ..run.cells import SEPARATOR
 from ..run.checksums import file_md5
 from ..run.paths import VolumePaths
+from ..run.summary_columns import SummaryRow
 from ..store.containers import store_crc32, store_digest, store_size
 from ..store.records import read_record, read_slices
 from ..vocabulary import AuditStatus
@@ -31,7 +32,7 @@ Difference = tuple[str, str]
 """A code, and the sentence that goes with it."""
 
 
-def audit_volume(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -> AuditRow:
+def audit_volume(paths: VolumePaths, series_hash: str, row: SummaryRow) -> AuditRow:
     """Audit one volume; ``row`` is its line in the summary. Damage is a row, never an error."""
     started = time.perf_counter()
     gone = [path.name for path in (paths.record, paths.store, paths.slices) if not path.exists()]
@@ -58,7 +59,7 @@ def audit_volume(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -
         status = AuditStatus.MISSING if gone else AuditStatus.DAMAGED
     return AuditRow(
         series_hash=series_hash,
-        dataset=row["dataset"],
+        dataset=row.dataset,
         status=status,
         reason=SEPARATOR.join(dict.fromkeys(code for code, _ in differences)),
         error=" ".join(sentence.rstrip(".") + "." for _, sentence in differences),
@@ -69,11 +70,11 @@ def audit_volume(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -
     )
 
 
-def _check_summary(record: VolumeRecord, row: Mapping[str, str]) -> Iterator[Difference]:
+def _check_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Difference]:
     """The row of the summary was drawn from this record."""
-    if record.series_hash != row["series_hash"]:
+    if record.series_hash != row.series_hash:
         yield "other_volume", f"series.json is that of volume {record.series_hash}."
-    if row["status"] != "ok":
+    if row.status != "ok":
         return  # an older volume that a failed conversion left in its place
     planes, rows, columns = record.shape
     said = {
@@ -87,10 +88,11 @@ def _check_summary(record: VolumeRecord, row: Mapping[str, str]) -> Iterator[Dif
         "version": record.version,
     }
     for name, value in said.items():
-        if str(value) != row[name]:
+        there = getattr(row, name)
+        if value != there:
             yield (
                 "summary_differs",
-                f"the summary says {name} {row[name]!r}, series.json {str(value)!r}.",
+                f"the summary says {name} {str(there)!r}, series.json {str(value)!r}.",
             )
 
 

@@ -14,17 +14,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..codes import Code
 from ..errors import DamageError, SeriesError, SettingsError
 from ..run.atomic_files import BUILDING_PREFIX, write_atomically
 from ..run.cells import SEPARATOR
 from ..run.job_log import progress
-from ..run.paths import VolumePaths, volume_paths
+from ..run.paths import (
+    DATA_FOLDER,
+    META_FOLDER,
+    VolumePaths,
+    joined_audit,
+    shard_audit,
+    shard_summary,
+    volume_paths,
+)
 from ..run.settings import AuditSettings
-from ..run.summary_columns import read_summary
+from ..run.summary_columns import SummaryRow, read_summary
 from ..run.workers import Worker, in_workers
 from ..version import __version__
 from ..vocabulary import AuditStatus, Status
-from .audit_table import AuditRow, audit_csv, audit_to_csv, read_audit
+from .audit_table import AuditRow, audit_to_csv, read_audit
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +72,15 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
         SettingsError: the shard has no summary. MachineError: the folder cannot be written.
     """
     root = settings.store_root
-    summary = root / f"summary_shard_{label}.csv"
+    summary = shard_summary(root, label).table
     if not summary.is_file():
         raise SettingsError(f"{summary} does not exist; convert the shard first.")
     wanted = [
-        (row, volume_paths(root, row["series_hash"], settings.store_type))
+        (row, volume_paths(root, row.series_hash, settings.store_type))
         for row in read_summary(summary)
     ]
     wanted = [
-        (row, paths) for row, paths in wanted if row["status"] == Status.OK or paths.record.exists()
+        (row, paths) for row, paths in wanted if row.status == Status.OK or paths.record.exists()
     ]
     rows: list[AuditRow] = []
     with progress(f"audit of shard {label}", len(wanted)) as bar:
@@ -85,23 +94,23 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
                 logger.warning("%s %s: %s", row.series_hash, row.status, row.reason)
         logger.info("%s", bar.summary())
     rows = sorted((replace(row, shard=label) for row in rows), key=lambda row: row.series_hash)
-    path = audit_csv(root, label)
+    path = shard_audit(root, label)
     write_atomically(path, audit_to_csv(rows))
     return AuditResult(path, _counts(rows))
 
 
 def _audit_in_worker(
-    worker: Worker, volume: tuple[Mapping[str, str], VolumePaths], settings: AuditSettings
+    worker: Worker, volume: tuple[SummaryRow, VolumePaths], settings: AuditSettings
 ) -> AuditRow:
     row, paths = volume
     try:
         return worker.run(
-            _audit, paths, row["series_hash"], dict(row), timeout=settings.series_timeout_seconds
+            _audit, paths, row.series_hash, row, timeout=settings.series_timeout_seconds
         )
     except SeriesError as error:
         return AuditRow(
-            series_hash=row["series_hash"],
-            dataset=row["dataset"],
+            series_hash=row.series_hash,
+            dataset=row.dataset,
             status=AuditStatus.DAMAGED,
             reason=error.reason,
             error=str(error),
@@ -109,7 +118,7 @@ def _audit_in_worker(
         )
 
 
-def _audit(paths: VolumePaths, series_hash: str, row: Mapping[str, str]) -> AuditRow:
+def _audit(paths: VolumePaths, series_hash: str, row: SummaryRow) -> AuditRow:
     from .audit import audit_volume  # numpy and codecs: only workers pay for them
 
     return audit_volume(paths, series_hash, row)
@@ -137,11 +146,12 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
         raise SettingsError(f"there is no summary_shard_XX.csv in {root}; convert the shards first")
     rows: list[AuditRow] = []
     for label in labels:
-        path = audit_csv(root, label)
-        try:
-            rows += read_audit(path)
-        except FileNotFoundError:
-            raise SettingsError(f"{path} does not exist; audit that shard first") from None
+        path = shard_audit(root, label)
+        if not path.is_file():
+            raise SettingsError(
+                Code.INPUT_MISSING, "{path} does not exist; audit that shard first.", path=path
+            )
+        rows += read_audit(path)
     rows.sort(key=lambda row: row.series_hash)
     counts = _counts(rows)
     reasons = Counter(code for row in rows for code in row.reason.split(SEPARATOR) if code)
@@ -160,11 +170,11 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
     if _all_are_there(root, labels):
         strangers = sorted(_unlisted_names(root, settings, labels))
         content["unaccounted"] = {"files": len(strangers), "names": strangers[:SHOWN]}
-    path = root / "audit_all.csv"
-    write_atomically(path.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
-    write_atomically(path, audit_to_csv(rows))
+    paths = joined_audit(root)
+    write_atomically(paths.totals, json.dumps(content, indent=1) + "\n")
+    write_atomically(paths.table, audit_to_csv(rows))
     logger.info("%d shards audited: %s", len(labels), _told(counts))
-    return AuditResult(path, counts)
+    return AuditResult(paths.table, counts)
 
 
 def audit_all(settings: AuditSettings) -> AuditResult:
@@ -177,12 +187,14 @@ def audit_all(settings: AuditSettings) -> AuditResult:
 
 def read_result(settings: AuditSettings) -> AuditResult:
     """What audit_all.json says. Raises SettingsError when there is none."""
-    path = settings.store_root / "audit_all.csv"
+    paths = joined_audit(settings.store_root)
     try:
-        totals = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["totals"]
-        return AuditResult(path, {status: int(totals[status]) for status in AuditStatus})
+        totals = json.loads(paths.totals.read_text(encoding="utf-8"))["totals"]
+        return AuditResult(paths.table, {status: int(totals[status]) for status in AuditStatus})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{path.with_suffix('.json')} is no audit; audit again") from error
+        raise SettingsError(
+            Code.INPUT_DAMAGED, "{path} is no audit; audit again.", path=paths.totals
+        ) from error
 
 
 def tell_result(settings: AuditSettings) -> None:
@@ -204,7 +216,7 @@ def _counts(rows: Sequence[AuditRow]) -> dict[str, int]:
 
 def _all_are_there(root: Path, labels: list[str]) -> bool:
     """Whether these are all shards of the run that their summaries belong to."""
-    content = json.loads((root / f"summary_shard_{labels[0]}.json").read_text(encoding="utf-8"))
+    content = json.loads(shard_summary(root, labels[0]).totals.read_text(encoding="utf-8"))
     return bool(content.get("num_shards") == len(labels))
 
 
@@ -212,10 +224,10 @@ def _unlisted_names(root: Path, settings: AuditSettings, labels: list[str]) -> I
     """Names below data/ and meta/ that no row of any summary accounts for."""
     known: set[str] = set()
     for label in labels:
-        for row in read_summary(root / f"summary_shard_{label}.csv"):
-            paths = volume_paths(root, row["series_hash"], settings.store_type)
+        for row in read_summary(shard_summary(root, label).table):
+            paths = volume_paths(root, row.series_hash, settings.store_type)
             known |= {path.name for path in (paths.store, paths.slices, paths.record)}
-    for folder in ("data", "meta"):
+    for folder in (DATA_FOLDER, META_FOLDER):
         for entry in os.scandir(root / folder):
             if entry.name not in known and not entry.name.startswith(BUILDING_PREFIX):
                 yield f"{folder}/{entry.name}"

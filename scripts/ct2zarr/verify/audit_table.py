@@ -1,13 +1,14 @@
 """The rows of an audit, a volume each, and which shards and volumes they say to convert again."""
 
-import csv
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..codes import Code
 from ..errors import SettingsError
-from ..run.summary_columns import table_to_csv
+from ..run.csv_tables import Schema, columns_of, read_records, records_to_csv
+from ..run.paths import shard_audit, shard_summary
 from ..vocabulary import AuditStatus, Status
 
 
@@ -35,48 +36,31 @@ class AuditRow:
     shard: str = ""
 
 
-COLUMNS = tuple(field.name for field in fields(AuditRow))
-
-
-def audit_csv(root: Path, label: str) -> Path:
-    """Where the audit of a shard lies."""
-    return root / f"audit_shard_{label}.csv"
+AUDIT_SCHEMA = Schema(
+    columns_of(AuditRow, allowed={"status": tuple(map(str, AuditStatus))}),
+    "delete it and audit again.",
+    one_line=True,
+)
+"""audit_shard_XX.csv and audit_all.csv: a row per volume, in the order of series_hash."""
 
 
 def audit_to_csv(rows: Iterable[AuditRow]) -> str:
     """The text of an audit."""
-    return table_to_csv(COLUMNS, rows)
+    return records_to_csv(AUDIT_SCHEMA, rows)
 
 
 def read_audit(path: Path) -> list[AuditRow]:
-    """The rows of an audit. Raises SettingsError when it is no audit, FileNotFoundError if away."""
-    rows = []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                values = {name: line[name] for name in COLUMNS}
-                rows.append(
-                    AuditRow(
-                        **{
-                            **values,
-                            "planes": int(values["planes"]),
-                            "bytes": int(values["bytes"]),
-                            "seconds": float(values["seconds"]),
-                        }  # type: ignore[arg-type]
-                    )
-                )
-    except (UnicodeDecodeError, csv.Error, KeyError, ValueError, TypeError) as error:
-        raise SettingsError(
-            f"{path} is not an audit ({type(error).__name__}); delete it and audit again."
-        ) from error
-    return rows
+    """The rows of an audit. Raises SettingsError as ``read_table``."""
+    return read_records(path, AUDIT_SCHEMA, AuditRow)
 
 
 def damage_found(root: Path, label: str) -> dict[str, str]:
     """Volume → record_md5, of those in which the audit of the shard found damage."""
     try:
-        rows = read_audit(audit_csv(root, label))
-    except FileNotFoundError:
+        rows = read_audit(shard_audit(root, label))
+    except SettingsError as error:
+        if error.code is not Code.INPUT_MISSING:
+            raise
         return {}
     return {row.series_hash: row.record_md5 for row in rows if row.status != AuditStatus.INTACT}
 
@@ -86,11 +70,11 @@ def needs_retry(root: Path, label: str, suffix: str = "") -> bool:
 
     A shard without a summary is pending, not failed.
     """
-    summary = root / f"summary_shard_{label}{suffix}.json"
+    summary = shard_summary(root, label, suffix)
     try:
-        totals = json.loads(summary.read_text(encoding="utf-8"))["totals"]
+        totals = json.loads(summary.totals.read_text(encoding="utf-8"))["totals"]
         failed = int(totals[Status.FAILED])
-        done = summary.with_suffix(".csv").stat().st_mtime_ns
+        done = summary.table.stat().st_mtime_ns
     except FileNotFoundError:
         return False
     except (ValueError, KeyError, TypeError):
@@ -98,7 +82,7 @@ def needs_retry(root: Path, label: str, suffix: str = "") -> bool:
     if failed:
         return True
     try:
-        audited = audit_csv(root, label).stat().st_mtime_ns
+        audited = shard_audit(root, label).stat().st_mtime_ns
     except FileNotFoundError:
         return False
     return audited > done and bool(damage_found(root, label))
