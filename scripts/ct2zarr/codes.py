@@ -84,5 +84,7 @@ class Code(Described):
     STORE_INCOMPLETE = "store_incomplete", "the store was not written or copied to its end"
     STORE_DAMAGED = "store_damaged", "a chunk of the store is missing or cannot be unpacked"
     STORE_IN_WAL_MODE = "store_in_wal_mode", "something has opened the SQLite file to write"
+    NOT_A_SUMMARY = "not_a_summary", "the file is no summary of ct2zarr"
+    UNKNOWN_FLAG = "unknown_flag", "there is no flag of that name"
     NOT_A_STORE = "not_a_store", "the file or folder is no store"
     NOT_A_VOLUME = "not_a_volume", "the store is no volume of ct2zarr"

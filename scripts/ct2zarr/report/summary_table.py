@@ -2,29 +2,37 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..errors import SettingsError
+from ..run.csv_tables import Schema, read_table
+from ..run.summary_columns import JOINED_SCHEMA
 from ..vocabulary import Flag, Status
+from .summaries import frame_of
 
 _CATEGORIES = (
     "dataset", "status", "reason", "flags", "kernel", "manufacturer", "transfer_syntax",
-    "values_kind", "version", "verify_ok", "dtype", "split_by", "decision", "shard",
-)  # fmt: skip
-_TEXTS = ("series_hash", "series_dir", "error", "comment")
-_NUMBERS = (
-    "slice_count", "rows", "columns", "localizers_skipped", "files_unreadable", "input_bytes",
-    "output_bytes", "verified_slices", "read_seconds", "write_seconds", "total_seconds",
-    "part", "parts", "spacing_z", "spacing_y", "spacing_x", "slice_thickness", "tilt_degrees",
-    "max_position_error_mm", "kvp", "duplicates",
+    "values_kind", "version", "dtype", "split_by", "decision", "shard",
 )  # fmt: skip
 _SENTENCES = {flag.value: flag.sentence for flag in Flag}
 REQUIRED_COLUMNS = ("series_hash", "dataset", "series_dir", "status", "reason", "error", "flags")
 """Without these there is nothing to report; any other column may be absent."""
+
+AGAIN = "aggregate again, and check that CONVERTED_ROOT and STORE_TYPE are those of the conversion."
+"""What to do about a summary that is missing or damaged."""
+
+REPORT_SCHEMA = Schema(
+    tuple(
+        replace(column, required=column.name in REQUIRED_COLUMNS, empty=True)
+        for column in JOINED_SCHEMA.columns
+    ),
+    AGAIN,
+)
+"""summary_all.csv, of this version or an older one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,46 +80,15 @@ def read_summary(path: Path) -> pd.DataFrame:
     Raises:
         SettingsError: the file is absent, is not a CSV, or lacks one of ``REQUIRED_COLUMNS``.
     """
-    if not path.is_file():
-        raise SettingsError(
-            f"{path} does not exist; run the aggregate step first, and check that CONVERTED_ROOT "
-            "and STORE_TYPE are those of the conversion."
-        )
-    wanted = {*_CATEGORIES, *_TEXTS, *_NUMBERS, "reused"}
-    try:
-        table = pd.read_csv(path, dtype=str, usecols=lambda name: name in wanted,
-                            keep_default_na=False)  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not a readable CSV ({error}); aggregate again.") from error
-    missing = [name for name in REQUIRED_COLUMNS if name not in table]
-    if missing:
-        raise SettingsError(f"{path} lacks the column {missing[0]}; aggregate again.")
-    for name in _NUMBERS:
-        table[name] = _numbers(table.get(name), len(table))
-    for name in (*_CATEGORIES, "reused"):
-        column = table[name] if name in table else pd.Series("", index=table.index)
-        table[name] = column.astype("category")
-    if "comment" not in table:
-        table["comment"] = ""
-    table["verify_ok"] = _booleans(table["verify_ok"])
-    table["reused"] = _booleans(table["reused"])
+    table = frame_of(read_table(path, REPORT_SCHEMA), REPORT_SCHEMA)
+    for name in _CATEGORIES:
+        table[name] = table[name].astype("category")
     return table
 
 
 def read_texts(path: Path) -> pd.DataFrame:
-    """The summary as it stands: every column, every cell a text."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def _numbers(column: pd.Series | None, length: int) -> np.ndarray:
-    if column is None:
-        return np.full(length, np.nan)
-    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-
-
-def _booleans(column: pd.Series) -> pd.Series:
-    words = {"true": True, "1": True, "false": False, "0": False}
-    return column.astype(str).str.lower().map(words).astype("boolean")
+    """All columns of the summary, and every cell as text."""
+    return pd.DataFrame(read_table(path, Schema((), AGAIN, others=True)).columns, dtype=str)
 
 
 def read_facts(path: Path) -> dict[str, object]:

@@ -1,11 +1,20 @@
 """The finished volumes that a ``summary_all.csv`` names, as a list of paths."""
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import FileError
+from ..codes import Code
+from ..errors import FileError, Private, SettingsError
+from ..run.cells import SEPARATOR
+from ..run.csv_tables import Column, Schema, read_table
+from ..run.paths import DATA_FOLDER, volume_paths
 from ..vocabulary import Flag, Status, StoreType
+
+SUMMARY_SCHEMA = Schema(
+    tuple(Column(name) for name in ("series_hash", "status", "flags", "dataset")),
+    "name a summary that ct2zarr wrote, or write it again.",
+)
+"""What the summary of a shard and that of all shards have in common."""
 
 
 def volumes_in(
@@ -26,41 +35,37 @@ def volumes_in(
     unwanted = set(exclude_flags)
     unknown = unwanted.difference(Flag)
     if unknown:
-        raise FileError(f"exclude_flags: there is no flag {', '.join(sorted(unknown))}", "flag")
+        raise FileError(
+            Code.UNKNOWN_FLAG,
+            "exclude_flags: there is no flag {flag}.",
+            flag=tuple(Private(flag) for flag in sorted(unknown)),
+        )
     paths = []
     for row in _rows(summary):
-        if row["status"] != Status.OK or unwanted.intersection(row["flags"].split(";")):
+        if row["status"] != Status.OK or unwanted.intersection(row["flags"].split(SEPARATOR)):
             continue
         if dataset is None or row["dataset"] == dataset:
             paths.append(_store_of(summary, row["series_hash"]))
     return paths
 
 
-def _rows(summary: Path) -> list[dict[str, str]]:
+def _rows(summary: Path) -> Iterator[dict[str, str]]:
     try:
-        with summary.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            missing = {"series_hash", "status", "flags", "dataset"}.difference(
-                reader.fieldnames or ()
-            )
-            if missing:
-                raise FileError(
-                    f"{summary} is no summary of ct2zarr: it has no column"
-                    f" {', '.join(sorted(missing))}",
-                    "not_a_summary",
-                )
-            return list(reader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{summary} cannot be read: {error}", "not_a_summary") from error
+        return read_table(summary, SUMMARY_SCHEMA).rows()
+    except SettingsError as error:
+        raise FileError(Code.NOT_A_SUMMARY, "{cause}", path=summary, cause=error) from error
 
 
 def _store_of(summary: Path, series_hash: str) -> Path:
     for store_type in StoreType:
-        path = summary.parent / "data" / f"{series_hash}{store_type.suffix}"
+        path = volume_paths(summary.parent, series_hash, store_type).store
         if path.exists():
             return path
     raise FileError(
-        f"{summary} names volume {series_hash}, which is not in {summary.parent / 'data'}; keep"
-        " the table beside the volumes, or run the workflow again",
-        "store_missing",
+        Code.STORE_MISSING,
+        "{path} names volume {series_hash}, whose store is not in {folder}; keep the table beside "
+        "the volumes, or run the workflow again.",
+        path=summary,
+        series_hash=series_hash,
+        folder=summary.parent / DATA_FOLDER,
     )

@@ -1,0 +1,76 @@
+"""The volumes that a summary names: which ones, in which order, and what is wrong with a summary."""
+
+from pathlib import Path
+
+import pytest
+
+from ct2zarr.codes import Code
+from ct2zarr.errors import FileError
+from ct2zarr.run.paths import joined_summary, volume_paths
+from ct2zarr.run.summary_columns import SummaryRow, rows_to_csv
+from ct2zarr.vocabulary import StoreType
+from ct2zarr.volume.summary_volumes import volumes_in
+
+HASHES = {name: name * 32 for name in "abcd"}
+TYPES = {"a": StoreType.DIR, "b": StoreType.ZIP, "c": StoreType.SQLITE}
+
+
+def row(name: str, **changes: str) -> SummaryRow:
+    values = {"dataset": "one", "status": "ok", "series_dir": "/in"} | changes
+    return SummaryRow(series_hash=HASHES[name], **values)
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Path:
+    """Three volumes in a store of each type, and one that failed."""
+    rows = [
+        row("c", flags="padding;gantry_tilt"),
+        row("a", dataset="two", flags="padding"),
+        row("d", status="failed"),
+        row("b"),
+    ]
+    (tmp_path / "data").mkdir()
+    for name, store_type in TYPES.items():
+        volume_paths(tmp_path, HASHES[name], store_type).store.touch()
+    path = joined_summary(tmp_path).table
+    path.write_text(rows_to_csv(rows))
+    return path
+
+
+def names(paths: list[Path]) -> str:
+    return "".join(path.name[0] for path in paths)
+
+
+def test_converted_volumes_are_in_the_order_of_the_table_in_any_store(summary: Path) -> None:
+    assert volumes_in(summary) == [
+        volume_paths(summary.parent, HASHES[name], TYPES[name]).store for name in "cab"
+    ]
+    assert volumes_in(str(summary)) == volumes_in(summary)
+
+
+def test_volumes_are_left_out_by_any_of_their_flags_and_by_dataset(summary: Path) -> None:
+    assert names(volumes_in(summary, exclude_flags=["gantry_tilt"])) == "ab"
+    assert names(volumes_in(summary, exclude_flags=["gantry_tilt", "padding"])) == "b"
+    assert names(volumes_in(summary, dataset="one")) == "cb"
+    assert volumes_in(summary, dataset="three") == []
+
+
+def test_a_flag_that_does_not_exist_is_an_error(summary: Path) -> None:
+    with pytest.raises(FileError, match="there is no flag padings") as raised:
+        volumes_in(summary, exclude_flags=["padings", "padding"])
+    assert raised.value.code is Code.UNKNOWN_FLAG
+
+
+def test_a_volume_that_is_not_beside_its_summary_is_an_error(summary: Path) -> None:
+    volume_paths(summary.parent, HASHES["a"], TYPES["a"]).store.unlink()
+    with pytest.raises(FileError, match=HASHES["a"]) as raised:
+        volumes_in(summary)
+    assert raised.value.code is Code.STORE_MISSING
+
+
+@pytest.mark.parametrize("text", [None, "", "series_hash,status,flags\n"])
+def test_what_is_no_summary_is_an_error_that_names_it(summary: Path, text: str | None) -> None:
+    summary.unlink() if text is None else summary.write_text(text)
+    with pytest.raises(FileError, match="summary_all.csv") as raised:
+        volumes_in(summary)
+    assert raised.value.code is Code.NOT_A_SUMMARY
