@@ -56,6 +56,7 @@ class Code(Described):
         "conflicting_slices",
         "another frame has the same position and other pixels, and fits its neighbours better",
     )
+    OTHER_MATRIX = "other_matrix", "a file has another number of rows or columns than its volume"
     NO_PLANES = "no_planes", "no plane of the volume is left that could be converted"
     SOURCE_GONE = "source_gone", "a source file is not where the manifest saw it"
     SOURCE_CHANGED = "source_changed", "a source file has changed since the manifest was made"

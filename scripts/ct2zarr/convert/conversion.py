@@ -1,16 +1,15 @@
 """Convert one volume: write it, verify it, publish it, record it.
 
-Nothing shows under a final name before the verification has passed. A volume with a flag that the
-user rejects stops before its pixels are read where its headers show the flag, and before it is
+Nothing appears under a final name before the verification has passed. A volume with a flag that
+the user rejects stops before its pixels are read where its headers show the flag, and before it is
 published where only the pixels do.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from ..codes import Code
-from ..errors import MachineError, SeriesError
-from ..model import Json, RaisedFlag, VolumePlan, VolumeRecord
+from ..errors import MachineError
+from ..model import Json, VolumePlan, VolumeRecord
 from ..run.atomic_files import machine_errors
 from ..run.checksums import file_md5
 from ..run.paths import volume_paths
@@ -20,57 +19,39 @@ from ..store.records import record_to_json, slices_to_csv
 from ..store.writers import open_writer
 from ..verify.verification import Verification, verify_volume
 from ..version import FORMAT_VERSION, __version__
-from ..vocabulary import Flag, Role
-from .fingerprint import fingerprint, finished_record
+from ..vocabulary import Role
+from .finished import finished_record
+from .fingerprint import fingerprint
 from .provenance import library_versions, output_settings
+from .rejection import check_flags, check_readable
 from .staging import StagedVolume, staged_volume
-from .summary_rows import count_role, lost_frames
-from .writing import WrittenVolume, write_volume
+from .summary_rows import count_role
+from .writing import Source, WrittenVolume, write_volume
 
 DECIMALS = 4
 """Digits behind the point of the recorded seconds: a tenth of a millisecond."""
 
 
-class RejectedError(SeriesError):
-    """The volume has flags that the user rejects.
-
-    Attributes:
-        flags: all flags that were found on the volume.
-        rejected: those of them that the user rejects.
-    """
-
-    def __init__(self, rejected: tuple[Flag, ...], flags: tuple[Flag, ...]) -> None:
-        super().__init__(
-            Code.REJECTED_FLAG,
-            "reject_flags names {rejected}: {meaning}.",
-            rejected=rejected,
-            meaning="; ".join(flag.sentence for flag in rejected),
-        )
-        self.rejected = rejected
-        self.flags = flags
-
-
 def convert_volume(
-    plan: VolumePlan, settings: ConvertSettings, *, manifest_md5: str = ""
+    plan: VolumePlan, settings: ConvertSettings, manifest_md5: str = ""
 ) -> VolumeRecord:
-    """Make the volume of a plan anew, or take what another job has finished in the meantime.
+    """Convert a volume, or take what another job has finished in the meantime.
 
     Args:
-        manifest_md5: names the manifest that the plan is from; empty where it is unknown.
+        manifest_md5: identifies the manifest that names the volume; see ``run.checksums``.
 
     Raises:
-        RejectedError: a flag of ``settings.reject_flags``.
+        RejectedError: the volume has a flag of ``settings.reject_flags``.
         SeriesError: a file cannot be read or decoded, or the verification found a difference.
         MachineError: the output cannot be written.
     """
     started = time.perf_counter()
-    _reject(plan.flags, settings)
-    _refuse_unreadable(plan, settings)
-    store_type = settings.encoding.store_type
-    paths = volume_paths(settings.store_root, plan.series_hash, store_type)
-    wanted = fingerprint(plan, settings)
+    check_flags(plan.flags, settings)
+    check_readable(plan, settings)
+    paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
+    source = Source(fingerprint(plan, settings), manifest_md5)
     with staged_volume(paths) as staged:
-        written, digest = _write(plan, settings, staged, wanted, manifest_md5)
+        written, digest = _write(plan, settings, staged, source)
         verifying = time.perf_counter()
         verification = verify_volume(
             staged.store,
@@ -80,55 +61,25 @@ def convert_volume(
             tuple(written.decoders),
             written.levels,
         )
-        verified = time.perf_counter()
+        ended = time.perf_counter()
         seconds: dict[str, Json] = {
             "read": round(written.read_seconds, DECIMALS),
             "write": round(written.write_seconds, DECIMALS),
-            "verify": round(verified - verifying, DECIMALS),
+            "verify": round(ended - verifying, DECIMALS),
+            "total": round(ended - started, DECIMALS),
         }
-        seconds["total"] = round(time.perf_counter() - started, DECIMALS)
-        record = _record(
-            plan, settings, staged, written, verification, wanted, digest, seconds, manifest_md5
-        )
+        made = _Made(written, verification, source, digest, seconds)
+        record = _record_of(plan, settings, staged, made)
         if not settings.overwrite:
-            theirs = finished_record(paths, wanted, plan, settings)
+            theirs = finished_record(paths, source.fingerprint, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
                 return theirs
         staged.publish(record_to_json(record))
     return record
 
 
-def _reject(flags: Iterable[RaisedFlag], settings: ConvertSettings) -> None:
-    found = [raised.flag for raised in flags]
-    rejected = tuple(flag for flag in found if flag in settings.reject_flags)
-    if rejected:
-        raise RejectedError(rejected, tuple(found))
-
-
-def _refuse_unreadable(plan: VolumePlan, settings: ConvertSettings) -> None:
-    """A file that the manifest found unreadable fails its volume, unless it may be dropped.
-
-    An unreadable copy of a frame that can be read costs nothing: it is flagged and accounted.
-    """
-    if settings.on_bad_slice == "drop":
-        return
-    bad = lost_frames(plan)
-    if bad:
-        more = len(bad) - 1
-        others = f" and {more} other{'s' * (more > 1)}" if more else ""
-        raise SeriesError(
-            f"{bad[0].frame.path}{others} cannot be read: {bad[0].reason}; repair the file, or "
-            "set on_bad_slice to drop to convert the other planes.",
-            "unreadable_files",
-        )
-
-
 def _write(
-    plan: VolumePlan,
-    settings: ConvertSettings,
-    staged: StagedVolume,
-    wanted: str,
-    manifest_md5: str,
+    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, source: Source
 ) -> tuple[WrittenVolume, str]:
     """Write the store and slices.csv under their temporary names, complete and closed.
 
@@ -136,13 +87,11 @@ def _write(
     """
     writer = open_writer(settings.encoding.store_type, staged.store)
     try:
-        written = write_volume(
-            plan, settings, writer, fingerprint=wanted, manifest_md5=manifest_md5
-        )
-        _reject(written.flags, settings)
+        written = write_volume(plan, settings, writer, source)
+        check_flags(written.flags, settings)
         writer.finish()
     except MachineError:
-        raise  # the writer may be of no use any more; ``staged_volume`` removes its files
+        raise  # the writer may be unusable now; ``staged_volume`` removes its files
     except BaseException:
         writer.abort()
         raise
@@ -153,22 +102,27 @@ def _write(
     return written, writer.digest()
 
 
-def _record(
-    plan: VolumePlan,
-    settings: ConvertSettings,
-    staged: StagedVolume,
-    written: WrittenVolume,
-    verification: Verification,
-    wanted: str,
-    digest: str,
-    seconds: Mapping[str, Json],
-    manifest_md5: str,
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """All that a record says of a volume beyond its plan and the settings."""
+
+    written: WrittenVolume
+    verification: Verification
+    source: Source
+    digest: str
+    seconds: dict[str, Json]
+
+
+def _record_of(
+    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, made: _Made
 ) -> VolumeRecord:
+    # As long as the record has fields: each is named once.
+    written = made.written
     files = {plane.path: plane.bytes for plane in written.plan.planes}
     return VolumeRecord(
         version=__version__,
         format_version=FORMAT_VERSION,
-        fingerprint=wanted,
+        fingerprint=made.source.fingerprint,
         series_hash=plan.series_hash,
         dataset=plan.dataset,
         series_dir="" if settings.metadata.deidentify else plan.series_dir,
@@ -182,7 +136,7 @@ def _record(
         dtype=written.dtype,
         chunks=written.layout.chunks,
         compression_level=settings.encoding.compression_level,
-        flags=tuple(str(finding.flag) for finding in written.flags),
+        flags=tuple(str(raised.flag) for raised in written.flags),
         findings={str(raised.flag): dict(raised.evidence) for raised in written.flags},
         values=written.values,
         geometry=written.geometry,
@@ -194,13 +148,13 @@ def _record(
         input_files=len(files),
         input_bytes=sum(files.values()),
         output_bytes=store_size(staged.store),
-        store_digest=digest,
+        store_digest=made.digest,
         store_crc32=store_crc32(staged.store),
         slices_md5=file_md5(staged.slices),
-        verification=verification.as_json(),
-        seconds=seconds,
+        verification=made.verification.as_json(),
+        seconds=made.seconds,
         decoders=dict(written.decoders),
         libraries=dict(library_versions()),
         settings=output_settings(settings),
-        manifest_md5=manifest_md5,
+        manifest_md5=made.source.manifest_md5,
     )

@@ -1,19 +1,20 @@
-"""From what became of a plan to its row in the summary."""
+"""The row of a volume in the summary: from its record, or from the error that prevented it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from ..errors import Ct2zarrError, sentence
-from ..model import Frame, UnusedFrame, VolumePlan, VolumeRecord
+from ..model import VolumePlan, VolumeRecord
 from ..run.cells import SEPARATOR
 from ..run.summary_columns import SummaryRow
 from ..version import __version__
-from ..vocabulary import Role, Status
+from ..vocabulary import Flag, Role, Status
+from .rejection import RejectedError
 
 
 def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> SummaryRow:
-    """The row of a finished volume, drawn from its record on the disk."""
+    """The row of a finished volume, from its record on the disk."""
     spacing = record.geometry.get("spacing") or (None, None, None)
     checked = record.verification.get("slices")
     return SummaryRow(
@@ -47,29 +48,28 @@ def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> Su
     )
 
 
-def row_of_failure(
-    plan: VolumePlan,
-    status: Status,
-    error: Ct2zarrError,
-    *,
-    reason: str = "",
-    flags: Iterable[str] | None = None,
-) -> SummaryRow:
-    """The row of a volume that was not converted.
+def row_of_failure(plan: VolumePlan, error: Ct2zarrError) -> SummaryRow:
+    """The row of a volume that could not be converted."""
+    flags = [raised.flag for raised in plan.flags]
+    return _row_of_error(plan, error, Status.FAILED, str(error.code), flags)
 
-    Args:
-        reason: what the column of that name says; the code of the error where it is empty.
-        flags: all flags of the volume; those of the plan unless given.
-    """
+
+def row_of_rejection(plan: VolumePlan, error: RejectedError) -> SummaryRow:
+    """The row of a volume with flags that the user rejects."""
+    reason = SEPARATOR.join(error.rejected)
+    return _row_of_error(plan, error, Status.REJECTED, reason, error.flags)
+
+
+def _row_of_error(
+    plan: VolumePlan, error: Ct2zarrError, status: Status, reason: str, flags: Iterable[Flag]
+) -> SummaryRow:
     first = plan.planes[0] if plan.planes else None
     files = {plane.path: plane.bytes for plane in plan.planes}
-    if flags is None:
-        flags = [raised.flag for raised in plan.flags]
     return SummaryRow(
         **_identity(plan),
         status=status,
-        reason=reason or error.code,
-        code=error.code,
+        code=str(error.code),
+        reason=reason,
         error=sentence(error),
         error_public=sentence(error, private=False),
         flags=SEPARATOR.join(flags),
@@ -86,43 +86,20 @@ def row_of_failure(
 
 
 def without_names(row: SummaryRow) -> SummaryRow:
-    """The row as it may leave under ``deidentify``: no name of a folder or a file, and no UID.
+    """The row for a run with ``deidentify``: no name of a folder or file and no header text.
 
-    The manifest, which stays behind, says which series a ``series_hash`` is.
+    The manifest, which stays behind, tells which series a ``series_hash`` is.
     """
     return replace(row, series_dir="", error=row.error_public)
 
 
 def count_role(plan: VolumePlan, role: Role) -> int:
-    """Number of files of the series that have ``role`` and are accounted with this volume."""
-    return len({left.frame.path for left in plan.unused if left.role == role})
-
-
-def lost_frames(plan: VolumePlan) -> list[UnusedFrame]:
-    """What could not be read and is not in the series another time, as a readable copy."""
-    readable = {_image(plane) for plane in plan.planes}
-    readable |= {_image(o.frame) for o in plan.unused if o.role is not Role.UNREADABLE}
-    return [
-        left
-        for left in plan.unused
-        if left.role is Role.UNREADABLE
-        and not (left.frame.sop_instance_uid and _image(left.frame) in readable)
-    ]
-
-
-def _image(frame: Frame) -> tuple[object, ...]:
-    """Equal for copies of a frame; more than its UID, since some files share one by mistake.
-
-    The frames of a multi-frame file that is cut short are not looked at one by one.
-    """
-    uid = (frame.sop_instance_uid, frame.frame_number, frame.frames, frame.rows, frame.columns)
-    if frame.frames > 1:
-        return uid
-    return (*uid, frame.position, frame.instance_number, frame.acquisition_number)
+    """Number of files of the series that have ``role`` and are counted with this volume."""
+    return len({one.frame.path for one in plan.unused if one.role == role})
 
 
 def _identity(plan: VolumePlan) -> dict[str, Any]:
-    """The columns that the plan alone determines, whatever becomes of it."""
+    """The columns that the plan alone determines, whether the conversion succeeds or not."""
     thickness = {plane.slice_thickness for plane in plan.planes} - {None}
     kvp = {plane.kvp for plane in plan.planes} - {None}
     return {

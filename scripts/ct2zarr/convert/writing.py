@@ -1,56 +1,30 @@
-"""Planes of one volume from file to store, never more than a slab of them in memory.
+"""Write the store of one volume, in as many attempts as its values need.
 
-Planes are decoded in order, rescaled into a slab as deep as a chunk, hashed, and each full slab is
-cut into chunks and stored. The metadata documents come last, when everything is known. A value
-that does not fit the type that was tried starts the volume again with a wider one.
+An attempt writes all planes with one data type and one chunk shape. It starts again with a wider
+type when a value does not fit, and with flatter chunks when planes were left out. The metadata
+documents come last, when everything is known.
 """
 
-import hashlib
-import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..dicom.decoding import GONE, SOURCE_CHANGED, SourceReader
+from ..codes import Code
 from ..dicom.deidentification import Pseudonyms, key_from_environment
-from ..dicom.metadata import Protect, SeriesMetadata, TagCollector
-from ..dicom.planes import (
-    WIDER,
-    DoesNotFitError,
-    Rescale,
-    ValueType,
-    first_type,
-    rescale_of,
-    write_values,
-)
+from ..dicom.metadata import Protect, TagCollector
+from ..dicom.planes import WIDER, DoesNotFitError, Rescale, first_type, rescale_of
 from ..errors import FileError, SeriesError
-from ..geometry.pyramid import Level, plan_levels
-from ..model import Frame, Json, RaisedFlag, SliceTable, VolumePlan
+from ..geometry.pyramid import Level
+from ..model import Json, RaisedFlag, SliceTable, VolumePlan
 from ..plan.grouping import plan_without
+from ..run.checksums import PLANE_MD5
 from ..run.settings import ConvertSettings
-from ..store.array_writing import ChunkWriter, PyramidWriter
-from ..store.attributes import (
-    convention_attributes,
-    geometry_attributes,
-    ome_attributes,
-    spacing_of_plan,
-)
+from ..store.attributes import convention_attributes, geometry_attributes, ome_attributes
 from ..store.writers import StoreWriter
-from ..store.zarr_documents import (
-    COMPRESSOR,
-    FILL_VALUE,
-    ArrayLayout,
-    documents,
-)
-from ..version import FORMAT_VERSION, __version__
-from ..vocabulary import Flag
-from .hu_check import HuCheck
-from .provenance import library_versions, output_settings
+from ..store.zarr_documents import ArrayLayout, documents
+from .volume_attributes import Source, all_flags, values_attribute, volume_attributes
+from .write_attempt import Seconds, WriteAttempt
+
+__all__ = ["Source", "WrittenVolume", "write_volume"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,209 +68,67 @@ class WrittenVolume:
 
 
 def write_volume(
-    plan: VolumePlan,
-    settings: ConvertSettings,
-    writer: StoreWriter,
-    *,
-    fingerprint: str = "",
-    manifest_md5: str = "",
+    plan: VolumePlan, settings: ConvertSettings, writer: StoreWriter, source: Source
 ) -> WrittenVolume:
     """Convert the planes of a plan into an open store; the caller finishes or aborts the writer.
 
     Args:
-        fingerprint: of the sources and settings, for the attribute ``source_fingerprint``.
-        manifest_md5: names the manifest that the plan is from.
+        source: what the attributes say of the sources.
 
     Raises:
         SeriesError: a plane cannot be decoded and ``on_bad_slice`` is ``fail``, the sources have
-            changed since the manifest, or no plane is left. The reason is that of the file.
+            changed since the manifest was made, or no plane is left. It has the code of the file.
         MachineError: from the writer.
     """
     if not plan.planes:
-        raise SeriesError(f"volume {plan.series_hash} has no plane to convert", "no_planes")
+        raise SeriesError(Code.NO_PLANES, "The volume has no plane to convert.")
     rescales = _rescales(plan, settings)
     value_type = first_type(rescales)
-    seconds = _Seconds()
+    seconds = Seconds()
     while True:
-        collector = TagCollector(settings.metadata)
-        attempt = _WriteAttempt(plan, rescales, value_type, settings, writer, collector, seconds)
+        attempt = WriteAttempt(plan, rescales, value_type, settings, writer, seconds)
         try:
             attempt.run()
         except DoesNotFitError:
             value_type = WIDER[value_type]
             writer.restart()
             continue
-        if attempt.bad:
-            plan = plan_without(plan, attempt.bad)
-            if len(plan.planes) < attempt.chunks[0]:  # the chunks are to be capped anew
+        if attempt.unreadable:
+            plan = plan_without(plan, {i: str(e) for i, e in attempt.unreadable.items()})
+            if len(plan.planes) < attempt.chunks[0]:  # the chunks have to be flatter
                 rescales = _rescales(plan, settings)
                 writer.restart()
                 continue
-        return _complete(plan, settings, writer, attempt, collector, fingerprint, manifest_md5)
+        return _with_documents(plan, settings, attempt, source)
 
 
 def _rescales(plan: VolumePlan, settings: ConvertSettings) -> list[Rescale]:
     try:
         return [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
     except FileError as error:
-        raise SeriesError(str(error), error.reason) from error
+        raise SeriesError(
+            error.code, "{cause}", path=error.path, frame=error.frame, cause=error
+        ) from error
 
 
-@dataclass(slots=True)
-class _Seconds:
-    """Wall clock seconds, summed over all attempts."""
-
-    read: float = 0.0
-    write: float = 0.0
-
-
-@dataclass
-class _WriteAttempt:
-    """One run over all planes with one value type; the fields below ``seconds`` are its results.
-
-    ``bad``: index in the plan → why the plane could not be read; the planes behind it move up.
-    """
-
-    plan: VolumePlan
-    rescales: list[Rescale]
-    value_type: ValueType
-    settings: ConvertSettings
-    writer: StoreWriter
-    collector: TagCollector
-    seconds: _Seconds
-    bad: dict[int, str] = field(default_factory=dict)
-    digests: list[str] = field(default_factory=list)
-    decoders: Counter[str] = field(default_factory=Counter)
-    minimum: float = float("inf")
-    maximum: float = float("-inf")
-    padding_pixels: int = 0
-    hu_check: HuCheck = field(default_factory=HuCheck)
-    reduced: tuple[ArrayLayout, ...] = ()
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        """Level 0 and the reduced copies that are wanted and possible."""
-        first = self.plan.planes[0]
-        shape = (len(self.plan.planes), first.rows, first.columns)
-        return plan_levels(shape, spacing_of_plan(self.plan), self.settings.encoding.pyramid_levels)
-
-    @property
-    def chunks(self) -> tuple[int, int, int]:
-        """Chunk shape, z capped at the number of planes."""
-        z, y, x = self.settings.encoding.chunks
-        return min(z, len(self.plan.planes)), y, x
-
-    def layout(self) -> ArrayLayout:
-        """Layout of the planes written so far."""
-        first = self.plan.planes[0]
-        return ArrayLayout(
-            zarr_format=self.settings.encoding.format_number,
-            shape=(len(self.digests), first.rows, first.columns),
-            chunks=self.chunks,
-            dtype=self.value_type,
-            compression_level=self.settings.encoding.compression_level,
-        )
-
-    def run(self) -> None:
-        """Write all chunks."""
-        depth = self.chunks[0]
-        first = self.plan.planes[0]
-        slab = np.empty((depth, first.rows, first.columns), dtype=self.value_type)
-        chunk_writer = ChunkWriter(self.layout(), self.writer)
-        expected = (len(self.plan.planes), first.rows, first.columns)
-        pyramid = PyramidWriter(self.levels, replace(self.layout(), shape=expected), self.writer)
-        clock = time.perf_counter
-        filled = 0
-        with SourceReader(self.collector.wanted) as reader:
-            for index, plane in enumerate(self.plan.planes):
-                started = clock()
-                if not self._add(index, plane, reader, slab[filled]):
-                    continue
-                filled += 1
-                self.seconds.read += clock() - started
-                if filled == depth:
-                    started = clock()
-                    chunk_writer.write(slab)
-                    pyramid.add(slab)
-                    self.seconds.write += clock() - started
-                    filled = 0
-        if not self.digests:
-            raise SeriesError(
-                f"none of the {len(self.plan.planes)} planes could be read: {self.bad[0]}",
-                "no_planes",
-            )
-        started = clock()
-        if filled:
-            pyramid.add(slab[:filled])
-            slab[filled:] = FILL_VALUE
-            chunk_writer.write(slab)
-        self.reduced = pyramid.finish()
-        self.seconds.write += clock() - started
-
-    def _add(self, index: int, plane: Frame, reader: SourceReader, out: NDArray[Any]) -> bool:
-        """Read one plane into ``out``; return whether it could be read."""
-        try:
-            frame = reader.read(plane)
-            if frame.stored.shape != out.shape:
-                raise FileError(f"{Path(plane.path).name} has another matrix than its volume")
-        except FileError as error:
-            if self.settings.on_bad_slice == "fail" or error.reason in (GONE, SOURCE_CHANGED):
-                raise SeriesError(str(error), error.reason) from error
-            self.bad[index] = str(error)
-            return False
-        rescale = self.rescales[index]
-        found = write_values(frame.stored, rescale, plane.padding_value, out)
-        self.collector.add(plane, frame.header)
-        self.decoders[frame.decoder] += 1
-        self.digests.append(hashlib.md5(out.data, usedforsecurity=False).hexdigest())
-        self.minimum = min(self.minimum, found.minimum)
-        self.maximum = max(self.maximum, found.maximum)
-        self.padding_pixels += found.padding_pixels
-        self.hu_check.add(out, _rescaled(plane.padding_value, rescale))
-        return True
-
-
-def _complete(
-    plan: VolumePlan,
-    settings: ConvertSettings,
-    writer: StoreWriter,
-    attempt: _WriteAttempt,
-    collector: TagCollector,
-    fingerprint: str,
-    manifest_md5: str,
+def _with_documents(
+    plan: VolumePlan, settings: ConvertSettings, attempt: WriteAttempt, source: Source
 ) -> WrittenVolume:
-    """Put the documents and gather the results of the pass that went through."""
-    protect = _protection(settings, collector)
-    metadata = collector.finish(plan.series_dir, protect)
-    flags = _flags_of(plan, settings, attempt, metadata)
+    """Write the metadata documents of a complete attempt, and gather its results."""
+    protect = _protection(settings, attempt.collector)
+    metadata = attempt.collector.finish(plan.series_dir, protect)
+    flags = all_flags(plan, settings, attempt, metadata.unparsed)
+    values = values_attribute(plan, settings, attempt)
     geometry = geometry_attributes(plan, protect)
-    values = _values(plan, settings, attempt)
     layout = attempt.layout()
-    attributes: dict[str, Json] = {
-        "version": __version__,
-        "format_version": FORMAT_VERSION,
-        "values": dict(values),
-        "flags": [str(raised.flag) for raised in flags],
-        **{name: value for name, value in geometry.items() if name != "tilt_degrees"},
-        "series_hash": plan.series_hash,
-        "source_fingerprint": fingerprint,
-        "encoding": {
-            "zarr_format": layout.zarr_format,
-            "chunks": list(layout.chunks),
-            "dtype": layout.dtype,
-            "compressor": f"blosc-{COMPRESSOR}",
-            "shuffle": "bitshuffle",
-            "compression_level": layout.compression_level,
-        },
-        "levels": [level.as_json() for level in attempt.levels],
-        "settings": output_settings(settings),
-        "libraries": dict(library_versions()),
-        "manifest_md5": manifest_md5,
+    group = {
+        "ct2zarr": volume_attributes(plan, settings, attempt, source, flags, values, geometry),
+        **ome_attributes(plan, layout, attempt.levels),
     }
-    group = {"ct2zarr": attributes, **ome_attributes(plan, layout, attempt.levels)}
     conventions = convention_attributes(values, flags)
-    for key, document in documents((layout, *attempt.reduced), group, conventions).items():
-        writer.put(key, document)
+    layouts = (layout, *attempt.reduced_layouts)
+    for key, document in documents(layouts, group, conventions).items():
+        attempt.writer.put(key, document)
     return WrittenVolume(
         plan=plan,
         layout=layout,
@@ -306,13 +138,7 @@ def _complete(
         geometry=geometry,
         tags=metadata.tags,
         varying_tags=metadata.varying,
-        slices=SliceTable(
-            (*metadata.slices.columns, "md5"),
-            tuple(
-                (*row, digest)
-                for row, digest in zip(metadata.slices.rows, attempt.digests, strict=True)
-            ),
-        ),
+        slices=_with_md5s(metadata.slices, attempt.digests),
         decoders=dict(attempt.decoders),
         read_seconds=attempt.seconds.read,
         write_seconds=attempt.seconds.write,
@@ -325,64 +151,8 @@ def _protection(settings: ConvertSettings, collector: TagCollector) -> Protect |
     return Pseudonyms(key_from_environment(), collector.patient_id()).protect
 
 
-def _flags_of(
-    plan: VolumePlan, settings: ConvertSettings, attempt: _WriteAttempt, metadata: SeriesMetadata
-) -> tuple[RaisedFlag, ...]:
-    """Findings of the plan, and those that only the pixels and all headers show."""
-    found: dict[Flag, dict[str, Json]] = {
-        finding.flag: dict(finding.evidence) for finding in plan.flags
-    }
-    if Flag.PADDING in found:
-        pixels = attempt.padding_pixels
-        total = int(np.prod(attempt.layout().shape))
-        found[Flag.PADDING] |= {"pixels": pixels, "share": round(pixels / total, 6)}
-    if metadata.unparsed:
-        found.setdefault(Flag.UNPARSED_ELEMENTS, {})["tags"] = dict(metadata.unparsed)
-    if _kind(plan, settings) in ("hu", "unscaled"):
-        evidence = attempt.hu_check.evidence()
-        if evidence is not None:
-            found[Flag.SUSPICIOUS_HU] = evidence
-    return tuple(RaisedFlag(flag, found[flag]) for flag in Flag if flag in found)
-
-
-def _kind(plan: VolumePlan, settings: ConvertSettings) -> str:
-    """Whether the array has HU, stored values, values of another unit, or no rescale at all."""
-    flags = {finding.flag for finding in plan.flags}
-    if settings.encoding.values == "stored":
-        return "stored"
-    if Flag.NOT_HU in flags:
-        return "rescaled"
-    return "unscaled" if Flag.NO_RESCALE in flags else "hu"
-
-
-def _values(plan: VolumePlan, settings: ConvertSettings, attempt: _WriteAttempt) -> dict[str, Json]:
-    """The attribute ``values``: what the numbers mean. What differs between planes is ``None``."""
-    slopes = {1.0 if p.rescale_slope is None else p.rescale_slope for p in plan.planes}
-    intercepts = {0.0 if p.rescale_intercept is None else p.rescale_intercept for p in plan.planes}
-    types = {plane.rescale_type for plane in plan.planes}
-    paddings = {
-        _rescaled(plane.padding_value, rescale_of(plane, settings.encoding.values))
-        for plane in plan.planes
-    }
-    kind = _kind(plan, settings)
-    units = {"hu": "HU", "rescaled": _only(types) or "", "unscaled": "", "stored": ""}[kind]
-    return {
-        "kind": "stored" if kind == "unscaled" else kind,
-        "slope": _only(slopes),
-        "intercept": _only(intercepts),
-        "units": units,
-        "padding_value": _only(paddings),
-        "minimum": attempt.minimum,
-        "maximum": attempt.maximum,
-    }
-
-
-def _only(values: set[Any]) -> Any:
-    return next(iter(values)) if len(values) == 1 else None
-
-
-def _rescaled(padding_value: int | None, rescale: Rescale) -> float | None:
-    if padding_value is None:
-        return None
-    value = rescale.slope * padding_value + rescale.intercept
-    return int(value) if value.is_integer() else float(np.float32(value))
+def _with_md5s(slices: SliceTable, digests: list[str]) -> SliceTable:
+    rows = zip(slices.rows, digests, strict=True)
+    return SliceTable(
+        (*slices.columns, PLANE_MD5), tuple((*row, digest) for row, digest in rows)
+    )

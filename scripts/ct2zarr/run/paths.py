@@ -70,6 +70,11 @@ SUFFIXED_SHARD_SUMMARY = re.compile(r"summary_shard_(\d+).*\.csv")
 """The same with whatever SUMMARY_SUFFIX adds."""
 
 
+def shard_of(series_hash: str, num_shards: int) -> int:
+    """The shard of a volume: the rule by which every step divides the volumes."""
+    return int(series_hash, 16) % num_shards
+
+
 def shard_label(shard: int, num_shards: int) -> str:
     """The number of a shard as it stands in file names: ``07`` of 16, ``0007`` of 4096."""
     return str(shard).zfill(max(MINIMUM_DIGITS, len(str(num_shards - 1))))
