@@ -46,7 +46,7 @@ def dry_run(folder: Path) -> measure.Measurement:
 
 def large_summaries(folder: Path, done: Path) -> None:
     """Shard summaries with 100,000 rows, as shards would have written them."""
-    from ct2zarr.convert.shard import ShardSummary, write_summary
+    from ct2zarr.convert.shard_summary import ShardSummary, write_summary
     from ct2zarr.run.paths import shard_labels
     from ct2zarr.run.settings import ConvertSettings
 

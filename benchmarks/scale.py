@@ -24,7 +24,7 @@ import psutil
 import pyarrow as pa
 import yaml
 
-from ct2zarr.convert.shard import ShardSummary, write_summary
+from ct2zarr.convert.shard_summary import ShardSummary, write_summary
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import Frame
 from ct2zarr.run.paths import shard_labels

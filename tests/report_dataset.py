@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import phantom
-from ct2zarr.convert.shard import attempt
+from ct2zarr.convert.series_jobs import SeriesJob, convert_to_row
 from ct2zarr.dicom.decoding import pixel_digest
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import VolumePlan
@@ -62,7 +62,7 @@ def make_dataset(folder: Path) -> Dataset:
         prepare_folder(settings.store_root / name)
     rows, hashes = [], {}
     for plan in _plans(source):
-        row, _ = attempt(plan, settings)
+        row = convert_to_row(SeriesJob(plan, settings)).row
         assert row.status == "ok", row.error
         rows.append(row)
         hashes[Path(plan.series_dir).name] = row.series_hash

@@ -10,7 +10,8 @@ import zarr
 from pydicom import Dataset
 
 from converted import convert, plans_in, settings_for
-from ct2zarr.convert.conversion import RejectedError, convert_volume
+from ct2zarr.convert.conversion import convert_volume
+from ct2zarr.convert.rejection import RejectedError
 from ct2zarr.errors import MachineError, SeriesError
 from ct2zarr.model import VolumePlan
 from ct2zarr.run.atomic_files import prepare_store_root

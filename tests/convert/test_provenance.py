@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from ct2zarr.convert.shard import finished_rows, plans_of_shard, run_shard
+from ct2zarr.convert.finished import finished_rows
+from ct2zarr.convert.shard import run_shard
+from ct2zarr.convert.shard_plans import plans_of_shard
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.options import OPTIONS
 from ct2zarr.run.settings import (

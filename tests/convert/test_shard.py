@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from ct2zarr import __version__
-from ct2zarr.convert.shard import label_of, run_shard
+from ct2zarr.convert.shard import run_shard
+from ct2zarr.convert.shard_plans import label_of
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.run.settings import (

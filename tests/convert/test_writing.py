@@ -18,7 +18,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore
 
 from converted import plans_in, settings_for
-from ct2zarr.convert.writing import WrittenVolume, write_volume
+from ct2zarr.convert.writing import Source, WrittenVolume, write_volume
 from ct2zarr.errors import SeriesError
 from ct2zarr.model import VolumePlan
 from ct2zarr.run.settings import ConvertSettings, EncodingSettings
@@ -61,7 +61,7 @@ def convert(
 ) -> tuple[WrittenVolume, np.ndarray, zarr.Group, Keys]:
     (plan,) = plans_in(folder)
     keys = Keys()
-    written = write_volume(plan, settings_of(tmp_path, **encoding), keys, fingerprint="f1")
+    written = write_volume(plan, settings_of(tmp_path, **encoding), keys, Source("f1"))
     group = keys.group()
     return written, np.asarray(group["volume"][:]), group, keys
 
@@ -281,7 +281,7 @@ def damaged_plan(folder: Path, index: int, n: int = 12) -> VolumePlan:
 def test_a_slice_that_cannot_be_decoded_fails_its_series_by_name(tmp_path):
     plan = damaged_plan(tmp_path / "in", 5)
     with pytest.raises(SeriesError, match=r"ct_.*\.dcm is in JPEG-LS") as caught:
-        write_volume(plan, settings_for(tmp_path), Keys())
+        write_volume(plan, settings_for(tmp_path), Keys(), Source())
     assert caught.value.reason == "cannot_decode"
 
 
@@ -289,7 +289,7 @@ def test_a_slice_that_cannot_be_decoded_fails_its_series_by_name(tmp_path):
 def test_drop_leaves_the_slice_out_and_says_so(tmp_path, index, n):
     plan = damaged_plan(tmp_path / "in", index, n)
     keys = Keys()
-    written = write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), keys)
+    written = write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), keys, Source())
     values = np.asarray(keys.group()["volume"][:])
     assert values.shape[0] == n - 1 == len(written.plan.planes)
     assert written.layout.chunks[0] <= n - 1
@@ -307,7 +307,9 @@ def test_levels_have_no_plane_that_was_dropped(tmp_path, n):
     plan = damaged_plan(tmp_path / "in", 1, n)
     encoding = EncodingSettings(chunks=(5, 16, 16), pyramid_levels=2)
     keys = Keys()
-    write_volume(plan, settings_for(tmp_path, on_bad_slice="drop", encoding=encoding), keys)
+    write_volume(
+        plan, settings_for(tmp_path, on_bad_slice="drop", encoding=encoding), keys, Source()
+    )
     values, level = (np.asarray(keys.group()[name][:]) for name in ("volume", "level_1"))
     assert (len(values), level.shape) == (n - 1, (n - 1, 12, 16))
     means = values.astype(float).reshape(n - 1, 12, 2, 16, 2).mean(axis=(2, 4))
@@ -319,14 +321,14 @@ def test_a_source_that_changed_is_never_dropped(tmp_path):
     (plan,) = plans_in(tmp_path / "in")
     os.utime(series.paths[2], ns=(1, 1))
     with pytest.raises(SeriesError) as caught:
-        write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), Keys())
+        write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), Keys(), Source())
     assert caught.value.reason == "source_changed"
 
 
 def test_a_volume_without_one_readable_plane_fails(tmp_path):
     plan = damaged_plan(tmp_path / "in", 0, n=1)
-    with pytest.raises(SeriesError, match="none of the 1 planes"):
-        write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), Keys())
+    with pytest.raises(SeriesError, match="None of the 1 planes"):
+        write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), Keys(), Source())
 
 
 # Memory and start-up -----------------------------------------------------------------------------
@@ -338,7 +340,7 @@ from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 from converted import plans_in, settings_for
 from ct2zarr.run.settings import EncodingSettings
-from ct2zarr.convert.writing import write_volume
+from ct2zarr.convert.writing import Source, write_volume
 class Nothing:
     def put(self, key, value): pass
     def restart(self): pass
@@ -346,7 +348,7 @@ class Nothing:
 plan = replace(plan, planes=plan.planes * int(sys.argv[2]))
 plan = replace(plan, planes=tuple(replace(p, position=None) for p in plan.planes))
 settings = replace(settings_for(Path("x")), encoding=EncodingSettings())
-written = write_volume(plan, settings, Nothing())
+written = write_volume(plan, settings, Nothing(), Source())
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
 print(len(written.slices.rows), int(status["VmHWM"].split()[0]) // 1024)
 """

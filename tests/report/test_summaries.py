@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ct2zarr.convert.shard import ShardSummary, write_summary
+from ct2zarr.convert.shard_summary import ShardSummary, write_summary
 from ct2zarr.errors import SettingsError
 from ct2zarr.report.summaries import aggregate, distribution
 from ct2zarr.run.paths import shard_label

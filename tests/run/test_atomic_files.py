@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ct2zarr.convert.fingerprint import fingerprint, finished_record
+from ct2zarr.convert.fingerprint import fingerprint
+from ct2zarr.convert.finished import finished_record
 from ct2zarr.convert.staging import remove_volume, staged_volume
 from ct2zarr.errors import MachineError
 from ct2zarr.model import RaisedFlag

@@ -20,8 +20,8 @@ from ..store.writers import open_writer
 from ..verify.verification import Verification, verify_volume
 from ..version import FORMAT_VERSION, __version__
 from ..vocabulary import Role
-from .finished import finished_record
 from .fingerprint import fingerprint
+from .finished import finished_record
 from .provenance import library_versions, output_settings
 from .rejection import check_flags, check_readable
 from .staging import StagedVolume, staged_volume
@@ -33,7 +33,7 @@ DECIMALS = 4
 
 
 def convert_volume(
-    plan: VolumePlan, settings: ConvertSettings, manifest_md5: str = ""
+    plan: VolumePlan, settings: ConvertSettings, *, manifest_md5: str = ""
 ) -> VolumeRecord:
     """Convert a volume, or take what another job has finished in the meantime.
 

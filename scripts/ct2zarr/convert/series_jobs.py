@@ -137,7 +137,7 @@ def convert_to_row(job: SeriesJob) -> JobResult:
     from .conversion import convert_volume  # loads numpy and the decoders
 
     try:
-        record = convert_volume(job.plan, job.settings, job.manifest_md5)
+        record = convert_volume(job.plan, job.settings, manifest_md5=job.manifest_md5)
     except (MachineError, SettingsError, MemoryError):
         raise
     except RejectedError as error:

@@ -153,6 +153,4 @@ def _protection(settings: ConvertSettings, collector: TagCollector) -> Protect |
 
 def _with_md5s(slices: SliceTable, digests: list[str]) -> SliceTable:
     rows = zip(slices.rows, digests, strict=True)
-    return SliceTable(
-        (*slices.columns, PLANE_MD5), tuple((*row, digest) for row, digest in rows)
-    )
+    return SliceTable((*slices.columns, PLANE_MD5), tuple((*row, digest) for row, digest in rows))
