@@ -57,7 +57,7 @@ def zarr(path: str, what: str) -> Callable[[], float]:
     import zarr as package
     from numcodecs import blosc
 
-    from ct2zarr.store.stores import open_store
+    from ct2zarr.store.zarr_stores import open_store
 
     blosc.use_threads = False
     array = package.open_group(open_store(path), mode="r")["volume"]

@@ -13,7 +13,7 @@ from typing import Any
 import numcodecs
 import numpy as np
 
-from ct2zarr.store.writers import open_writer
+from ct2zarr.store.containers import open_writer
 from ct2zarr.vocabulary import StoreType
 
 FILL = 0

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 from .version import FORMAT_VERSION, __version__
 
 if TYPE_CHECKING:
-    from .store.sqlite_store import SQLiteStore
-    from .store.stores import open_store
+    from .store.zarr_stores import SQLiteStore, open_store
     from .volume.summary_volumes import volumes_in
     from .volume.volume import Volume, open_volume
 
@@ -23,8 +22,8 @@ __all__ = [
 _HOME = {
     "Volume": "volume.volume",
     "open_volume": "volume.volume",
-    "SQLiteStore": "store.sqlite_store",
-    "open_store": "store.stores",
+    "SQLiteStore": "store.zarr_stores",
+    "open_store": "store.zarr_stores",
     "volumes_in": "volume.summary_volumes",
 }
 

@@ -18,7 +18,7 @@ from ct2zarr.run.atomic_files import prepare_store_root
 from ct2zarr.run.settings import ConvertSettings
 from ct2zarr.store.containers import store_digest
 from ct2zarr.store.records import read_record, read_slices
-from ct2zarr.store.stores import open_store
+from ct2zarr.store.zarr_stores import open_store
 from ct2zarr.vocabulary import Flag, StoreType
 from phantom import EXACT, hu_error, localizer, make_series, truncate
 
@@ -165,10 +165,10 @@ def test_a_failed_verification_publishes_nothing(tmp_path, plan, monkeypatch):
         changed.write_bytes(data)
         os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    from ct2zarr.store import writers
+    from ct2zarr.store.sqlite import SqliteWriter
 
-    finish = writers._SqliteWriter.finish
-    monkeypatch.setattr(writers._SqliteWriter, "finish", finish_and_change_the_source)
+    finish = SqliteWriter.finish
+    monkeypatch.setattr(SqliteWriter, "finish", finish_and_change_the_source)
     error = attempt(plan, settings_for(tmp_path), SeriesError, "plane 6 differs from its source")
     assert error.reason == "verification_failed"
 

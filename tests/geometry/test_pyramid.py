@@ -17,10 +17,9 @@ from ct2zarr.errors import FileError, VerificationError
 from ct2zarr.geometry.pyramid import Halving, plan_levels
 from ct2zarr.run.settings import ConvertSettings, EncodingSettings
 from ct2zarr.store.array_writing import PyramidWriter
-from ct2zarr.store.containers import open_container
-from ct2zarr.store.stores import open_store
-from ct2zarr.store.writers import open_writer
+from ct2zarr.store.containers import open_container, open_writer
 from ct2zarr.store.zarr_documents import ArrayLayout
+from ct2zarr.store.zarr_stores import open_store
 from ct2zarr.verify.verification import verify_volume
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.volume import open_volume

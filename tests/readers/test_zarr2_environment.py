@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from converted import convert, plans_in, settings_for
-from ct2zarr.store.stores import open_store
+from ct2zarr.store.zarr_stores import open_store
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.volume import open_volume
 from handmade_volume import ct2zarr_attribute, voxels, write_volume

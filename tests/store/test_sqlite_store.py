@@ -20,7 +20,7 @@ from zarr.testing.store import StoreTests
 
 from ct2zarr.errors import FileError, MachineError
 from ct2zarr.store.sqlite_file import ZARR_SQLITE_APPLICATION_ID
-from ct2zarr.store.sqlite_store import SQLiteStore
+from ct2zarr.store.zarr_stores import SQLiteStore
 
 
 class TestZarrConformance(StoreTests[SQLiteStore, cpu.Buffer]):

@@ -15,9 +15,9 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import _collect_aiterator, sync
 
 from ct2zarr.errors import FileError
-from ct2zarr.store.containers import ZipContainer, open_container
-from ct2zarr.store.stores import open_store
-from ct2zarr.store.writers import open_writer
+from ct2zarr.store.containers import open_container, open_writer
+from ct2zarr.store.zarr_stores import open_store
+from ct2zarr.store.zip import ZipContainer
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import voxels, write_volume
 
@@ -178,14 +178,14 @@ def test_a_zip_entry_with_a_changed_byte_is_an_error_that_names_it(tmp_path: Pat
     content = bytearray(path.read_bytes())
     content[content.index(value) + 40] ^= 1
     path.write_bytes(content)
-    with pytest.raises(FileError, match=f"entry {key} does not fit its CRC-32"):
+    with pytest.raises(FileError, match=f"entry {key} does not match its CRC-32"):
         ZipContainer(path).get(key)
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "the file is empty"),
+        (b"", "is empty"),
         (bytes(100), "starts with zeros"),
         (b"DICM or something else", "neither a SQLite file, nor a zip file"),
         (b"PK\x03\x04" + bytes(100), "no directory at its end"),
@@ -206,7 +206,7 @@ def test_missing_and_empty_folders_are_refused_with_a_sentence(tmp_path: Path) -
     for path in (tmp_path / "absent", tmp_path / "absent" / "deeper"):
         with pytest.raises(FileError, match="no such file or folder"):
             open_store(path)
-    with pytest.raises(FileError, match="directory without Zarr metadata"):
+    with pytest.raises(FileError, match="folder without Zarr metadata"):
         open_store(tmp_path)
 
 

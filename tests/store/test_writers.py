@@ -15,8 +15,7 @@ import pytest
 import zarr
 
 from ct2zarr.errors import MachineError
-from ct2zarr.store.containers import store_digest, store_size
-from ct2zarr.store.writers import open_writer
+from ct2zarr.store.containers import open_writer, store_digest, store_size
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import voxels, write_volume
 
@@ -208,7 +207,7 @@ import os, sys
 from pathlib import Path
 from ct2zarr.errors import MachineError
 from ct2zarr.vocabulary import StoreType
-from ct2zarr.store.writers import open_writer
+from ct2zarr.store.containers import open_writer
 folder = Path(sys.argv[1])
 for store_type in StoreType:
     writer = open_writer(store_type, folder / "a")

@@ -21,7 +21,7 @@ from ct2zarr.errors import VerificationError
 from ct2zarr.model import SliceTable
 from ct2zarr.run.settings import MetadataSettings
 from ct2zarr.store.records import read_slices, slices_to_csv
-from ct2zarr.store.sqlite_store import SQLiteStore
+from ct2zarr.store.zarr_stores import SQLiteStore
 from ct2zarr.verify.verification import choose_planes, verify_volume
 from ct2zarr.vocabulary import StoreType
 from phantom import make_multiframe, make_series

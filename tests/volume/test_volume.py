@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 import ct2zarr
 from converted import convert, plans_in, settings_for
 from ct2zarr.errors import FileError
-from ct2zarr.store.chunks import layout_of, read_region
-from ct2zarr.store.containers import open_container
-from ct2zarr.store.writers import open_writer
+from ct2zarr.store.array_reading import read_region, readable_array
+from ct2zarr.store.containers import open_container, open_writer
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.volume import Volume, open_volume
 from handmade_volume import INDEX_TO_LPS, ct2zarr_attribute, voxels, write_volume
@@ -178,8 +177,8 @@ def test_the_direct_path_takes_only_what_it_reads_exactly(change: dict[str, Any]
         "filters": None,
         "compressor": {"id": "blosc"},
     }
-    assert layout_of("volume", document) is not None
-    assert layout_of("volume", document | change) is None
+    assert readable_array("volume", document) is not None
+    assert readable_array("volume", document | change) is None
 
 
 @ALL_STORES

@@ -14,9 +14,8 @@ from ..run.atomic_files import machine_errors
 from ..run.checksums import file_md5
 from ..run.paths import volume_paths
 from ..run.settings import ConvertSettings
-from ..store.containers import store_crc32, store_size
+from ..store.containers import open_writer, store_crc32, store_size
 from ..store.records import record_to_json, slices_to_csv
-from ..store.writers import open_writer
 from ..verify.verification import Verification, verify_volume
 from ..version import FORMAT_VERSION, __version__
 from ..vocabulary import Role

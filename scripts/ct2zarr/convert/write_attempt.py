@@ -25,7 +25,7 @@ from ..run.checksums import plane_md5
 from ..run.settings import ConvertSettings
 from ..store.array_writing import ChunkWriter, PyramidWriter
 from ..store.attributes import spacing_of_plan
-from ..store.writers import StoreWriter
+from ..store.base import StoreWriter
 from ..store.zarr_documents import FILL_VALUE, ArrayLayout
 from .hu_check import HuCheck
 

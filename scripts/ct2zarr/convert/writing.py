@@ -19,7 +19,7 @@ from ..plan.grouping import plan_without
 from ..run.checksums import PLANE_MD5
 from ..run.settings import ConvertSettings
 from ..store.attributes import convention_attributes, geometry_attributes, ome_attributes
-from ..store.writers import StoreWriter
+from ..store.base import StoreWriter
 from ..store.zarr_documents import ArrayLayout, documents
 from .volume_attributes import Source, all_flags, values_attribute, volume_attributes
 from .write_attempt import Seconds, WriteAttempt

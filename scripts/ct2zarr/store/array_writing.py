@@ -1,23 +1,23 @@
-"""From planes to the chunks of an array and of its pyramid, a slab as deep as a chunk at a time."""
+"""Write planes as the chunks of an array and of its pyramid, one slab of chunks at a time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numcodecs import Blosc, blosc
+from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from ..geometry.pyramid import Halving, Level, halved
-from .writers import StoreWriter
+from .base import StoreWriter
 from .zarr_documents import BITSHUFFLE, COMPRESSOR, FILL_VALUE, ArrayLayout
-
-# Blosc would start threads of its own in the main thread; processes are the unit of work here.
-blosc.use_threads = False
 
 
 class ChunkWriter:
-    """Cuts slabs into chunks, each compressed as one Blosc block."""
+    """Cuts slabs into chunks, each compressed as one Blosc block.
+
+    Blosc uses its threads for several blocks only, so a chunk is compressed in the calling thread.
+    """
 
     def __init__(self, layout: ArrayLayout, writer: StoreWriter) -> None:
         self._writer = writer
@@ -32,7 +32,7 @@ class ChunkWriter:
         self._slab_number = 0
 
     def write(self, slab: NDArray[Any]) -> None:
-        """Store the chunks of the next slab (chunk depth, rows, columns)."""
+        """Write the chunks of the next slab (chunk depth, rows, columns)."""
         _, height, width = self._chunk.shape
         _, rows, columns = slab.shape
         for y in range(0, rows, height):
@@ -49,18 +49,18 @@ class ChunkWriter:
 
 
 class PyramidWriter:
-    """Writes the levels above level 0 while the planes of level 0 go by.
+    """Writes the levels above level 0 while the planes of level 0 are written.
 
-    A level holds one slab and at most one plane that waits for its pair: with rows and columns
-    halved at each level, all levels together a third of what level 0 holds.
+    Each level holds one slab and at most one plane that waits for its pair. With rows and columns
+    halved at each level, all levels together hold a third of what level 0 holds.
     """
 
     def __init__(self, levels: Sequence[Level], layout: ArrayLayout, writer: StoreWriter) -> None:
         """Prepare the levels.
 
         Args:
-            levels: as ``plan_levels`` gives them, level 0 first.
-            layout: of level 0, with the number of planes that are expected.
+            levels: from ``plan_levels``, level 0 first.
+            layout: of level 0, with the expected number of planes.
         """
         self._levels: list[_LevelWriter] = []
         for level in levels[1:]:
@@ -72,18 +72,18 @@ class PyramidWriter:
             lower.next = upper
 
     def add(self, planes: NDArray[Any]) -> None:
-        """The next planes of level 0 (n, rows, columns); their memory may be used again."""
+        """Add the next planes of level 0 (n, rows, columns); the caller may reuse their memory."""
         if self._levels:
             for plane in planes:
                 self._levels[0].add(plane)
 
     def finish(self) -> tuple[ArrayLayout, ...]:
-        """Write what is left, and give the layouts of the levels as they have become."""
+        """Write the rest, and return the layouts of the levels with their final shapes."""
         return tuple(level.finish() for level in self._levels)
 
 
 class _LevelWriter:
-    """One level: takes planes of the level before, passes its own on to ``next``."""
+    """One level: takes planes of the level before it, and passes its own on to ``next``."""
 
     def __init__(self, level: Level, layout: ArrayLayout, writer: StoreWriter) -> None:
         self.next: _LevelWriter | None = None

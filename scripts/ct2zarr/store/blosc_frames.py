@@ -1,10 +1,11 @@
-"""Blosc frames: whether one is whole, and a small frame of a few of its items.
+"""Blosc frames: check that one is complete, and cut a small frame out of it.
 
 A frame is a header, the offsets of its blocks, and the blocks, each compressed on its own (c-blosc,
-README_CHUNK_FORMAT). ct2zarr makes a chunk one block: its values are shuffled, so that equal bits
-(or bytes) of all of them lie in one stream after the other, and then packed by Zstandard. To read
-one plane of a deep chunk all must be unpacked, but only the plane's own bits be put in order again,
-which is the other half of the work. The header is checked first, because c-blosc trusts it.
+README_CHUNK_FORMAT). ct2zarr makes each chunk one block: its values are shuffled, so that the first
+bits (or bytes) of all values come first, then the second ones and so on, and the result is packed
+by Zstandard. To read one plane of a deep chunk, the whole block has to be unpacked, but only the
+bits of that plane have to be put back in order, which saves most of the other half of the work.
+The header is checked first, because c-blosc trusts it.
 """
 
 import struct
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEADER = struct.Struct("<BBBBIII")
-"""Version, version of the codec, flags, item size, bytes unpacked, bytes a block, bytes packed."""
+"""Version, version of the codec, flags, item size, unpacked bytes, block size, packed bytes."""
 
 _NUMBER = struct.Struct("<I")  # offset of a block; length of a stream in a block
 _BYTE_SHUFFLED, _COPIED, _BIT_SHUFFLED, _ONE_STREAM = 0x01, 0x02, 0x04, 0x10
@@ -28,7 +29,7 @@ Buffer = bytes | memoryview
 def check_frame(frame: Buffer, size: int) -> None:
     """Raise ValueError unless a frame is as long as its header says and unpacks to ``size`` bytes.
 
-    A frame cut short would otherwise be read beyond its end.
+    Without this check a frame that was cut short would be read beyond its end.
     """
     if len(frame) < HEADER.size:
         raise ValueError("shorter than the header of a Blosc frame")
@@ -40,14 +41,16 @@ def check_frame(frame: Buffer, size: int) -> None:
 
 
 def frame_of_items(frame: Buffer, start: int, stop: int, scratch: NDArray[np.uint8]) -> Buffer:
-    """A frame of the items ``start`` to ``stop`` (in bytes) of a frame that is one shuffled block.
+    """Cut some items out of a frame that is one shuffled block.
 
     Args:
-        frame: as ``check_frame`` wants it. scratch: as many bytes as the frame unpacks to.
+        frame: a frame that has passed ``check_frame``.
+        start, stop: the bytes to cut out, of the unpacked frame.
+        scratch: as many bytes as the frame unpacks to; overwritten.
 
     Returns:
-        A frame that unpacks to ``stop - start`` bytes; ``frame`` itself where it is built in
-        another way, or the limits are not those of whole groups of items.
+        A frame that unpacks to ``stop - start`` bytes; ``frame`` itself if it is built in another
+        way, or the limits are not those of whole groups of items.
 
     Raises:
         RuntimeError, ValueError: the block is damaged.
@@ -64,11 +67,11 @@ def frame_of_items(frame: Buffer, start: int, stop: int, scratch: NDArray[np.uin
         raise ValueError("the block lies beyond the end of the Blosc frame")
     (length,) = _NUMBER.unpack_from(frame, offset)
     content = memoryview(frame)[offset + _NUMBER.size :][:length]
-    if length == size:  # a block that did not shrink is stored as it is
+    if length == size:  # a block that did not shrink is stored unpacked
         return frame
-    _zstd().decompress(content, scratch)
+    _zstd().decode(content, scratch)
     part = scratch.reshape(streams, -1)[:, start // streams : stop // streams].tobytes()
-    # A block as long unpacked as packed is put in order without a decompressor.
+    # A block that is as long unpacked as packed is put in order without a decompressor.
     place = HEADER.size + _NUMBER.size
     sizes = (len(part), len(part), place + _NUMBER.size + len(part))
     header = HEADER.pack(version, codec, flags, item, *sizes)
@@ -77,6 +80,6 @@ def frame_of_items(frame: Buffer, start: int, stop: int, scratch: NDArray[np.uin
 
 @cache
 def _zstd() -> Any:
-    import numcodecs.zstd
+    from numcodecs import Zstd
 
-    return numcodecs.zstd
+    return Zstd()

@@ -1,12 +1,12 @@
 """A Zarr hierarchy in one SQLite file: the schema, and how such a file is opened.
 
-The schema is that of ``zarr.SQLiteStore`` in zarr-python 2 (a rowid table ``zarr`` of two columns),
-with the second table and the application id that the PyPI package ``zarr-sqlite`` asks for, so
-that one file serves three readers. This module knows SQLite and nothing of zarr.
+The schema is that of ``zarr.SQLiteStore`` in zarr-python 2 (a rowid table ``zarr`` with two
+columns), with the second table and the application id that the PyPI package ``zarr-sqlite``
+requires, so that one file serves three readers. This module knows SQLite but not zarr.
 
-Readers open with ``mode=ro&immutable=1``: no lock, no journal lookup (each a round trip on a
-network file system), nothing written beside the file. That is safe because volumes are renamed
-into place complete and never changed afterwards.
+Readers open the file with ``mode=ro&immutable=1``: no lock, no look-up of a journal (each is a
+round trip on a network file system), and nothing is written beside the file. That is safe because
+a volume is renamed into place when it is complete, and never changes afterwards.
 """
 
 import os
@@ -15,7 +15,8 @@ import urllib.parse
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import Ct2zarrError, FileError, MachineError
+from ..codes import Code
+from ..errors import Ct2zarrError, FileError, MachineError, Private
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 """First 16 bytes of every SQLite database (https://www.sqlite.org/fileformat2.html, 1.3.1)."""
@@ -48,41 +49,52 @@ def file_uri(path: Path, **query: str | int) -> str:
 
 
 def check_header(path: Path) -> None:
-    """Raise ``FileError`` unless ``path`` is a complete SQLite database that may be read as it is.
+    """Raise ``FileError`` unless ``path`` is a complete SQLite database that can be read in place.
 
-    Looks at the 100-byte header and the size only. Refused: a missing or empty file, another kind
-    of file, WAL mode (reading it as immutable would miss what lies in the ``-wal`` file), fewer
-    bytes than the header says, a rollback journal beside it.
+    Only the 100-byte header and the size are looked at. Refused are a missing or empty file,
+    another kind of file, WAL mode (an immutable reader would miss the ``-wal`` file), fewer bytes
+    than the header says, and a rollback journal beside the file.
     """
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        raise FileError(f"{path}: there is no such file", "store_missing") from None
+        raise FileError(Code.STORE_MISSING, "{path}: there is no such file.", path=path) from None
     except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}", "store_unreadable") from error
+        raise FileError(
+            Code.STORE_UNREADABLE,
+            "{path} cannot be read: {cause}.",
+            path=path,
+            cause=error.strerror,
+        ) from error
     if size == 0:
-        raise FileError(f"{path}: the file is empty; convert this volume again", "store_incomplete")
+        raise FileError(
+            Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again.", path=path
+        )
     if not header.startswith(SQLITE_MAGIC):
-        raise FileError(f"{path}: this is not a SQLite file", "not_a_store")
+        raise FileError(Code.NOT_A_STORE, "{path} is not a SQLite file.", path=path)
     if len(header) < _HEADER_BYTES or size < _expected_size(header):
         raise FileError(
-            f"{path}: the SQLite file is cut short ({size} bytes are left);"
-            " copy or convert it again",
-            "store_incomplete",
+            Code.STORE_INCOMPLETE,
+            "{path}: the SQLite file is cut short ({found} bytes are left); copy or convert this"
+            " volume again.",
+            path=path,
+            found=size,
         )
     if _WAL in header[18:20]:
         raise FileError(
-            f"{path}: the SQLite file is in WAL mode, which fails in read-only and network folders;"
+            Code.STORE_IN_WAL_MODE,
+            "{path}: the SQLite file is in WAL mode, which fails in read-only and network folders;"
             " end that mode with: PRAGMA journal_mode=DELETE",
-            "store_in_wal_mode",
+            path=path,
         )
     if _has_hot_journal(path):
         raise FileError(
-            f"{path}: a rollback journal lies beside it, so it is being written or its writer was"
-            " stopped; convert this volume again",
-            "store_incomplete",
+            Code.STORE_INCOMPLETE,
+            "{path} has a rollback journal beside it, so it is being written or its writer was"
+            " killed; convert this volume again.",
+            path=path,
         )
 
 
@@ -104,8 +116,33 @@ def connect_read_only(path: Path, *, immutable: bool = True) -> sqlite3.Connecti
     return _with_store_tables(path, connection)
 
 
+def connect_new(path: Path) -> sqlite3.Connection:
+    """Connection to a new store in one open transaction, without locks and journal.
+
+    The caller commits. Raises ``sqlite3.Error``.
+    """
+    connection = sqlite3.connect(
+        # No locks: they fail on some network file systems and protect nothing here.
+        file_uri(path, mode="rwc", nolock=1),
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    for pragma in (
+        f"page_size = {PAGE_SIZE}",
+        "journal_mode = OFF",
+        "synchronous = OFF",
+        "locking_mode = EXCLUSIVE",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("BEGIN")
+    for statement in SCHEMA:
+        connection.execute(statement)
+    return connection
+
+
 def connect_writable(path: Path) -> sqlite3.Connection:
-    """Connection in autocommit mode to a store that is made if ``path`` is missing or empty."""
+    """Connection in autocommit mode to a store, which is created if there is none."""
     created = not path.exists() or path.stat().st_size == 0
     if not created:
         check_header(path)
@@ -121,7 +158,7 @@ def connect_writable(path: Path) -> sqlite3.Connection:
         if created:
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             connection.execute("BEGIN IMMEDIATE")
-            # Another process may have made the tables between the look at the size and here.
+            # Another process may have created the tables after the size was looked at.
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name='zarr'").fetchone():
                 for statement in SCHEMA:
                     connection.execute(statement)
@@ -134,13 +171,24 @@ def connect_writable(path: Path) -> sqlite3.Connection:
 
 
 def explain(path: Path, error: sqlite3.Error) -> Ct2zarrError:
-    """The error for users: what the disk or the machine refuses, or what is wrong with the file."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    """The error for users: a fault of the disk or the machine, or of the file."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
     if code in _MACHINE_CODES:
-        return MachineError(f"{path}: SQLite cannot go on: {error}", "machine")
-    return FileError(f"{path}: damaged, or not a Zarr store in SQLite: {error}", "store_unreadable")
+        return MachineError(
+            Code.MACHINE,
+            "{path}: SQLite cannot continue: {cause}.",
+            path=path,
+            cause=Private(error),
+        )
+    return FileError(
+        Code.STORE_UNREADABLE,
+        "{path} is damaged, or is no Zarr store in SQLite: {cause}.",
+        path=path,
+        cause=Private(error),
+    )
 
 
+_PRIMARY_CODE = 0xFF  # the lower byte; the others tell why (https://www.sqlite.org/rescode.html)
 _MACHINE_CODES = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -156,16 +204,17 @@ _MACHINE_CODES = frozenset(
 
 
 def _with_store_tables(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
-    """``connection``, once it is shown to have the table ``zarr(k, v)``."""
+    """The connection, after a check that it has the table ``zarr(k, v)``."""
     try:
         connection.execute("SELECT v FROM zarr WHERE k = ''").fetchone()
     except sqlite3.Error as error:
         connection.close()
         if "no such" in str(error):
             raise FileError(
-                f"{path}: a SQLite file, but no Zarr store (it has no table zarr with columns"
-                " k and v)",
-                "not_a_store",
+                Code.NOT_A_STORE,
+                "{path} is a SQLite file, but no Zarr store (it has no table zarr with columns k"
+                " and v).",
+                path=path,
             ) from error
         raise explain(path, error) from error
     return connection

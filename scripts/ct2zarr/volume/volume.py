@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ..errors import FileError
 from ..geometry.placement import FloatArray, Placement, attributes_at
-from ..store.chunks import ArrayLayout, layout_of, read_region
-from ..store.containers import Container, open_container
+from ..store.array_reading import ReadableArray, read_region, readable_array
+from ..store.base import Container
+from ..store.containers import open_container
 
 if TYPE_CHECKING:
     import nibabel
@@ -98,7 +99,7 @@ class Volume(Placement):
             self.attrs = attributes_at(attrs, levels, level)
         self._array_name = str(levels[level]["path"])
         array = self._documents(self._array_name, "array")
-        self._layout: ArrayLayout | None = layout_of(self._array_name, array)
+        self._layout: ReadableArray | None = readable_array(self._array_name, array)
         self.shape: tuple[int, ...] = tuple(array["shape"])
         if self._layout is not None:
             self.dtype: np.dtype[Any] = self._layout.dtype
@@ -158,7 +159,7 @@ class Volume(Placement):
         """The array as zarr gives it, with all that zarr can do with it."""
         import zarr
 
-        from ..store.stores import open_store
+        from ..store.zarr_stores import open_store
 
         node = zarr.open_group(open_store(self.path), mode="r")[self._array_name]
         if not isinstance(node, zarr.Array):

@@ -1,9 +1,9 @@
-"""Read a region of an array straight from its chunks: container, Blosc, output; no zarr between.
+"""Read a region of an array from its chunks: container, Blosc, output, without zarr in between.
 
-zarr-python spends 0.25 to 0.65 ms a chunk on its own machinery, as much as decompressing one.
-This path covers what ct2zarr writes (regular chunks, Blosc, little endian, C order); ``layout_of``
-gives ``None`` for anything else, which is then left to zarr. ct2zarr writes every chunk, so one
-that is missing is an error here: zarr would fill its place with 0, which is the HU of water.
+This path covers what ct2zarr writes (regular chunks, Blosc, little-endian, C order).
+``readable_array`` returns ``None`` for anything else, which is then left to zarr. ct2zarr writes
+every chunk, so a missing one is an error here: zarr would fill its place with 0, which is the HU of
+water. What the path saves is in docs/design.md.
 """
 
 import itertools
@@ -17,27 +17,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..codes import Code
 from ..errors import FileError
+from .base import Container
 from .blosc_frames import check_frame, frame_of_items
-from .containers import Container
 
 MAX_THREADS = 8
-"""Threads that decompress at most; memory bandwidth is used up by then."""
+"""Most threads that decompress at once; they use up the memory bandwidth."""
 
-_THIN = 0.5  # share of a chunk's planes up to which it pays to put only those in order
-_FEW_CHUNKS = 4  # below this, handing them to threads costs more than it gains
+_THIN = 0.5  # share of a chunk's planes up to which it pays to reorder only those
+_FEW_CHUNKS = 4  # below this, handing chunks to threads costs more than it gains
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayLayout:
-    """Where the chunks of an array are and how they are encoded.
+class ReadableArray:
+    """An array whose chunks are Blosc frames: its shape, and where its chunks are.
 
     Attributes:
-        path: of the array in the store, such as ``volume``.
-        key_stem: what comes before the chunk's numbers in its key. separator: what is between them.
+        key_stem: what comes before the numbers of a chunk in its key.
+        separator: what stands between the numbers.
     """
 
-    path: str
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -49,27 +49,26 @@ class ArrayLayout:
         return self.key_stem + self.separator.join(map(str, index))
 
 
-def layout_of(path: str, document: Mapping[str, Any]) -> ArrayLayout | None:
-    """The layout of the array ``path`` from its metadata document, ``.zarray`` or ``zarr.json``.
+def readable_array(path: str, document: Mapping[str, Any]) -> ReadableArray | None:
+    """The array at ``path`` from its metadata document, ``.zarray`` or ``zarr.json``.
 
-    ``None`` where the array is encoded in a way that this module does not read.
+    ``None`` if the array is encoded in a way that this module does not read.
     """
     try:
         if document["zarr_format"] == 2:
-            return _layout_of_format_2(path, document)
-        return _layout_of_format_3(path, document)
+            return _array_of_format_2(path, document)
+        return _array_of_format_3(path, document)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
-def _layout_of_format_2(path: str, document: Mapping[str, Any]) -> ArrayLayout | None:
+def _array_of_format_2(path: str, document: Mapping[str, Any]) -> ReadableArray | None:
     plain = (
         document["compressor"]["id"] == "blosc"
         and not document["filters"]
         and document["order"] == "C"
     )
-    return _layout(
-        path,
+    return _array(
         plain,
         shape=document["shape"],
         chunks=document["chunks"],
@@ -79,7 +78,7 @@ def _layout_of_format_2(path: str, document: Mapping[str, Any]) -> ArrayLayout |
     )
 
 
-def _layout_of_format_3(path: str, document: Mapping[str, Any]) -> ArrayLayout | None:
+def _array_of_format_3(path: str, document: Mapping[str, Any]) -> ReadableArray | None:
     codecs = document["codecs"]
     plain = (
         [codec["name"] for codec in codecs] == ["bytes", "blosc"]
@@ -89,8 +88,7 @@ def _layout_of_format_3(path: str, document: Mapping[str, Any]) -> ArrayLayout |
         and not document.get("storage_transformers")
     )
     separator = document["chunk_key_encoding"].get("configuration", {}).get("separator", "/")
-    return _layout(
-        path,
+    return _array(
         plain,
         shape=document["shape"],
         chunks=document["chunk_grid"]["configuration"]["chunk_shape"],
@@ -100,8 +98,7 @@ def _layout_of_format_3(path: str, document: Mapping[str, Any]) -> ArrayLayout |
     )
 
 
-def _layout(
-    path: str,
+def _array(
     plain: bool,
     *,
     shape: Sequence[int],
@@ -109,11 +106,10 @@ def _layout(
     dtype: np.dtype[Any],
     key_stem: str,
     separator: str,
-) -> ArrayLayout | None:
+) -> ReadableArray | None:
     if not plain or dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
         return None
-    return ArrayLayout(
-        path=path,
+    return ReadableArray(
         shape=tuple(map(int, shape)),
         chunks=tuple(map(int, chunks)),
         dtype=dtype,
@@ -124,33 +120,34 @@ def _layout(
 
 def read_region(
     container: Container,
-    layout: ArrayLayout,
+    array: ReadableArray,
     region: Sequence[tuple[int, int]],
     threads: int | None = None,
 ) -> npt.NDArray[Any]:
-    """The part ``region`` of the array: (start, stop) for each axis, within its shape.
+    """Read a part of an array.
 
     Args:
+        region: (start, stop) for each axis, within the shape of the array.
         threads: how many decompress at once; ``None``: as many as there are processors, up to
             ``MAX_THREADS``.
 
     Raises:
         FileError: a chunk is damaged or missing; names its key.
     """
-    out = np.empty([stop - start for start, stop in region], layout.dtype)
+    out = np.empty([stop - start for start, stop in region], array.dtype)
     grid = [
         range(start // size, -(-stop // size)) if stop > start else range(0)
-        for (start, stop), size in zip(region, layout.chunks, strict=True)
+        for (start, stop), size in zip(region, array.chunks, strict=True)
     ]
     indices = list(itertools.product(*grid))
     workers = min(threads or available_threads(), len(indices) // 2)
     if workers <= 1 or len(indices) < _FEW_CHUNKS:
-        _read_chunks(container, layout, region, indices, out)
+        _read_chunks(container, array, region, indices, out)
     else:
         pool = _pool(os.getpid(), threads or available_threads())
         shares = [indices[i::workers] for i in range(workers)]
         tasks = [
-            pool.submit(_read_chunks, container, layout, region, share, out) for share in shares
+            pool.submit(_read_chunks, container, array, region, share, out) for share in shares
         ]
         for task in tasks:
             task.result()
@@ -171,38 +168,42 @@ def _pool(pid: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001 - threa
 
 def _read_chunks(
     container: Container,
-    layout: ArrayLayout,
+    array: ReadableArray,
     region: Sequence[tuple[int, int]],
     indices: Sequence[tuple[int, ...]],
     out: npt.NDArray[Any],
 ) -> None:
     """Decode the chunks at ``indices`` and copy what lies in ``region`` into ``out``."""
-    scratch = np.empty(layout.chunks, layout.dtype)
+    scratch = np.empty(array.chunks, array.dtype)
     for index in indices:
         target, source = [], []
-        for number, size, (start, stop) in zip(index, layout.chunks, region, strict=True):
+        for number, size, (start, stop) in zip(index, array.chunks, region, strict=True):
             low, high = max(start, number * size), min(stop, (number + 1) * size)
             target.append(slice(low - start, high - start))
             source.append(slice(low - number * size, high - number * size))
-        key = layout.key(index)
+        key = array.key(index)
         part = out[tuple(target)]
         frame = container.get(key)
         if frame is None:
             raise FileError(
-                f"{container.path}: chunk {key} is missing; copy or convert this volume again",
-                "store_damaged",
+                Code.STORE_DAMAGED,
+                "{path}: chunk {key} is missing; copy or convert this volume again.",
+                path=container.path,
+                key=key,
             )
         try:
             check_frame(frame, scratch.nbytes)
-            if part.shape == layout.chunks and part.flags.c_contiguous:
-                _blosc().decompress(frame, part)
+            if part.shape == array.chunks and part.flags.c_contiguous:
+                _blosc().decode(frame, part)
             else:
                 planes = _unpack_planes(frame, source[0], scratch)
                 part[...] = planes[:, *source[1:]]
         except (ValueError, RuntimeError) as error:
             raise FileError(
-                f"{container.path}: chunk {key} is damaged; copy or convert this volume again",
-                "store_damaged",
+                Code.STORE_DAMAGED,
+                "{path}: chunk {key} is damaged; copy or convert this volume again.",
+                path=container.path,
+                key=key,
             ) from error
 
 
@@ -216,16 +217,16 @@ def _unpack_planes(
         limits = (planes.start * size, planes.stop * size)
         thin = frame_of_items(frame, *limits, scratch.reshape(-1).view(np.uint8))
         if thin is not frame:
-            _blosc().decompress(thin, scratch[:count])
+            _blosc().decode(thin, scratch[:count])
             return scratch[:count]
-    _blosc().decompress(frame, scratch)
+    _blosc().decode(frame, scratch)
     return scratch[planes]
 
 
 @cache
 def _blosc() -> Any:
-    import numcodecs.blosc
+    """The codec; what packed a frame stands in the frame. A chunk of ct2zarr is one Blosc block,
+    which is unpacked in the thread that asks for it, whatever Blosc is set to."""
+    from numcodecs import Blosc
 
-    # As zarr does: Blosc's own threads would share a lock, and do not survive a fork.
-    numcodecs.blosc.use_threads = False
-    return numcodecs.blosc
+    return Blosc()
