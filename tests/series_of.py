@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ct2zarr.codes import Code
 from ct2zarr.errors import FileError
 from ct2zarr.model import Frame, VolumePlan
 from ct2zarr.vocabulary import Flag, Role
@@ -78,7 +79,7 @@ def same(frame: Frame) -> str:  # noqa: ARG001
 
 def broken(frame: Frame) -> str:
     """A pixel digest that cannot be had."""
-    raise FileError(f"{frame.path} cannot be decoded", reason="cannot_decode")
+    raise FileError(Code.CANNOT_DECODE, "{file} cannot be decoded.", path=frame.path)
 
 
 def flags(plan: VolumePlan) -> set[Flag]:

@@ -54,7 +54,7 @@ class Code(Described):
     DUPLICATE = "duplicate", "another frame has the same position and the same pixels"
     CONFLICTING_SLICES = (
         "conflicting_slices",
-        "another frame has the same position and other pixels, and fits its neighbours better",
+        "another frame, which was kept, has the same position and other pixels",
     )
     OTHER_MATRIX = "other_matrix", "a file has another number of rows or columns than its volume"
     NO_PLANES = "no_planes", "no plane of the volume is left that could be converted"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .codes import Code
-from .errors import SeriesError
+from .errors import FileError, SeriesError, sentence
 from .vocabulary import Flag, Role
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -21,8 +21,8 @@ Orientation = tuple[float, float, float, float, float, float]
 class Frame:
     """One frame of one file, as its header describes it; no pixels.
 
-    A file that is not a CT image has one ``Frame`` with a role other than ``slice``, a reason,
-    and whatever of the header could be read. Text is stripped; absent text is ``""`` and an absent
+    A file that is no CT image has one ``Frame``, with a role other than ``slice``, a reason, and
+    whatever could be read of the header. Text is stripped; absent text is ``""`` and an absent
     number ``None``. The DICOM keyword of a field is its name in CamelCase unless said otherwise.
 
     Attributes:
@@ -115,12 +115,25 @@ class RaisedFlag:
 
 @dataclass(frozen=True, slots=True)
 class UnusedFrame:
-    """A frame that belongs to a volume's series but is no plane of it: duplicate, localizer, …"""
+    """A frame that belongs to a series but is no plane of a volume: duplicate, localizer, …
+
+    ``reason`` is the sentence for people, ``code`` what decisions and tables use.
+    """
 
     frame: Frame
     role: Role
     reason: str
     code: Code | None = None
+
+    @classmethod
+    def of(cls, frame: Frame) -> "UnusedFrame":
+        """A frame whose own role says that it is no slice."""
+        return cls(frame, frame.role, frame.reason, frame.code)
+
+    @classmethod
+    def because(cls, frame: Frame, role: Role, error: FileError) -> "UnusedFrame":
+        """A frame that grouping or decoding leaves out."""
+        return cls(frame, role, sentence(error), error.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +234,7 @@ class VolumeRecord:
 
 @dataclass(frozen=True, slots=True)
 class SliceTable:
-    """Content of slices.csv: a row a plane, in plane order, all values as text.
+    """Content of slices.csv: a row per plane, in plane order, all values as text.
 
     ``columns`` start with slice_index; the others are DICOM keywords, file_name, frame and md5.
     """

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ct2zarr.errors import Ct2zarrError, SeriesError
+from ct2zarr.codes import Code
+from ct2zarr.errors import Ct2zarrError, FileError, SeriesError, sentence
 from ct2zarr.model import Frame
 from ct2zarr.plan.flags import ENHANCED_CT
 from ct2zarr.plan.grouping import (
@@ -35,6 +36,7 @@ from series_of import (
     z_of,
 )
 
+BROKEN = FileError(Code.CANNOT_DECODE, "{file} cannot be decoded.", path="/data/series/0005.dcm")
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
 
@@ -392,7 +394,8 @@ def test_same_pixels_at_one_position_are_a_duplicate_that_names_the_kept_file():
     assert flags(plan) == {Flag.DUPLICATE_SLICES}
     (left,) = plan.unused
     assert (left.role, left.frame.instance_number) == (Role.DUPLICATE, 20)
-    assert left.reason == "same position and same pixels as series/0003.dcm"
+    assert left.code is Code.DUPLICATE
+    assert left.reason == "The frame has the position and the pixels of series/0003.dcm."
 
 
 def test_copied_folder_is_all_duplicates_even_where_a_tag_was_changed():
@@ -423,7 +426,10 @@ def test_stray_conflicting_slice_is_excluded_and_the_one_that_fits_stays():
     assert [p.instance_number for p in plan.planes] == [1, 2, 3, 4, 5, 6]
     assert flags(plan) == {Flag.CONFLICTING_SLICES}
     assert plan.unused[0].role is Role.EXCLUDED
-    assert plan.unused[0].reason.startswith("conflicting_slices: ")
+    assert plan.unused[0].code is Code.CONFLICTING_SLICES
+    assert plan.unused[0].reason == (
+        "The frame has the position of series/0003.dcm but other pixels; series/0003.dcm was kept."
+    )
     first = only(plan_series([frame(90, 0.0), *stack(grid(6), 10)], different))
     assert first.planes[0].instance_number == 10
     inner = only(plan_series([frame(0, 4.0), *stack(grid(6), 10)], different))
@@ -496,7 +502,11 @@ def test_repeated_frame_that_cannot_be_decoded_is_unreadable_and_counted():
     plan = only(plan_series([*stack(grid(6)), frame(20, 4.0)], broken))
     assert z_of(plan) == [0.0, 2.0, 6.0, 8.0, 10.0]
     assert flags(plan) == {Flag.MISSING_SLICES, Flag.UNREADABLE_FILES}
-    assert "cannot be decoded" in plan.unused[0].reason
+    assert plan.unused[0].code is Code.CANNOT_DECODE
+    assert {entry.reason for entry in plan.unused} == {
+        "0003.dcm cannot be decoded.",
+        "0020.dcm cannot be decoded.",
+    }
 
 
 # no geometry
@@ -648,7 +658,8 @@ def test_colour_images_are_excluded_with_a_reason():
     plan = only(plan_series(frames, unread))
     assert plan.flags == ()
     assert plan.unused[0].role is Role.EXCLUDED
-    assert "3 samples" in plan.unused[0].reason
+    assert plan.unused[0].code is Code.COLOUR
+    assert plan.unused[0].reason == "The image has 3 samples per pixel; a plane has one."
 
 
 def test_series_without_a_slice_gives_leftovers_only():
@@ -704,23 +715,32 @@ def test_collision_of_hashes_is_an_error(monkeypatch):
 
 def test_plane_that_could_not_be_decoded_is_left_out_and_leaves_a_hole():
     plan = only(plan_series(stack(grid(10), padding_value=-2000), unread))
-    less = plan_without(plan, {4: "cannot_decode"})
+    less = plan_without(plan, {4: BROKEN})
     assert z_of(less) == [z for z in grid(10) if z != 8.0]
     assert flags(less) == {Flag.MISSING_SLICES, Flag.UNREADABLE_FILES, Flag.PADDING}
-    assert less.unused[0].reason == "cannot_decode"
+    assert [(u.role, u.code, u.reason) for u in less.unused] == [
+        (Role.UNREADABLE, Code.CANNOT_DECODE, "0005.dcm cannot be decoded.")
+    ]
     assert less.series_hash == plan.series_hash
 
 
 def test_plan_without_keeps_what_is_known_of_the_series():
     plans = plan_series(stack(grid(6)) + stack(grid(6), first=7), different)
-    less = plan_without(plans[1], {0: "cannot_decode"})
+    less = plan_without(plans[1], {0: BROKEN})
     assert flags(less) == {Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES, Flag.UNREADABLE_FILES}
 
 
 def test_plan_without_any_plane_is_an_error_of_the_series():
     plan = only(plan_series(stack(grid(2)), unread))
-    with pytest.raises(SeriesError, match="No plane"):
-        plan_without(plan, {0: "cannot_decode", 1: "cannot_decode"})
+    with pytest.raises(SeriesError) as caught:
+        plan_without(plan, {0: BROKEN, 1: BROKEN})
+    assert caught.value.code is Code.NO_PLANES
+    assert str(caught.value) == (
+        f"No plane of the volume {plan.series_hash} in /data/series could be decoded. The first "
+        "error: 0005.dcm cannot be decoded."
+    )
+    assert "0005" not in sentence(caught.value, private=False)
+    assert "/data" not in sentence(caught.value, private=False)
 
 
 # laws

@@ -156,7 +156,10 @@ def test_plans_read_back_are_those_that_were_made(tmp_path: Path) -> None:
     for plan in read:
         expected = made[plan.series_hash]
         unused = tuple(
-            replace(left, frame=replace(left.frame, role=left.role, reason=left.reason))
+            replace(
+                left,
+                frame=replace(left.frame, role=left.role, reason=left.reason, code=left.code),
+            )
             for left in expected.unused
         )
         assert plan == replace(expected, unused=unused)

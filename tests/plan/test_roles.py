@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import phantom
+from ct2zarr.codes import Code
 from ct2zarr.dicom.frames import CT_CLASSES, read_frames
 from ct2zarr.model import Frame
 from ct2zarr.plan.roles import assign_role
@@ -37,46 +39,192 @@ def test_ct_classes_may_become_slices(sop_class: str) -> None:
     assert assign_role(replace(CT, sop_class_uid=sop_class), DEFAULT).role is Role.SLICE
 
 
+SLICES: list[dict[str, Any]] = [
+    {},
+    {"sop_class_uid": ""},
+    {"image_type": ""},
+    {"image_type": "DERIVED\\SECONDARY\\MPR"},
+    {"photometric": "MONOCHROME1"},
+    {"photometric": ""},
+    {"bits_allocated": 8},
+    {"bits_allocated": 32},
+    {"modality": "OT"},
+]
+OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
+    (
+        {"sop_class_uid": f"{STORAGE}.4", "modality": "MR"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "The SOP class is MR Image Storage, not CT.",
+    ),
+    (
+        {"sop_class_uid": f"{STORAGE}.128"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "The SOP class is Positron Emission Tomography Image Storage, not CT.",
+    ),
+    (
+        {"sop_class_uid": "1.2.3"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "The SOP class is unknown (1.2.3), not CT.",
+    ),
+    (
+        {"sop_class_uid": f"{STORAGE}.7"},
+        Role.NOT_CT,
+        Code.SECONDARY_CAPTURE,
+        "The SOP class is Secondary Capture Image Storage; only include_secondary_capture takes it "
+        "in.",
+    ),
+    (
+        {"sop_class_uid": f"{STORAGE}.7", "modality": "OT"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "The SOP class is Secondary Capture Image Storage, and Modality is OT, not CT.",
+    ),
+    (
+        {"sop_class_uid": "", "modality": "MR"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "There is no SOP class, and Modality is MR, not CT.",
+    ),
+    (
+        {"sop_class_uid": "", "modality": ""},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "There is no SOP class, and Modality is absent, not CT.",
+    ),
+    (
+        {"sop_class_uid": f"{STORAGE}.481.3", "role": Role.NOT_IMAGE, "rows": 0},
+        Role.NOT_IMAGE,
+        Code.NO_PIXELS,
+        "The SOP class is RT Structure Set Storage, which holds no image.",
+    ),
+    (
+        {"role": Role.NOT_IMAGE, "rows": 0},
+        Role.NOT_IMAGE,
+        Code.NO_PIXELS,
+        "The SOP class is CT Image Storage, but there are no pixel data.",
+    ),
+    (
+        {"sop_class_uid": f"{STORAGE}.481.3", "role": Role.NOT_IMAGE},
+        Role.NOT_IMAGE,
+        Code.NO_PIXELS,
+        "The SOP class is RT Structure Set Storage, but there are no pixel data.",
+    ),
+    (
+        {"sop_class_uid": "", "role": Role.NOT_IMAGE},
+        Role.NOT_IMAGE,
+        Code.NO_PIXELS,
+        "The object has no SOP class and no pixel data.",
+    ),
+    (
+        {"sop_class_uid": "1.2.840.10008.1.3.10", "role": Role.NOT_IMAGE},
+        Role.NOT_IMAGE,
+        Code.NO_PIXELS,
+        "The file is a DICOMDIR, an index of files, and holds no image.",
+    ),
+    (
+        {"samples_per_pixel": 3, "photometric": "RGB"},
+        Role.EXCLUDED,
+        Code.COLOUR,
+        "The image is in colour: PhotometricInterpretation is RGB and SamplesPerPixel is 3.",
+    ),
+    (
+        {"samples_per_pixel": 2, "photometric": ""},
+        Role.EXCLUDED,
+        Code.COLOUR,
+        "The image is in colour: PhotometricInterpretation is absent and SamplesPerPixel is 2.",
+    ),
+    (
+        {"photometric": "PALETTE COLOR"},
+        Role.EXCLUDED,
+        Code.COLOUR,
+        "The image is in colour: PhotometricInterpretation is PALETTE COLOR and SamplesPerPixel "
+        "is 1.",
+    ),
+    (
+        {"bits_allocated": 1},
+        Role.EXCLUDED,
+        Code.BITS_ALLOCATED,
+        "BitsAllocated is 1; images of 8, 16 or 32 bits can be converted.",
+    ),
+    (
+        {"bits_allocated": 64},
+        Role.EXCLUDED,
+        Code.BITS_ALLOCATED,
+        "BitsAllocated is 64; images of 8, 16 or 32 bits can be converted.",
+    ),
+    *(
+        (
+            {field: 0},
+            Role.UNREADABLE,
+            Code.NO_MATRIX,
+            "Rows, Columns or BitsAllocated is missing or zero.",
+        )
+        for field in ("rows", "columns", "bits_allocated")
+    ),
+    (
+        {"pixels_missing": 1},
+        Role.UNREADABLE,
+        Code.TRUNCATED,
+        "The pixel data are cut short: 1 bytes are missing.",
+    ),
+    *(
+        (
+            {"image_type": image_type},
+            Role.LOCALIZER,
+            Code.LOCALIZER,
+            f"ImageType {image_type} is that of a localizer.",
+        )
+        for image_type in (
+            "ORIGINAL\\PRIMARY\\LOCALIZER",
+            "SCOUT",
+            "DERIVED\\SECONDARY\\X\\CT_TOPOGRAM",
+        )
+    ),
+]
+"""Fields that differ from a plain slice, and what becomes of the file."""
+
+
+@pytest.mark.parametrize("changes", SLICES, ids=str)
+def test_grey_ct_images_stay_slices_without_a_reason(changes: dict[str, Any]) -> None:
+    frame = replace(CT, **changes)
+    assert assign_role(frame, DEFAULT) is frame
+
+
+@pytest.mark.parametrize(("changes", "role", "code", "reason"), OTHERS, ids=str)
+def test_each_kind_of_file_has_its_role_code_and_reason(
+    changes: dict[str, Any], role: Role, code: Code, reason: str
+) -> None:
+    decided = assign_role(replace(CT, **changes), DEFAULT)
+    assert (decided.role, decided.code, decided.reason) == (role, code, reason)
+
+
+def test_what_a_file_is_comes_before_what_is_wrong_with_it() -> None:
+    """Of several reasons the first in this order is given: kind, damage, localizer, setting."""
+    selection = SelectionSettings(exclude_image_types=("SCOUT",))
+    faults = {"image_type": "SCOUT", "samples_per_pixel": 3, "pixels_missing": 5}
+    other = replace(CT, sop_class_uid=f"{STORAGE}.4", **faults)
+    assert assign_role(other, selection).code is Code.NOT_CT
+    damaged = replace(CT, **faults)
+    assert assign_role(damaged, selection).code is Code.TRUNCATED
+    assert assign_role(replace(damaged, pixels_missing=0), selection).code is Code.LOCALIZER
+    plain = replace(damaged, pixels_missing=0, image_type="AXIAL")
+    assert assign_role(plain, selection).code is Code.COLOUR
+
+
 @pytest.mark.parametrize(
-    ("changes", "role", "words"),
+    ("text", "shown"),
     [
-        ({"sop_class_uid": f"{STORAGE}.4", "modality": "MR"}, Role.NOT_CT, "MR Image Storage is"),
-        ({"sop_class_uid": f"{STORAGE}.128"}, Role.NOT_CT, "Positron Emission Tomography Image"),
-        ({"sop_class_uid": f"{STORAGE}.66.4"}, Role.NOT_CT, "Segmentation Storage is not CT"),
-        ({"sop_class_uid": "1.2.3"}, Role.NOT_CT, "unknown SOP class 1.2.3"),
-        ({"sop_class_uid": f"{STORAGE}.7"}, Role.NOT_CT, "include_secondary_capture"),
-        ({"sop_class_uid": "", "modality": "MR"}, Role.NOT_CT, "modality MR"),
-        ({"sop_class_uid": ""}, Role.SLICE, ""),
-        (
-            {"sop_class_uid": f"{STORAGE}.481.3", "role": Role.NOT_IMAGE, "rows": 0},
-            Role.NOT_IMAGE,
-            "RT Structure Set Storage holds no image",
-        ),
-        ({"role": Role.NOT_IMAGE}, Role.NOT_IMAGE, "CT Image Storage without pixel data"),
-        (
-            {"sop_class_uid": "1.2.840.10008.1.3.10", "role": Role.NOT_IMAGE},
-            Role.NOT_IMAGE,
-            "DICOMDIR",
-        ),
-        ({"samples_per_pixel": 3, "photometric": "RGB"}, Role.EXCLUDED, "a colour image (RGB)"),
-        ({"photometric": "PALETTE COLOR"}, Role.EXCLUDED, "a colour image"),
-        ({"bits_allocated": 1}, Role.EXCLUDED, "1 bits a sample"),
-        ({"rows": 0}, Role.UNREADABLE, "Rows, Columns or BitsAllocated"),
-        ({"pixels_missing": 12}, Role.UNREADABLE, "12 bytes are missing"),
-        ({"image_type": "ORIGINAL\\PRIMARY\\LOCALIZER"}, Role.LOCALIZER, "localizer"),
-        ({"image_type": "SCOUT"}, Role.LOCALIZER, "localizer"),
-        ({"image_type": "DERIVED\\SECONDARY\\X\\CT_TOPOGRAM"}, Role.LOCALIZER, "localizer"),
-        ({"image_type": "DERIVED\\SECONDARY\\MPR"}, Role.SLICE, ""),
-        ({"image_type": ""}, Role.SLICE, ""),
+        ("SCOUT" + "X" * 75, "SCOUT" + "X" * 75),
+        ("SCOUT" + "X" * 76, "SCOUT" + "X" * 72 + "..."),
+        ("SCOUT\n\x07", "SCOUT??"),
     ],
 )
-def test_each_kind_of_file_has_its_role_and_reason(
-    changes: dict[str, object], role: Role, words: str
-) -> None:
-    decided = assign_role(replace(CT, **changes), DEFAULT)  # type: ignore[arg-type]
-    assert decided.role is role
-    assert words in decided.reason
-    assert bool(decided.reason) is (role is not Role.SLICE)
+def test_long_and_unprintable_texts_of_a_header_fit_into_a_sentence(text: str, shown: str) -> None:
+    decided = assign_role(replace(CT, image_type=text), DEFAULT)
+    assert decided.reason == f"ImageType {shown} is that of a localizer."
 
 
 def test_secondary_captures_of_ct_are_taken_in_when_asked_for() -> None:
@@ -99,12 +247,12 @@ def test_exclude_image_types_takes_whole_values(unwanted: str, role: Role) -> No
     selection = SelectionSettings(exclude_image_types=(unwanted,))
     decided = assign_role(CT, selection)
     assert decided.role is role
-    assert ("exclude_image_types" in decided.reason) is (role is Role.EXCLUDED)
+    assert (decided.code is Code.EXCLUDED_IMAGE_TYPE) is (role is Role.EXCLUDED)
 
 
 def test_final_roles_of_the_reader_stay() -> None:
-    for role in (Role.NOT_DICOM, Role.UNREADABLE):
-        frame = replace(CT, role=role, reason="as read")
+    for role in (Role.NOT_DICOM, Role.UNREADABLE, Role.EXCLUDED):
+        frame = replace(CT, role=role, reason="as read", code=Code.DAMAGED)
         assert assign_role(frame, DEFAULT) is frame
 
 

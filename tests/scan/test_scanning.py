@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import phantom
+from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.scan import scanning
 from ct2zarr.scan.frame_tables import frames_to_table, path_to_text, text_to_path
@@ -58,7 +59,11 @@ def test_max_depth_counts_the_folders_between(tmp_path: Path, max_depth: int, re
     if found.deeper:
         assert found.deepest == 4
         reasons = [r for r in found.table["reason"].to_pylist() if "max_depth" in r]
-        assert f"lies deeper than max_depth {max_depth}; max_depth 4 reaches it" in reasons
+        assert (
+            f"The file lies deeper than max_depth {max_depth}; max_depth 4 would reach it."
+            in reasons
+        )
+        assert set(found.table["code"].to_pylist()) == {"not_dicom", "too_deep"}
         assert look(tmp_path, max_depth=found.deepest).deeper == 0
 
 
@@ -81,7 +86,8 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     ]
     rows = {Path(i.path).name: i for i in table_to_frames(found.table)}
     assert rows["broken"].role is Role.UNREADABLE
-    assert rows["broken"].reason == "a link to a file that is not there"
+    assert rows["broken"].code is Code.BROKEN_LINK
+    assert rows["broken"].reason == "The file is a link to a file that is not there."
     assert found.files_found == 4
 
 
@@ -240,13 +246,16 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
     monkeypatch.setattr(scanning, "FILE_SECONDS", 4.0)
     found = look(tmp_path, workers=2)
     odd = {
-        Path(i.path).name: i.reason
+        Path(i.path).name: (i.code, i.reason)
         for i in table_to_frames(found.table)
         if i.role is Role.UNREADABLE
     }
     assert odd == {
-        "010_crash.txt": "reading the header ended the reading process",
-        "070_hang.txt": "reading the header took longer than 4 s",
+        "010_crash.txt": (
+            Code.HEADER_CRASH,
+            "Reading the header ended the process that read it.",
+        ),
+        "070_hang.txt": (Code.HEADER_TIMEOUT, "Reading the header took longer than 4 s."),
     }
     assert names(found) == sorted(names(found))
     assert found.files_found == 82

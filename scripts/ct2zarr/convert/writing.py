@@ -94,7 +94,7 @@ def write_volume(
             writer.restart()
             continue
         if attempt.unreadable:
-            plan = plan_without(plan, {i: str(e) for i, e in attempt.unreadable.items()})
+            plan = plan_without(plan, attempt.unreadable)
             if len(plan.planes) < attempt.chunks[0]:  # the chunks have to be flatter
                 rescales = _rescales(plan, settings)
                 writer.restart()

@@ -1,4 +1,4 @@
-"""Frames at one position that no tag tells apart: copies, conflicts, or whole layers.
+"""Frames that share a position although no tag sets them apart: copies, conflicts, whole layers.
 
 Here, and only here, grouping looks at pixels: through a function that gives equal digests for
 equal images.
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileError
+from ..codes import Code
+from ..errors import FileError, Private
 from ..model import Frame, UnusedFrame
-from ..vocabulary import Flag, Role
+from ..vocabulary import Role
 from .identity import acquisition_order, relative_path
 from .stack import Stack, instance_numbers, make_stack
 
@@ -20,32 +21,39 @@ PixelDigest = Callable[[Frame], str]
 Preview = Callable[[Frame], NDArray[np.float64]]
 
 LAYER_SHARE = 0.5
-"""Extra frames at this share of the positions or more are further volumes, not stray frames."""
+"""Where extra frames lie at this share of the positions or more, they are volumes of their own."""
 
 SMALLEST_PASS = 3
-"""Planes that a second pass over a region has at least."""
+"""Planes that a second pass of the scanner over a region has at least."""
 
 INSTANCE_NUMBER_KEY = "InstanceNumber"
-"""Names a division into layers, which only the order of the frames tells apart."""
+"""The keyword in ``split_by`` where only the order of acquisition tells layers apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """A frame that is no plane, and the frame at whose position it lies."""
+class RemovedFrame:
+    """A frame that is left out, and the frame at the same position that is kept.
 
-    unused_frame: UnusedFrame
-    beside: Frame
+    An unreadable frame is compared with nothing: ``kept`` is then the frame itself.
+    """
+
+    unused: UnusedFrame
+    kept: Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """Stacks without repeated positions, and what had to be kept out for that.
+class ResolvedConflict:
+    """Stacks without repeated positions, and the frames that were left out of them.
 
-    ``repeated``: number of frames that shared a position. ``positions``: at how many.
+    Attributes:
+        layers: the stacks, at least one.
+        removed: frames that are in none of them.
+        repeated: number of frames that shared a position.
+        positions: number of positions that they shared.
     """
 
     layers: tuple[Stack, ...]
-    removed: tuple[Removed, ...]
+    removed: tuple[RemovedFrame, ...]
     repeated: int
     positions: int
 
@@ -70,40 +78,47 @@ class Digests:
                 self._known[frame] = error
         return self._known[frame]
 
+    def are_equal(self, one: Frame, other: Frame) -> bool:
+        """Whether both frames can be read and have the same pixels."""
+        digest = self.of(one)
+        return not isinstance(digest, FileError) and digest == self.of(other)
 
-def remove_copies(frames: Sequence[Frame], digests: Digests) -> tuple[list[Frame], list[Removed]]:
-    """Take out copies of a frame: the same SOPInstanceUID, frame and place, the same pixels.
 
-    It comes before any look at tags, so that a copied folder is never taken for a second phase.
+def remove_copies(
+    frames: Sequence[Frame], digests: Digests
+) -> tuple[list[Frame], list[RemovedFrame]]:
+    """Remove copies of a frame: the same SOPInstanceUID, frame number and place, the same pixels.
+
+    This comes before tags are looked at, so that a copied folder is never taken for a phase.
     """
     seen = {(frame.sop_instance_uid, frame.frame_number) for frame in frames}
     if len(seen) == len(frames):
         return list(frames), []
     groups: dict[object, list[Frame]] = {}
     for frame in frames:
-        same = (
+        identity = (
             frame.sop_instance_uid,
             frame.frame_number,
             frame.position,
             frame.rows,
             frame.columns,
         )
-        groups.setdefault(same if frame.sop_instance_uid else frame, []).append(frame)
-    return _compare(frames, groups.values(), digests)
+        groups.setdefault(identity if frame.sop_instance_uid else frame, []).append(frame)
+    return _keep_first_of_equals(frames, groups.values(), digests)
 
 
-def remove_twins(
+def remove_repeated_objects(
     frames: tuple[Frame, ...], digests: Digests
-) -> tuple[tuple[Frame, ...], list[Removed]]:
-    """Take out images that a series holds twice: as single files and as a multi-frame object.
+) -> tuple[tuple[Frame, ...], list[RemovedFrame]]:
+    """Remove images that a series holds twice: as single files and as a multi-frame object.
 
-    A multi-frame object, or all single files of one SOP class, goes if each of its frames has the
-    position and the pixels of a frame of another one. The larger stays, of equal ones the files
-    of classic CT, which a conversion to multi-frame was made from. It comes before any look at
-    tags, since the two forms name their phases and stacks by other elements.
+    A multi-frame object, or all single files of one SOP class, is removed if each of its frames
+    has the position and the pixels of a frame of another one. The larger one is kept; of equal
+    ones the files of classic CT, from which multi-frame objects are converted. This comes before
+    tags are looked at, since the two forms name their phases and stacks by other elements.
 
     Args:
-        frames: of one layout with geometry, in the order of ``identity.frame_order``.
+        frames: frames with geometry and one layout, in the order of ``identity.frame_order``.
     """
     objects: dict[tuple[str, str], list[Frame]] = {}
     for frame in frames:
@@ -112,45 +127,43 @@ def remove_twins(
     if len(objects) < 2:
         return frames, []
     stack = make_stack(frames)
-    together = {
-        stack.frames[i]: [stack.frames[k] for k in place]
-        for place in stack.positions_of_frames()
-        for i in place
+    at_position_of = {
+        stack.frames[i]: [stack.frames[k] for k in position]
+        for position in stack.positions_of_frames()
+        for i in position
     }
     kept: set[Frame] = set()
-    removed: dict[Frame, Removed] = {}
+    removed: dict[Frame, RemovedFrame] = {}
     for key in sorted(objects, key=lambda key: (-len(objects[key]), key)):
-        twins: list[Removed] = []
+        copies: list[RemovedFrame] = []
         for frame in objects[key]:
-            others = (other for other in together[frame] if other in kept)
-            twin = next((other for other in others if _alike(other, frame, digests)), None)
-            if twin is None:
+            others = (other for other in at_position_of[frame] if other in kept)
+            equal = next((other for other in others if digests.are_equal(other, frame)), None)
+            if equal is None:
                 break
-            reason = f"same position and same pixels as {_name(twin)}"
-            twins.append(Removed(UnusedFrame(frame, Role.DUPLICATE, reason), twin))
-        if len(twins) == len(objects[key]):
-            removed.update((twin.unused_frame.frame, twin) for twin in twins)
+            copies.append(_duplicate(frame, equal))
+        if len(copies) == len(objects[key]):
+            removed.update((copy.unused.frame, copy) for copy in copies)
         else:
             kept.update(objects[key])
     return tuple(frame for frame in frames if frame not in removed), list(removed.values())
 
 
-def _alike(one: Frame, other: Frame, digests: Digests) -> bool:
-    digest = digests.of(one)
-    return not isinstance(digest, FileError) and digest == digests.of(other)
-
-
-def remove_same_pixels(stack: Stack, digests: Digests) -> list[Removed]:
+def find_same_pixels(stack: Stack, digests: Digests) -> list[RemovedFrame]:
     """Frames that repeat the position and the pixels of another one, and unreadable ones."""
-    places = [[stack.frames[i] for i in place] for place in stack.positions_of_frames()]
-    return _compare(stack.frames, places, digests)[1]
+    positions = [[stack.frames[i] for i in indices] for indices in stack.positions_of_frames()]
+    return _keep_first_of_equals(stack.frames, positions, digests)[1]
 
 
-def _compare(
+def _keep_first_of_equals(
     frames: Sequence[Frame], groups: Iterable[list[Frame]], digests: Digests
-) -> tuple[list[Frame], list[Removed]]:
-    """Compare the pixels within each group; of equal frames the first acquired is kept."""
-    removed: dict[Frame, Removed] = {}
+) -> tuple[list[Frame], list[RemovedFrame]]:
+    """Compare the pixels within each group; of equal frames the first acquired is kept.
+
+    Returns:
+        The frames that are kept, in their order, and those that are not.
+    """
+    removed: dict[Frame, RemovedFrame] = {}
     for group in groups:
         if len(group) < 2:
             continue
@@ -158,173 +171,196 @@ def _compare(
         for frame in sorted(group, key=acquisition_order):
             digest = digests.of(frame)
             if isinstance(digest, FileError):
-                left = UnusedFrame(frame, Role.UNREADABLE, str(digest))
-                removed[frame] = Removed(left, frame)
+                unused = UnusedFrame.because(frame, Role.UNREADABLE, digest)
+                removed[frame] = RemovedFrame(unused, frame)
             elif digest in kept:
-                reason = f"same position and same pixels as {_name(kept[digest])}"
-                removed[frame] = Removed(UnusedFrame(frame, Role.DUPLICATE, reason), kept[digest])
+                removed[frame] = _duplicate(frame, kept[digest])
             else:
                 kept[digest] = frame
     return [frame for frame in frames if frame not in removed], list(removed.values())
 
 
-def resolve_conflicts(stack: Stack, digests: Digests) -> Resolved:
+def resolve_conflicts(stack: Stack, digests: Digests) -> ResolvedConflict:
     """Make stacks without repeats from one whose repeated frames differ in their pixels.
 
-    In order: passes that InstanceNumber shows (each runs along the stack once), layers if the
-    extra frames cover at least half of the positions, and otherwise one stack: at each position
-    the frame that fits its neighbours stays, by InstanceNumber and then by its pixels, and the
-    others are excluded.
+    In order: passes of the scanner that InstanceNumber shows, each running along the stack once;
+    layers, if the extra frames cover at least half of the positions; otherwise one stack, in which
+    each position keeps the frame that fits its neighbours, by InstanceNumber and then by its
+    pixels, and the other frames are excluded.
     """
-    places = _places(stack)
-    shared = [place for place in places if len(place) > 1]
-    repeated = sum(len(place) for place in shared)
-    extra = len(stack.frames) - len(places)
-    layers = _passes(stack, places)
-    if not layers and extra >= LAYER_SHARE * len(places):
-        layers = _layers(stack, places)
+    offsets = _frames_by_offset(stack)
+    shared = [indices for indices in offsets if len(indices) > 1]
+    repeated = sum(len(indices) for indices in shared)
+    extra = len(stack.frames) - len(offsets)
+    layers = _passes_of_scanner(stack, offsets)
+    if not layers and extra >= LAYER_SHARE * len(offsets):
+        layers = _layers_by_rank(stack, offsets)
     if layers:
-        return Resolved(tuple(layers), (), repeated, len(shared))
-    kept, removed = _without_strays(stack, places, digests)
-    return Resolved((stack.take(kept),), tuple(removed), repeated, len(shared))
+        return ResolvedConflict(tuple(layers), (), repeated, len(shared))
+    kept, removed = _best_at_each_offset(stack, offsets, digests)
+    return ResolvedConflict((stack.take(kept),), tuple(removed), repeated, len(shared))
 
 
-def _places(stack: Stack) -> list[list[int]]:
-    """Indices of frames at each offset, whatever their place within the plane."""
+def _frames_by_offset(stack: Stack) -> list[list[int]]:
+    """Indices of the frames at each offset, wherever they lie within the plane."""
     starts = np.flatnonzero(np.diff(stack.offsets) > stack.tolerance) + 1
-    return [part.tolist() for part in np.split(np.arange(len(stack.frames)), starts)]
+    return [indices.tolist() for indices in np.split(np.arange(len(stack.frames)), starts)]
 
 
-def _passes(stack: Stack, places: list[list[int]]) -> list[Stack]:
-    """Cut the order of InstanceNumber wherever it comes back to a position it has been at.
+def _passes_of_scanner(stack: Stack, offsets: list[list[int]]) -> list[Stack]:
+    """Cut the order of InstanceNumber wherever it returns to an offset; nothing if that fails.
 
-    The cuts are passes of the scanner only if each runs one way, is no stray piece, and the
-    passes cover the region twice or each reach where no other does.
+    The pieces are passes of the scanner only if each runs one way and has enough planes, and if
+    they cover the region twice or each reaches where no other does.
     """
     if instance_numbers(stack.frames) is None:
         return []
-    place_of = {index: number for number, place in enumerate(places) for index in place}
-    blocks: list[list[int]] = [[]]
+    offset_of = {index: number for number, indices in enumerate(offsets) for index in indices}
+    pieces: list[list[int]] = [[]]
     visited: set[int] = set()
-    for index in sorted(place_of, key=lambda i: acquisition_order(stack.frames[i])):
-        if place_of[index] in visited:
-            blocks.append([])
+    for index in sorted(offset_of, key=lambda i: acquisition_order(stack.frames[i])):
+        if offset_of[index] in visited:
+            pieces.append([])
             visited = set()
-        blocks[-1].append(index)
-        visited.add(place_of[index])
-    extra = len(stack.frames) - len(places)
-    if len(blocks) < 2 or extra < SMALLEST_PASS:
+        pieces[-1].append(index)
+        visited.add(offset_of[index])
+    extra = len(stack.frames) - len(offsets)
+    if len(pieces) < 2 or extra < SMALLEST_PASS:
         return []
-    for block in blocks:
-        steps = np.diff([place_of[index] for index in block])
-        if len(block) < SMALLEST_PASS or not ((steps > 0).all() or (steps < 0).all()):
+    for piece in pieces:
+        steps = np.diff([offset_of[index] for index in piece])
+        if len(piece) < SMALLEST_PASS or not ((steps > 0).all() or (steps < 0).all()):
             return []
-        alone = sum(len(places[place_of[index]]) == 1 for index in block)
-        if extra < LAYER_SHARE * len(places) and alone < SMALLEST_PASS:
+        alone = sum(len(offsets[offset_of[index]]) == 1 for index in piece)
+        if extra < LAYER_SHARE * len(offsets) and alone < SMALLEST_PASS:
             return []
-    return [stack.take(sorted(block)) for block in blocks]
+    return [stack.take(sorted(piece)) for piece in pieces]
 
 
-def _layers(stack: Stack, places: list[list[int]]) -> list[Stack]:
-    """The first acquired frame of each position, then the second of each, and so on."""
-    layers: list[list[int]] = [[] for _ in range(max(len(place) for place in places))]
-    for place in places:
-        ordered = sorted(place, key=lambda i: acquisition_order(stack.frames[i]))
+def _layers_by_rank(stack: Stack, offsets: list[list[int]]) -> list[Stack]:
+    """The frame acquired first at each offset, then the second at each, and so on."""
+    layers: list[list[int]] = [[] for _ in range(max(len(indices) for indices in offsets))]
+    for indices in offsets:
+        ordered = sorted(indices, key=lambda i: acquisition_order(stack.frames[i]))
         for layer, index in zip(layers, ordered, strict=False):
             layer.append(index)
     return [stack.take(layer) for layer in layers]
 
 
-def _without_strays(
-    stack: Stack, places: list[list[int]], digests: Digests
-) -> tuple[list[int], list[Removed]]:
+def _best_at_each_offset(
+    stack: Stack, offsets: list[list[int]], digests: Digests
+) -> tuple[list[int], list[RemovedFrame]]:
+    """The index that is kept at each offset, and the frames that are not kept."""
     kept: list[int] = []
-    removed: list[Removed] = []
-    for number, place in enumerate(places):
-        expected = _expected_number(stack, places, number) if len(place) > 1 else None
-
-        def misfit(index: int, expected: float | None = expected) -> tuple[float, object]:
-            actual = stack.frames[index].instance_number
-            off = 0.0 if expected is None or actual is None else abs(actual - expected)
-            return off, acquisition_order(stack.frames[index])
-
-        ranked = sorted(place, key=misfit)
-        rivals = [index for index in ranked if misfit(index)[0] == misfit(ranked[0])[0]]
-        if len(rivals) > 1 and digests.preview is not None:
-            rivals = _by_likeness(stack, places, number, rivals, digests.preview)
-        best = rivals[0]
+    removed: list[RemovedFrame] = []
+    for number, indices in enumerate(offsets):
+        best = indices[0]
+        if len(indices) > 1:
+            best = _best_of(stack, offsets, number, digests.preview)
         kept.append(best)
-        for index in place:
-            if index != best:
-                reason = (
-                    f"{Flag.CONFLICTING_SLICES}: same position as "
-                    f"{_name(stack.frames[best])}, other pixels"
-                )
-                left = UnusedFrame(stack.frames[index], Role.EXCLUDED, reason)
-                removed.append(Removed(left, stack.frames[best]))
+        removed.extend(
+            _conflicting(stack.frames[index], stack.frames[best])
+            for index in indices
+            if index != best
+        )
     return kept, removed
 
 
-def _expected_number(stack: Stack, places: list[list[int]], number: int) -> float | None:
-    """InstanceNumber due at a place, from the nearest places with one numbered frame."""
+def _best_of(stack: Stack, offsets: list[list[int]], number: int, preview: Preview | None) -> int:
+    """The frame at an offset whose InstanceNumber, then pixels, then order fit best."""
+    expected = _expected_number(stack, offsets, number)
+
+    def distance(index: int) -> float:
+        actual = stack.frames[index].instance_number
+        return 0.0 if expected is None or actual is None else abs(actual - expected)
+
+    least = min(distance(index) for index in offsets[number])
+    candidates = sorted(
+        (index for index in offsets[number] if distance(index) == least),
+        key=lambda index: acquisition_order(stack.frames[index]),
+    )
+    if len(candidates) > 1 and preview is not None:
+        candidates = _by_similarity(stack, offsets, number, candidates, preview)
+    return candidates[0]
+
+
+def _expected_number(stack: Stack, offsets: list[list[int]], number: int) -> float | None:
+    """InstanceNumber due at an offset, from the nearest offsets with one numbered frame."""
 
     def nearest(candidates: Iterable[int]) -> tuple[int, int] | None:
         for candidate in candidates:
-            if len(places[candidate]) == 1:
-                found = stack.frames[places[candidate][0]].instance_number
+            if len(offsets[candidate]) == 1:
+                found = stack.frames[offsets[candidate][0]].instance_number
                 if found is not None:
                     return candidate, found
         return None
 
     below = nearest(range(number - 1, -1, -1))
-    above = nearest(range(number + 1, len(places)))
+    above = nearest(range(number + 1, len(offsets)))
     if below and above:
         share = (number - below[0]) / (above[0] - below[0])
         return below[1] + share * (above[1] - below[1])
     one_side = below or above
     if one_side is None:
         return None
-    step = -1 if above else 1
     if below:
         further = nearest(range(below[0] - 1, -1, -1))
     else:
-        further = nearest(range(one_side[0] + 1, len(places)))
-    if further is None:
-        return one_side[1] + step * abs(number - one_side[0])
-    slope = (one_side[1] - further[1]) / (one_side[0] - further[0])
+        further = nearest(range(one_side[0] + 1, len(offsets)))
+    slope = 1.0  # numbers that grow along the normal, where one neighbour is all there is
+    if further is not None:
+        slope = (one_side[1] - further[1]) / (one_side[0] - further[0])
     return one_side[1] + slope * (number - one_side[0])
 
 
-def _by_likeness(
-    stack: Stack, places: list[list[int]], number: int, rivals: list[int], preview: Preview
+def _by_similarity(
+    stack: Stack, offsets: list[list[int]], number: int, candidates: list[int], preview: Preview
 ) -> list[int]:
-    """Rivals for one place, the one most like the undisputed planes below and above it first.
+    """Candidates for one offset, first the one most like the single planes below and above it.
 
-    Anatomy changes little from plane to plane, so a frame from elsewhere stands out. Frames that
+    Anatomy changes little from plane to plane, so a frame from elsewhere differs. Frames that
     cannot be read come last; without a readable neighbour the order stays.
     """
 
-    def look(index: int) -> NDArray[np.float64] | None:
+    def preview_of(index: int) -> NDArray[np.float64] | None:
         try:
             return preview(stack.frames[index])
         except FileError:
             return None
 
-    single = [place[0] for place in places[:number] if len(place) == 1][-1:]
-    single += [place[0] for place in places[number + 1 :] if len(place) == 1][:1]
-    around = [seen for index in single if (seen := look(index)) is not None]
-    if not around:
-        return rivals
-    expected = np.mean(around, axis=0)
+    single = [indices[0] for indices in offsets[:number] if len(indices) == 1][-1:]
+    single += [indices[0] for indices in offsets[number + 1 :] if len(indices) == 1][:1]
+    neighbours = [values for index in single if (values := preview_of(index)) is not None]
+    if not neighbours:
+        return candidates
+    expected = np.mean(neighbours, axis=0)
 
-    def unlikeness(index: int) -> float:
-        seen = look(index)
-        return float("inf") if seen is None else float(np.abs(seen - expected).mean())
+    def difference(index: int) -> float:
+        values = preview_of(index)
+        return float("inf") if values is None else float(np.abs(values - expected).mean())
 
-    return sorted(rivals, key=unlikeness)
+    return sorted(candidates, key=difference)
 
 
-def _name(frame: Frame) -> str:
+def _duplicate(frame: Frame, kept: Frame) -> RemovedFrame:
+    error = FileError(
+        Code.DUPLICATE,
+        "The frame has the position and the pixels of {kept}.",
+        kept=_name(kept),
+    )
+    return RemovedFrame(UnusedFrame.because(frame, Role.DUPLICATE, error), kept)
+
+
+def _conflicting(frame: Frame, kept: Frame) -> RemovedFrame:
+    error = FileError(
+        Code.CONFLICTING_SLICES,
+        "The frame has the position of {kept} but other pixels; {kept} was kept.",
+        kept=_name(kept),
+    )
+    return RemovedFrame(UnusedFrame.because(frame, Role.EXCLUDED, error), kept)
+
+
+def _name(frame: Frame) -> Private:
     """The file below its root, with the frame where a file has several."""
-    suffix = f" frame {frame.frame_number}" if frame.frames > 1 else ""
-    return relative_path(frame) + suffix
+    suffix = f" (frame {frame.frame_number})" if frame.frames > 1 else ""
+    return Private(relative_path(frame) + suffix)

@@ -1,4 +1,4 @@
-"""What the headers of a volume's planes show that a user has to know: flags with evidence."""
+"""Flags with their evidence: what is unusual in the headers of a volume's planes."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ _FLAG_ORDER = {flag: number for number, flag in enumerate(Flag)}
 
 
 def in_order(flags: Iterable[RaisedFlag]) -> tuple[RaisedFlag, ...]:
-    """Findings in the order of ``Flag``."""
+    """Raised flags in the order of ``Flag``."""
     return tuple(sorted(flags, key=lambda raised: _FLAG_ORDER[raised.flag]))
 
 
@@ -71,21 +71,21 @@ def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> l
 
 
 def unused_frame_flags(unused: Sequence[UnusedFrame]) -> list[RaisedFlag]:
-    """Flags that count frames which belong to the volume but are no plane of it."""
+    """Flags that count the unused frames of a volume by their role."""
     flags = []
     for flag, role in (
         (Flag.DUPLICATE_SLICES, Role.DUPLICATE),
         (Flag.UNREADABLE_FILES, Role.UNREADABLE),
         (Flag.LOCALIZERS_REMOVED, Role.LOCALIZER),
     ):
-        count = sum(unused_frame.role is role for unused_frame in unused)
+        count = sum(entry.role is role for entry in unused)
         if count:
             flags.append(RaisedFlag(flag, {"count": count}))
     return flags
 
 
 def pixel_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
-    """Flags of values and encoding, from one pass over the planes to their distinct headers."""
+    """Flags of values and encoding; planes with equal headers are looked at once."""
     counts = Counter(
         (
             plane.rescale_slope,
@@ -207,10 +207,10 @@ def _source_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
 
 
 def is_derived_map(plane: "Frame | _Kind") -> bool:
-    """Whether a frame of an Enhanced CT holds something else than attenuation.
+    """Whether a frame of an Enhanced CT holds something other than attenuation.
 
-    Perfusion and other parameter maps name themselves in the fourth value of ImageType or
-    FrameType and carry no rescale to Hounsfield units.
+    Perfusion and other parameter maps are named in the fourth value of ImageType or FrameType and
+    have no rescale to Hounsfield units.
     """
     if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
         return False

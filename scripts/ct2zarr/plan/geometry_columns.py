@@ -3,8 +3,8 @@
 Each column follows the table ``volume_geometry_index`` of the IDC (repository
 ImagingDataCommons/idc-index-data, ``scripts/sql/volume_geometry_index.sql``), so that a dataset
 can be triaged by the same questions as the public collections. They are asked of every distinct
-frame found for the volume: its planes, and those left out because they repeat a position. A volume
-from which a conflicting slice was taken out is therefore not ``regularly_spaced_3d_volume``.
+frame of the volume: its planes, and the frames that were left out because they repeat a position.
+A volume with a conflicting slice is therefore not a ``regularly_spaced_3d_volume``.
 """
 
 import math
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..codes import Code
 from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, cross
 from ..model import Frame, VolumePlan
-from ..vocabulary import Flag, Role
 from .stack import missing_geometry
 
 ORTHOGONAL_TOLERANCE = 0.01
@@ -99,11 +99,10 @@ def _distinct_frames(plan: VolumePlan) -> list[Frame]:
     seen = {
         (frame.sop_instance_uid, frame.frame_number) for frame in frames if frame.sop_instance_uid
     }
-    for unused_frame in plan.unused:
-        conflict = unused_frame.reason.startswith(Flag.CONFLICTING_SLICES)
-        frame = unused_frame.frame
+    for unused in plan.unused:
+        frame = unused.frame
         identity = (frame.sop_instance_uid, frame.frame_number)
-        if (unused_frame.role is Role.DUPLICATE or conflict) and identity not in seen:
+        if unused.code in (Code.DUPLICATE, Code.CONFLICTING_SLICES) and identity not in seen:
             frames.append(frame)
             seen.add(identity)
     return frames

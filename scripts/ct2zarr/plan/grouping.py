@@ -1,16 +1,19 @@
-"""Frames of a series to plans of volumes: the heart of the manifest.
+"""Frames to plans of volumes: the heart of the manifest.
 
-The way of a series: copies out (``repeats``), apart what can share no grid (``partition``), apart
-what tags explain (``hypotheses``), then frames that still share a position (``repeats``), and for
-each volume its order and its flags (``geometry``, ``flags``). The result depends on headers
-alone, and on pixels only where positions repeat; never on the order of the input.
+Each series goes through the same steps: copies are removed (``duplicates``), frames that cannot
+share a grid are separated (``split_by_geometry``), then those that tags explain
+(``split_by_tags``), then frames that still share a position (``duplicates``); each volume gets its
+order and its flags (``stack``, ``flags``). The result depends on headers alone, and on pixels only
+where positions repeat; never on the order of the input.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from ..errors import Ct2zarrError, SeriesError
+from ..codes import Code
+from ..errors import FileError, SeriesError
 from ..geometry.stacks import StackGeometry, stack_geometry
 from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..vocabulary import Flag, Role
@@ -19,22 +22,23 @@ from .duplicates import (
     Digests,
     PixelDigest,
     Preview,
-    Removed,
+    RemovedFrame,
+    find_same_pixels,
     remove_copies,
-    remove_same_pixels,
-    remove_twins,
+    remove_repeated_objects,
     resolve_conflicts,
 )
 from .flags import geometry_flags, in_order, pixel_flags, unused_frame_flags
 from .identity import (
     acquisition_order,
+    check_hashes,
     common_folder,
     frame_order,
     series_hash,
     series_key,
 )
-from .split_by_geometry import Partition, partition
-from .split_by_tags import KEYS, Label, divide
+from .split_by_geometry import GridGroup, split_by_geometry
+from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
 from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
 
 __all__ = [
@@ -47,14 +51,14 @@ __all__ = [
 ]
 
 _SERIES_ROLES = frozenset({Role.SLICE, Role.LOCALIZER, Role.UNREADABLE, Role.EXCLUDED})
-"""Roles that are accounted with the volumes of their series, where it has any."""
+"""Roles of files that are accounted with a volume of their series, where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The planes of one volume, in order, and what sets it apart within its partition.
+    """The planes of one volume, in order, and the tags that set it apart within its grid group.
 
-    ``conflict``: frames that shared a position with other pixels, where no tag tells them apart.
+    ``conflict``: the flag of frames that share a position and that no tag distinguishes.
     """
 
     frames: tuple[Frame, ...]
@@ -63,15 +67,19 @@ class _Part:
 
 
 def plan_volumes(
-    frames: Iterable[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+    frames: Iterable[Frame],
+    pixel_digest: PixelDigest,
+    preview: Preview | None = None,
+    hashes: dict[str, str] | None = None,
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """Plan the volumes of many series.
 
     Args:
-        frames: frames of any number of series, in any order; every role is welcome.
+        frames: frames of any number of series, of every role, in any order.
         pixel_digest: equal digests for equal images; raises ``FileError`` for an unreadable one.
-        preview: coarse values of a frame, to choose between frames in conflict by their
+        preview: coarse values of a frame, by which frames in conflict are compared with their
             neighbours; raises ``FileError`` likewise. Without it the tags alone decide.
+        hashes: hash to folder of volumes that were planned before; the new ones are added.
 
     Returns:
         Plans, by dataset and series; and the frames that belong to no volume, by path.
@@ -85,14 +93,14 @@ def plan_volumes(
         if frame.role in _SERIES_ROLES:
             series[frame.dataset, series_key(frame)].append(frame)
         else:
-            unused.append(UnusedFrame(frame, frame.role, frame.reason, frame.code))
+            unused.append(UnusedFrame.of(frame))
     plans: list[VolumePlan] = []
     for key in sorted(series):
-        planned, left = plan_one_series(series[key], pixel_digest, preview)
+        planned, unplanned = plan_one_series(series[key], pixel_digest, preview)
         plans.extend(planned)
-        unused.extend(left)
-    _refuse_collisions(plans)
-    unused.sort(key=lambda unused_frame: (unused_frame.frame.path, unused_frame.frame.frame_number))
+        unused.extend(unplanned)
+    check_hashes(plans, {} if hashes is None else hashes)
+    unused.sort(key=lambda entry: (entry.frame.path, entry.frame.frame_number))
     return plans, unused
 
 
@@ -101,12 +109,12 @@ def plan_series(
 ) -> list[VolumePlan]:
     """Plan the volumes of one series from all its frames, in any order.
 
-    Frames whose role is not ``slice`` become unused of the first volume, unreadable ones of
+    Frames whose role is not ``slice`` become unused frames of the first volume, unreadable ones of
     the volume that they fit best.
 
-    Parts are numbered so that frames added later rarely renumber the others: groups that can
-    share no grid by their number of frames, the largest first; within a group by the values of
-    the keywords that tell its parts apart, then from the lowest position up.
+    Parts are numbered so that frames added later rarely renumber the others: groups that cannot
+    share a grid by their number of frames, the largest first; within a group by the values of the
+    tags that split it, then from the lowest position up.
     """
     return plan_one_series(frames, pixel_digest, preview)[0]
 
@@ -114,23 +122,23 @@ def plan_series(
 def plan_one_series(
     frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
-    """As ``plan_series``, with the unused of a series from which no volume can be made."""
+    """As ``plan_series``, with the unused frames of a series that has no volume."""
     slices, others = _slices_and_others(frames)
     digests = Digests(pixel_digest, preview)
     distinct, removed = remove_copies(slices, digests)
-    numbered: list[tuple[Partition, tuple[str, ...], _Part]] = []
+    numbered: list[tuple[GridGroup, tuple[str, ...], _Part]] = []
     if distinct:
-        for group in partition(distinct):
-            parts, taken = _parts_of(group, digests)
-            removed.extend(taken)
+        for group in split_by_geometry(distinct):
+            parts, more = _parts_of(group, digests)
+            removed.extend(more)
             used = tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords))
             numbered.extend((group, used, part) for part in parts)
     if not numbered:
-        return [], others + [gone.unused_frame for gone in removed]
+        return [], others + [one.unused for one in removed]
     unused = _unused_by_part([part for _, _, part in numbered], removed, others)
     plans = [
-        _plan(part, number, len(numbered), "+".join(group.keywords + used), left)
-        for number, ((group, used, part), left) in enumerate(
+        _plan(part, number, len(numbered), "+".join(group.keywords + used), own)
+        for number, ((group, used, part), own) in enumerate(
             zip(numbered, unused, strict=True), start=1
         )
     ]
@@ -142,11 +150,11 @@ def plan_geometry(plan: VolumePlan) -> StackGeometry | None:
     return _geometry(plan.planes, _numbers_count_planes(plan.parts, plan.unused))
 
 
-def plan_without(plan: VolumePlan, bad: Mapping[int, str]) -> VolumePlan:
-    """The plan without planes that could not be decoded; its flags are found again.
+def plan_without(plan: VolumePlan, bad: Mapping[int, FileError]) -> VolumePlan:
+    """The plan without planes that could not be decoded; its flags are determined again.
 
     Args:
-        bad: index of the plane -> why it could not be decoded.
+        bad: index of the plane to the error that decoding it raised.
 
     Raises:
         SeriesError: no plane is left.
@@ -154,71 +162,76 @@ def plan_without(plan: VolumePlan, bad: Mapping[int, str]) -> VolumePlan:
     planes = tuple(plane for index, plane in enumerate(plan.planes) if index not in bad)
     if not planes:
         raise SeriesError(
-            f"No plane of the volume {plan.series_hash} in {plan.series_dir} could be decoded; "
-            f"the first reason is: {bad[min(bad)]}",
-            reason="no_planes",
+            Code.NO_PLANES,
+            "No plane of the volume {series_hash} in {folder} could be decoded. The first error: "
+            "{cause}",
+            series_hash=plan.series_hash,
+            folder=Path(plan.series_dir),
+            cause=bad[min(bad)],
         )
-    left = [
-        UnusedFrame(plan.planes[index], Role.UNREADABLE, reason)
-        for index, reason in sorted(bad.items())
+    undecoded = [
+        UnusedFrame.because(plan.planes[index], Role.UNREADABLE, error)
+        for index, error in sorted(bad.items())
     ]
-    unused = plan.unused + tuple(left)
+    unused = plan.unused + tuple(undecoded)
     lasting = [
-        finding
-        for finding in plan.flags
-        if finding.flag in (Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES)
+        raised
+        for raised in plan.flags
+        if raised.flag in (Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES)
     ]
     found = _flags_of(planes, unused, lasting, plan.parts)
     return replace(plan, planes=planes, unused=unused, flags=found)
 
 
 def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[UnusedFrame]]:
-    """Frames that may become planes, in their total order, and the unused by role."""
+    """Frames that may become planes, in their total order, and the other frames."""
     slices: list[Frame] = []
     others: list[UnusedFrame] = []
     for frame in sorted(frames, key=frame_order):
         if frame.role is not Role.SLICE:
-            others.append(UnusedFrame(frame, frame.role, frame.reason, frame.code))
+            others.append(UnusedFrame.of(frame))
         elif frame.samples_per_pixel != 1:
-            reason = (
-                f"colour: {frame.samples_per_pixel} samples a pixel cannot be a plane of numbers"
+            error = FileError(
+                Code.COLOUR,
+                "The image has {samples} samples per pixel; a plane has one.",
+                samples=frame.samples_per_pixel,
             )
-            others.append(UnusedFrame(frame, Role.EXCLUDED, reason))
+            others.append(UnusedFrame.because(frame, Role.EXCLUDED, error))
         else:
             slices.append(frame)
     return slices, others
 
 
-def _parts_of(group: Partition, digests: Digests) -> tuple[list[_Part], list[Removed]]:
-    """Divide a partition into parts without repeated positions, in the order of their numbers."""
+def _parts_of(group: GridGroup, digests: Digests) -> tuple[list[_Part], list[RemovedFrame]]:
+    """Split a grid group into parts without repeated positions, in the order of their numbers."""
     if not group.located:
         return [_Part(tuple(sorted(group.frames, key=acquisition_order)), ())], []
-    frames, removed = remove_twins(group.frames, digests)
+    frames, removed = remove_repeated_objects(group.frames, digests)
     while True:
-        divided = divide(make_stack(frames))
-        crowded = [stack for _, stack in divided if stack.repeats]
-        taken = [gone for stack in crowded for gone in remove_same_pixels(stack, digests)]
-        if not taken:
+        split = split_by_tags(make_stack(frames))
+        repeating = [stack for _, stack in split if stack.repeats]
+        copies = [copy for stack in repeating for copy in find_same_pixels(stack, digests)]
+        if not copies:
             break
-        removed.extend(taken)
-        gone_frames = {gone.unused_frame.frame for gone in taken}
-        frames = tuple(frame for frame in frames if frame not in gone_frames)
+        removed.extend(copies)
+        copied = {copy.unused.frame for copy in copies}
+        frames = tuple(frame for frame in frames if frame not in copied)
         if not frames:
             return [], removed
     parts: list[_Part] = []
-    for keywords, stack in divided:
+    for keywords, stack in split:
         if not stack.repeats:
             parts.append(_Part(stack.frames, keywords))
             continue
-        found, strays = _parts_in_conflict(stack, keywords, digests)
+        found, excluded = _parts_in_conflict(stack, keywords, digests)
         parts.extend(found)
-        removed.extend(strays)
+        removed.extend(excluded)
     return _in_order_of_values(parts), removed
 
 
 def _parts_in_conflict(
     stack: Stack, keywords: tuple[str, ...], digests: Digests
-) -> tuple[list[_Part], tuple[Removed, ...]]:
+) -> tuple[list[_Part], tuple[RemovedFrame, ...]]:
     resolved = resolve_conflicts(stack, digests)
     evidence = {"frames": resolved.repeated, "positions": resolved.positions}
     conflict = RaisedFlag(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
@@ -231,12 +244,13 @@ def _in_order_of_values(parts: list[_Part]) -> list[_Part]:
     """By the values of the keywords in use, then by InstanceNumber for layers, then by position."""
     if len(parts) < 2:
         return parts
-    used = sorted({k for part in parts for k in part.keywords if k in KEYS}, key=list(KEYS).index)
+    keywords = {keyword for part in parts for keyword in part.keywords}
+    used = [keyword for keyword in SPLIT_TAGS if keyword in keywords]
     layered = any(INSTANCE_NUMBER_KEY in part.keywords for part in parts)
 
     def order(entry: tuple[int, _Part]) -> tuple[object, ...]:
         number, part = entry
-        values: list[Label] = [min(KEYS[name](frame) for frame in part.frames) for name in used]
+        values: list[Label] = [min(map(SPLIT_TAGS[name], part.frames)) for name in used]
         first = min(acquisition_order(frame) for frame in part.frames) if layered else ()
         return *values, first, number
 
@@ -250,25 +264,25 @@ def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
 
 
 def _unused_by_part(
-    parts: Sequence[_Part], removed: Sequence[Removed], others: Sequence[UnusedFrame]
+    parts: Sequence[_Part], removed: Sequence[RemovedFrame], others: Sequence[UnusedFrame]
 ) -> list[tuple[UnusedFrame, ...]]:
-    """Give each unused frame to a part: a copy to its original, others to the best fit."""
-    lefts: list[list[UnusedFrame]] = [[] for _ in parts]
+    """The unused frames of each part: copies of its frames, and others that fit it best."""
+    unused: list[list[UnusedFrame]] = [[] for _ in parts]
     if removed:
         part_of = {frame: number for number, part in enumerate(parts) for frame in part.frames}
-        for gone in removed:
-            home = part_of.get(gone.beside)
-            if home is None:
-                home = _best_fit(gone.unused_frame.frame, parts)
-            lefts[home].append(gone.unused_frame)
+        for one in removed:
+            number = part_of.get(one.kept)
+            if number is None:
+                number = _best_fit(one.unused.frame, parts)
+            unused[number].append(one.unused)
     for other in others:
         unreadable = other.role is Role.UNREADABLE and len(parts) > 1
-        lefts[_best_fit(other.frame, parts) if unreadable else 0].append(other)
-    return [tuple(sorted(left, key=lambda entry: frame_order(entry.frame))) for left in lefts]
+        unused[_best_fit(other.frame, parts) if unreadable else 0].append(other)
+    return [tuple(sorted(some, key=lambda entry: frame_order(entry.frame))) for some in unused]
 
 
 def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
-    """The part that has a copy of a frame, else shares most with it; the first of equals."""
+    """The part with a copy of a frame, else that with which it shares most; the first of equals."""
 
     def shared(number: int) -> tuple[bool, int, int]:
         planes = parts[number].frames
@@ -285,7 +299,7 @@ def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
         )
         tags = sum(
             read(frame) in {read(plane) for plane in planes}
-            for name, read in KEYS.items()
+            for name, read in SPLIT_TAGS.items()
             if name != "SOPInstanceUID"
         )
         return bool(uid) and copied, layout, tags
@@ -332,8 +346,8 @@ def _flags_of(
 
 
 def _numbers_count_planes(parts: int, unused: Sequence[UnusedFrame]) -> bool:
-    """Whether a skip in InstanceNumber can mean a missing plane: nothing else took the number."""
-    taken = any(left.role in (Role.DUPLICATE, Role.EXCLUDED) for left in unused)
+    """Whether a skip in InstanceNumber may be a missing plane: no unused frame has the number."""
+    taken = any(entry.role in (Role.DUPLICATE, Role.EXCLUDED) for entry in unused)
     return parts == 1 and not taken
 
 
@@ -351,15 +365,3 @@ def _geometry(planes: tuple[Frame, ...], numbers_count: bool) -> StackGeometry |
         spacing_hints(planes),
         instance_numbers(planes) if numbers_count else None,
     )
-
-
-def _refuse_collisions(plans: Sequence[VolumePlan]) -> None:
-    seen: dict[str, VolumePlan] = {}
-    for plan in plans:
-        other = seen.setdefault(plan.series_hash, plan)
-        if other is not plan:
-            raise Ct2zarrError(
-                f"Two volumes have the hash {plan.series_hash}: {other.series_dir} and "
-                f"{plan.series_dir}; put one of them under another dataset name",
-                reason="hash_collision",
-            )

@@ -1,10 +1,13 @@
-"""What names a series and a volume, and the order of frames that no reader's order changes."""
+"""The names of series and volumes, and orders of frames that do not depend on how they are read."""
 
 import hashlib
 import os.path
 from collections.abc import Iterable
+from pathlib import Path
 
-from ..model import Frame
+from ..codes import Code
+from ..errors import Ct2zarrError
+from ..model import Frame, VolumePlan
 
 HASH_BYTES = 16
 """128 bits: among 10 million volumes the chance of any collision is below 1e-24."""
@@ -23,6 +26,28 @@ def series_hash(dataset: str, key: str, part: int) -> str:
     return hashlib.blake2b(
         text.encode("utf-8", "surrogateescape"), digest_size=HASH_BYTES
     ).hexdigest()
+
+
+def check_hashes(plans: Iterable[VolumePlan], folders: dict[str, str]) -> None:
+    """Check that no volume has the hash of another one, and remember the hashes.
+
+    Args:
+        folders: hash to folder of the volumes so far; those of ``plans`` are added.
+
+    Raises:
+        Ct2zarrError: two volumes have one hash.
+    """
+    for plan in plans:
+        if plan.series_hash in folders:
+            raise Ct2zarrError(
+                Code.HASH_COLLISION,
+                "Two volumes have the hash {series_hash}: {first} and {second}; put one of them "
+                "under another dataset name.",
+                series_hash=plan.series_hash,
+                first=Path(folders[plan.series_hash]),
+                second=Path(plan.series_dir),
+            )
+        folders[plan.series_hash] = plan.series_dir
 
 
 def relative_path(frame: Frame) -> str:
@@ -46,7 +71,7 @@ def frame_order(frame: Frame) -> tuple[str, int, int, str]:
 def acquisition_order(frame: Frame) -> tuple[bool, int, str, str, int]:
     """InstanceNumber (absent ones last), then SOPInstanceUID, path and frame.
 
-    It says which of equal frames is kept, and orders frames without geometry.
+    It decides which of equal frames is kept, and orders frames without geometry.
     """
     number = frame.instance_number
     return (

@@ -120,7 +120,7 @@ def plan_of_row(
         parts=parts,
         split_by=row["split_by"],
         planes=tuple(planes[index] for index in range(count)),
-        unused=tuple(UnusedFrame(other, other.role, other.reason, other.code) for other in others),
+        unused=tuple(UnusedFrame.of(other) for other in others),
         flags=flags,
     )
 

@@ -1,7 +1,7 @@
 """The pixels that a manifest compares, read in a process of their own.
 
-Only files at one position that no tag tells apart, and their neighbours, are read. One of them may
-crash or hang a decoder; that must cost this file alone, not a manifest of a million files.
+Only files that share a position, and their neighbours, are read. A file may crash the decoder or
+never return; that must cost this file alone, not the manifest of a million files.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codes import Code
 from ..errors import FileError, SeriesError
 from ..model import Frame
 from ..run.workers import Worker, fork_server
@@ -43,8 +44,11 @@ class IsolatedPixels:
             return self._worker.run(function, frame, timeout=READING_SECONDS)
         except SeriesError as error:
             raise FileError(
-                f"{frame.path} cannot be compared with the other files at its position: {error}",
-                "cannot_decode",
+                Code.CANNOT_DECODE,
+                "{file} cannot be compared with the other files at its position: {cause}",
+                path=frame.path,
+                frame=frame.frame_number if frame.frames > 1 else None,
+                cause=error,
             ) from error
 
 

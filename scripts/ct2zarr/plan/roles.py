@@ -1,7 +1,7 @@
-"""What becomes of a file, as its header and the selection say: its role and the reason.
+"""What becomes of a file, as its header and the selection say: its role, the reason and its code.
 
-The rules are those of design section 4.2. A reason is a sentence that a person understands; it
-names kinds of objects and settings, never a value that may identify a patient.
+The rules are those of design section 4.2. A reason names kinds of objects, settings and the values
+that decided; never what identifies a patient.
 """
 
 from dataclasses import replace
@@ -9,7 +9,9 @@ from functools import lru_cache
 
 from pydicom.uid import UID
 
+from ..codes import Code
 from ..dicom.frames import CT_CLASSES, SECONDARY_CLASSES
+from ..errors import FileError, Private, sentence
 from ..model import Frame
 from ..run.settings import SelectionSettings
 from ..vocabulary import Role
@@ -26,36 +28,40 @@ BITS = frozenset({8, 16, 32})
 """BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT)."""
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
+_LONGEST_TEXT = 80
+"""Characters of a header's text that fit into a sentence."""
 
 
 def assign_role(frame: Frame, selection: SelectionSettings) -> Frame:
-    """Give a frame as it comes from ``headers.read_frames`` its role and reason.
+    """Give a frame, as ``dicom.frames.read_frames`` returns it, its role and the reason for it.
 
-    ``not_dicom`` and ``unreadable`` are final there; the others are decided here.
+    ``not_dicom``, ``unreadable`` and ``excluded`` are final there; the others are decided here.
     """
     if frame.role in (Role.NOT_DICOM, Role.UNREADABLE, Role.EXCLUDED):
         return frame
-    role, reason = _role(frame, selection)
-    if role is frame.role and reason == frame.reason:
+    role, why = _role(frame, selection)
+    if why is None:
         return frame
-    return replace(frame, role=role, reason=reason)
+    return replace(frame, role=role, reason=sentence(why), code=why.code)
 
 
-def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, str]:
+def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, FileError | None]:
     if frame.role is Role.NOT_IMAGE:
         return Role.NOT_IMAGE, _why_no_image(frame)
-    other = _why_not_ct(frame, selection)
-    if other:
-        return Role.NOT_CT, other
-    damage = _why_unreadable(frame)
-    if damage:
-        return Role.UNREADABLE, damage
+    if (why := _why_not_ct(frame, selection)) is not None:
+        return Role.NOT_CT, why
+    if (why := _why_unreadable(frame)) is not None:
+        return Role.UNREADABLE, why
     if is_localizer(frame.image_type):
-        return Role.LOCALIZER, f"ImageType {_shown(frame.image_type)} is that of a localizer"
-    excluded = _why_excluded(frame, selection)
-    if excluded:
-        return Role.EXCLUDED, excluded
-    return Role.SLICE, ""
+        why = FileError(
+            Code.LOCALIZER,
+            "ImageType {image_type} is that of a localizer.",
+            image_type=_shown(frame.image_type),
+        )
+        return Role.LOCALIZER, why
+    if (why := _why_excluded(frame, selection)) is not None:
+        return Role.EXCLUDED, why
+    return Role.SLICE, None
 
 
 def is_localizer(image_type: str) -> bool:
@@ -64,63 +70,97 @@ def is_localizer(image_type: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def object_name(sop_class_uid: str) -> str:
-    """Name of a SOP class from the DICOM dictionary, else its UID as it stands."""
-    uid = UID(sop_class_uid)
-    name: str = uid.name
-    return name if name != sop_class_uid else f"the unknown SOP class {_shown(sop_class_uid)}"
+def sop_class_name(sop_class_uid: str) -> str:
+    """Name of a SOP class from the DICOM dictionary; a UID that it does not have is private."""
+    name: str = UID(sop_class_uid).name
+    return name if name != sop_class_uid else Private(f"unknown ({_shown(sop_class_uid)})")
 
 
-def _shown(text: str) -> str:
+def _shown(text: str) -> Private:
     """Text from a header, cut to a length that fits a sentence and without control characters."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= 80 else clean[:77] + "..."
+    return Private(clean if len(clean) <= _LONGEST_TEXT else clean[: _LONGEST_TEXT - 3] + "...")
 
 
-def _why_no_image(frame: Frame) -> str:
+def _why_no_image(frame: Frame) -> FileError:
     if frame.sop_class_uid == _DICOMDIR:
-        return "a DICOMDIR (an index of files) holds no image"
+        return FileError(
+            Code.NO_PIXELS, "The file is a DICOMDIR, an index of files, and holds no image."
+        )
     if not frame.sop_class_uid:
-        return "a DICOM object of unstated kind without pixel data"
-    name = object_name(frame.sop_class_uid)
+        return FileError(Code.NO_PIXELS, "The object has no SOP class and no pixel data.")
+    name = sop_class_name(frame.sop_class_uid)
     if "Image Storage" in name or frame.rows:
-        return f"{name} without pixel data"
-    return f"{name} holds no image"
+        template = "The SOP class is {sop_class}, but there are no pixel data."
+    else:
+        template = "The SOP class is {sop_class}, which holds no image."
+    return FileError(Code.NO_PIXELS, template, sop_class=name)
 
 
-def _why_not_ct(frame: Frame, selection: SelectionSettings) -> str:
-    uid, modality = frame.sop_class_uid, frame.modality
+def _why_not_ct(frame: Frame, selection: SelectionSettings) -> FileError | None:
+    uid = frame.sop_class_uid
+    modality = _shown(frame.modality) or "absent"
     if uid in CT_CLASSES:
-        return ""
+        return None
     if uid in SECONDARY_CLASSES:
-        name = object_name(uid)
-        if modality != MODALITY:
-            return f"{name} of modality {_shown(modality) or 'unknown'} is not CT"
+        name = sop_class_name(uid)
+        if frame.modality != MODALITY:
+            return FileError(
+                Code.NOT_CT,
+                "The SOP class is {sop_class}, and Modality is {modality}, not CT.",
+                sop_class=name, modality=modality,
+            )  # fmt: skip
         if not selection.include_secondary_capture:
-            return f"{name} is not CT (include_secondary_capture takes it in)"
-        return ""
+            return FileError(
+                Code.SECONDARY_CAPTURE,
+                "The SOP class is {sop_class}; only include_secondary_capture takes it in.",
+                sop_class=name,
+            )
+        return None
     if uid:
-        return f"{object_name(uid)} is not CT"
-    if modality == MODALITY:
-        return ""
-    return f"no SOP class, and modality {_shown(modality) or 'unknown'} is not CT"
+        name = sop_class_name(uid)
+        return FileError(Code.NOT_CT, "The SOP class is {sop_class}, not CT.", sop_class=name)
+    if frame.modality == MODALITY:
+        return None
+    return FileError(
+        Code.NOT_CT,
+        "There is no SOP class, and Modality is {modality}, not CT.",
+        modality=modality,
+    )
 
 
-def _why_unreadable(frame: Frame) -> str:
+def _why_unreadable(frame: Frame) -> FileError | None:
     if not (frame.rows and frame.columns and frame.bits_allocated):
-        return "Rows, Columns or BitsAllocated is missing or zero"
+        return FileError(Code.NO_MATRIX, "Rows, Columns or BitsAllocated is missing or zero.")
     if frame.pixels_missing:
-        return f"the pixel data are cut short: {frame.pixels_missing} bytes are missing"
-    return ""
+        return FileError(
+            Code.TRUNCATED,
+            "The pixel data are cut short: {missing} bytes are missing.",
+            missing=frame.pixels_missing,
+        )
+    return None
 
 
-def _why_excluded(frame: Frame, selection: SelectionSettings) -> str:
+def _why_excluded(frame: Frame, selection: SelectionSettings) -> FileError | None:
     if frame.samples_per_pixel > 1 or frame.photometric not in GREY:
-        return f"a colour image ({_shown(frame.photometric) or 'several samples a pixel'})"
+        return FileError(
+            Code.COLOUR,
+            "The image is in colour: PhotometricInterpretation is {photometric} and "
+            "SamplesPerPixel is {samples}.",
+            photometric=_shown(frame.photometric) or "absent", samples=frame.samples_per_pixel,
+        )  # fmt: skip
     if frame.bits_allocated not in BITS:
-        return f"{frame.bits_allocated} bits a sample cannot be converted"
+        return FileError(
+            Code.BITS_ALLOCATED,
+            "BitsAllocated is {bits}; images of 8, 16 or 32 bits can be converted.",
+            bits=frame.bits_allocated,
+        )
     values = f"\\{frame.image_type}\\"
     for unwanted in selection.exclude_image_types:
         if f"\\{unwanted.strip().upper()}\\" in values:
-            return f"exclude_image_types leaves out ImageType {_shown(frame.image_type)}"
-    return ""
+            return FileError(
+                Code.EXCLUDED_IMAGE_TYPE,
+                "exclude_image_types leaves out ImageType {image_type}.",
+                image_type=_shown(frame.image_type),
+            )
+    return None

@@ -1,7 +1,7 @@
-"""What can never share a volume: other matrix, orientation, pixel spacing, frame of reference.
+"""Split a series by what can never share a volume: matrix, orientation, pixel spacing, reference.
 
-Frames of one series are divided here by what keeps planes off a common grid. Dividing further, by
-tags that may or may not mean something, is the work of ``hypotheses``.
+Whatever keeps planes off a common grid divides them here. Tags, which may or may not mean
+something, divide further in ``split_by_tags``.
 """
 
 import math
@@ -15,17 +15,20 @@ from ..model import Frame
 from .stack import Stack, is_spacing, make_stack, spans_a_plane
 
 PER_SLICE_FRAMES_OF_REFERENCE = 2
-"""With fewer planes than this to a frame of reference on average, the UID names single planes."""
+"""With fewer planes than this per frame of reference on average, the UID names single planes."""
 
 SMALLEST_GRID = 3
-"""Two positions are always evenly spaced: only from three on do they show a grid."""
+"""Two positions are always evenly spaced; only three or more show a grid."""
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
-    """Frames that could share an array, and by which keywords they differ from the others.
+class GridGroup:
+    """Frames of a series that could share one array.
 
-    ``frames`` are in the order of ``identity.frame_order``; ``located``: they have a geometry.
+    Attributes:
+        frames: in the order of ``identity.frame_order``.
+        located: they have position, orientation and pixel spacing.
+        keywords: the elements in which the groups of the series differ.
     """
 
     frames: tuple[Frame, ...]
@@ -33,11 +36,11 @@ class Partition:
     keywords: tuple[str, ...]
 
 
-def partition(frames: Sequence[Frame]) -> list[Partition]:
-    """Divide the slices of one series by what keeps them off a common grid.
+def split_by_geometry(frames: Sequence[Frame]) -> list[GridGroup]:
+    """Split the slices of one series by what keeps them off a common grid.
 
-    The largest group comes first (ties: by its values), so that a stray frame added later, such as
-    one of another matrix, does not renumber the volumes that were there.
+    The largest group comes first (ties: by its values), so that a frame added later, such as one
+    of another matrix, does not renumber the volumes that were there.
 
     Args:
         frames: in the order of ``identity.frame_order``.
@@ -49,12 +52,12 @@ def partition(frames: Sequence[Frame]) -> list[Partition]:
         if len(references) == 1 or not layout.located:
             divided.append((layout, "", members))
             continue
-        for reference, share in _divide_by_reference(members):
-            divided.append((layout, reference, share))
+        for reference, own in _split_by_reference(members):
+            divided.append((layout, reference, own))
     keywords = _varying([(*layout.values(), reference) for layout, reference, _ in divided])
     divided.sort(key=lambda entry: (-len(entry[2]), entry[0].values(), entry[1]))
     return [
-        Partition(frames=members, located=layout.located, keywords=keywords)
+        GridGroup(frames=members, located=layout.located, keywords=keywords)
         for layout, _, members in divided
     ]
 
@@ -140,7 +143,7 @@ def _layout(raw: _Raw, orientations: _Clusters, spacings: _Clusters) -> _Layout:
 
 
 def _clusters(values: Iterable[tuple[float, ...]], tolerance: float) -> _Clusters:
-    """Map each value to the lowest of its cluster (single linkage, largest component counts)."""
+    """Map each value to the lowest of its cluster: values within the tolerance are linked."""
     ordered = sorted(values)
     leader = list(range(len(ordered)))
 
@@ -160,25 +163,25 @@ def _clusters(values: Iterable[tuple[float, ...]], tolerance: float) -> _Cluster
     return {value: ordered[root(i)] for i, value in enumerate(ordered)}
 
 
-def _divide_by_reference(
+def _split_by_reference(
     frames: tuple[Frame, ...],
 ) -> list[tuple[str, tuple[Frame, ...]]]:
     """Keep frames of reference apart unless their planes together make one grid."""
     references = {frame.frame_of_reference_uid for frame in frames}
     if _one_grid(make_stack(frames), len(references)):
         return [("", frames)]
-    shares: dict[str, list[Frame]] = {reference: [] for reference in sorted(references)}
+    groups: dict[str, list[Frame]] = {reference: [] for reference in sorted(references)}
     for frame in frames:
-        shares[frame.frame_of_reference_uid].append(frame)
-    return [(reference, tuple(members)) for reference, members in shares.items()]
+        groups[frame.frame_of_reference_uid].append(frame)
+    return [(reference, tuple(members)) for reference, members in groups.items()]
 
 
 def _one_grid(stack: Stack, references: int) -> bool:
     """Whether planes of several frames of reference make one grid.
 
-    Two planes make a grid only if they are as far apart as a header says. Where the UID changes
-    from plane to plane it tells nothing: holes are then allowed, and repeated positions, which
-    tags may explain. Between two blocks of planes a hole means that one of them was moved.
+    Two planes make a grid only if they are as far apart as a header says. A UID that changes from
+    plane to plane means nothing: holes are then allowed, and so are repeated positions, which tags
+    may explain. Between two blocks of planes a hole means that one of them was moved.
     """
     n = len(stack.frames)
     if n == 2:

@@ -1,8 +1,8 @@
-"""Which tags, if any, tell apart frames that cannot be one volume.
+"""Split a stack that cannot be one volume by the tags that explain why.
 
-A tag is a reason to divide a stack only if that removes a violation of its geometry: repeated
-positions, or groups of planes that overlap each other and so spoil each other's grid. Every
-combination of up to three tags is a hypothesis; it is scored by what it leaves.
+A tag is a reason to split a stack only if that removes a violation of its geometry: repeated
+positions, or groups of planes that overlap and so break each other's grid. Every combination of up
+to three tags is tried, and scored by the violations that it leaves.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,13 +26,13 @@ Label = tuple[bool, int | float | str]
 """A value of a tag, comparable with the other values of that tag; absent values come last."""
 
 LARGEST_COMBINATION = 3
-"""No series is divided by more tags at once than this."""
+"""No stack is split by more tags at once than this."""
 
 HOLE_AT_JOINT = 3
-"""Acquisitions that continue each other may lack planes where they meet: up to two."""
+"""Where one acquisition continues another, up to two planes may be missing between them."""
 
 _PARTS_TRIED = 64
-"""A group is joined to one of the first so many parts; bounds the work for unique values."""
+"""A group is joined to one of the first 64 parts only; this bounds the work for unique values."""
 
 
 def _number(value: float | None) -> Label:
@@ -43,7 +43,7 @@ def _text(value: str) -> Label:
     return value == "", value
 
 
-KEYS: dict[str, Callable[[Frame], Label]] = {
+SPLIT_TAGS: dict[str, Callable[[Frame], Label]] = {
     "AcquisitionNumber": lambda frame: _number(frame.acquisition_number),
     "TemporalPositionIdentifier": lambda frame: _number(frame.temporal_position),
     "TriggerTime": lambda frame: _number(frame.trigger_time),
@@ -54,18 +54,21 @@ KEYS: dict[str, Callable[[Frame], Label]] = {
     "SOPClassUID": lambda frame: _text(frame.sop_class_uid),
     "SOPInstanceUID": lambda frame: _text(frame.sop_instance_uid if frame.frames > 1 else ""),
 }
-"""The tags in order of preference; SOPInstanceUID stands for the multi-frame file."""
+"""The tags in order of preference. SOPInstanceUID is the multi-frame file of a frame."""
 
 IN_PLANE_KEY = "ImagePositionPatient"
-"""Stands for planes at one offset whose origins differ within the plane; tried last."""
+"""The keyword of a split by origins that differ within the plane; tried last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A way to divide a stack: indices of the frames of each part, ascending along the normal.
+    """A way to split a stack, and the violations that it leaves.
 
-    ``repeats``: frames at a position that another frame of their part has.
-    ``irregular``: gaps that are not the usual one of their part.
+    Attributes:
+        keywords: the tags that are used.
+        parts: indices of the frames of each part, ascending along the normal.
+        repeats: number of frames at a position that another frame of their part has.
+        irregular: number of gaps that are not the usual one of their part.
     """
 
     keywords: tuple[str, ...]
@@ -74,43 +77,43 @@ class Split:
     irregular: int
 
 
-def divide(stack: Stack) -> list[tuple[tuple[str, ...], Stack]]:
-    """Divide a stack by tags as far as that removes violations, and only so far.
+def split_by_tags(stack: Stack) -> list[tuple[tuple[str, ...], Stack]]:
+    """Split a stack by tags as far as that removes violations, and no further.
 
     Returns:
         The parts, each with the keywords that set it apart. A part may still have repeated
-        positions: then no tag tells its frames apart.
+        positions, where no tag distinguishes its frames.
     """
     split = best_split(stack)
     if len(split.parts) < 2:
         return [((), stack)]
     divided = []
     for part in split.parts:
-        for keywords, inner in divide(stack.take(part)):
+        for keywords, inner in split_by_tags(stack.take(part)):
             divided.append((split.keywords + keywords, inner))
     return divided
 
 
 def best_split(stack: Stack) -> Split:
-    """The simplest hypothesis that leaves the fewest violations; one part if none helps."""
+    """The simplest split that leaves the fewest violations; one part if none helps."""
     whole = Split((), (np.arange(len(stack.frames)),), stack.repeats, 0)
     if stack.repeats:
-        return _against_repeats(stack, whole)
+        return _split_of_repeats(stack, whole)
     if stack.spacing().irregular_gaps > 1:
-        return _against_overlap(stack, whole)
+        return _split_of_overlap(stack, whole)
     return whole
 
 
-def _against_repeats(stack: Stack, whole: Split) -> Split:
-    """Fewest repeats; among those fewest tags, then fewest parts and irregular gaps together.
+def _split_of_repeats(stack: Stack, whole: Split) -> Split:
+    """The split with the fewest repeats, then tags, then parts and irregular gaps together.
 
     A part and an irregular gap weigh the same, so that a hole is no reason to cut a stack there.
     """
     best = whole
     fewest_parts = stack.most_at_one_offset
-    for hypotheses in _levels(stack):
+    for splits in _splits_by_size(stack):
         candidate = None
-        for split in hypotheses:
+        for split in splits:
             if candidate is None or _rank(split) < _rank(candidate):
                 candidate = split
             if _rank(candidate) == (0, fewest_parts, fewest_parts):
@@ -126,25 +129,25 @@ def _rank(split: Split) -> tuple[int, int, int]:
     return split.repeats, len(split.parts) + split.irregular, len(split.parts)
 
 
-def _against_overlap(stack: Stack, whole: Split) -> Split:
-    """Parts that overlap each other, if they are far more regular apart than together.
+def _split_of_overlap(stack: Stack, whole: Split) -> Split:
+    """The split into parts that overlap, if these are far more regular apart than together.
 
-    Parts that continue each other are left together even if their spacing differs. A part more
-    must pay for itself: irregular gaps and further parts together have to halve.
+    Parts that continue each other stay together even if their spacing differs. A split must be
+    worth its parts: irregular gaps and additional parts together have to halve.
     """
     before = stack.spacing().irregular_gaps
-    for hypotheses in _levels(stack):
+    for splits in _splits_by_size(stack):
         helpful = [
             split
-            for split in hypotheses
-            if 2 * (split.irregular + len(split.parts) - 1) <= before and _overlap(split.parts)
+            for split in splits
+            if 2 * (split.irregular + len(split.parts) - 1) <= before and _any_overlap(split.parts)
         ]
         if helpful:
             return min(helpful, key=lambda split: split.irregular + len(split.parts))
     return whole
 
 
-def _overlap(parts: Sequence[Integers]) -> bool:
+def _any_overlap(parts: Sequence[Integers]) -> bool:
     """Whether the extents of any two parts overlap along the normal."""
     reached = -1
     for part in sorted(parts, key=lambda part: int(part[0])):
@@ -154,21 +157,21 @@ def _overlap(parts: Sequence[Integers]) -> bool:
     return False
 
 
-def _levels(stack: Stack) -> Iterator[Iterator[Split]]:
-    """Hypotheses with one tag, then two, then three; in each the preferred tags first."""
+def _splits_by_size(stack: Stack) -> Iterator[Iterator[Split]]:
+    """The splits by one tag, then those by two, then by three; preferred tags first in each."""
     labels = _varying_labels(stack)
     for size in range(1, min(LARGEST_COMBINATION, len(labels)) + 1):
-        yield _hypotheses(stack, labels, size)
+        yield _splits_by(stack, labels, size)
 
 
-def _hypotheses(stack: Stack, labels: dict[str, list[Label]], size: int) -> Iterator[Split]:
-    """Combinations of ``size`` tags, without those in which a tag adds nothing to the others."""
+def _splits_by(stack: Stack, labels: dict[str, list[Label]], size: int) -> Iterator[Split]:
+    """The splits by ``size`` tags, without those in which a tag adds nothing to the others."""
     for names in combinations(labels, size):
         combined = _combined(labels, names)
         groups = len(set(combined))
         fewer = combinations(names, size - 1) if size > 1 else ()
         if all(len(set(_combined(labels, some))) < groups for some in fewer):
-            yield _hypothesis(stack, names, combined)
+            yield _split_by(stack, names, combined)
 
 
 def _combined(labels: dict[str, list[Label]], names: tuple[str, ...]) -> list[tuple[Label, ...]]:
@@ -177,7 +180,7 @@ def _combined(labels: dict[str, list[Label]], names: tuple[str, ...]) -> list[tu
 
 def _varying_labels(stack: Stack) -> dict[str, list[Label]]:
     varying = {}
-    for keyword, read in KEYS.items():
+    for keyword, read in SPLIT_TAGS.items():
         labels = [read(frame) for frame in stack.frames]
         if len(set(labels)) > 1:
             varying[keyword] = labels
@@ -190,7 +193,7 @@ def _varying_labels(stack: Stack) -> dict[str, list[Label]]:
 def _in_plane_labels(stack: Stack) -> list[Label]:
     """A number for each distinct origin within the plane, if there are few; else nothing.
 
-    In a tilted stack each plane has its own: that tells nothing.
+    In a tilted stack each plane has an origin of its own, which means nothing.
     """
     origins: list[tuple[float, float]] = []
     labels: list[Label] = []
@@ -207,7 +210,7 @@ def _in_plane_labels(stack: Stack) -> list[Label]:
     return labels if len(origins) > 1 else []
 
 
-def _hypothesis(stack: Stack, names: tuple[str, ...], labels: list[tuple[Label, ...]]) -> Split:
+def _split_by(stack: Stack, names: tuple[str, ...], labels: list[tuple[Label, ...]]) -> Split:
     groups: dict[tuple[Label, ...], list[int]] = {}
     for index, label in enumerate(labels):
         groups.setdefault(label, []).append(index)
@@ -222,8 +225,8 @@ def _hypothesis(stack: Stack, names: tuple[str, ...], labels: list[tuple[Label, 
 def _join_continuing(stack: Stack, groups: list[Integers]) -> list[Integers]:
     """Join groups that continue each other, in the order of their labels, until none does.
 
-    A time point may come from several acquisitions, and an acquisition number may count single
-    planes: parts are then runs of groups, not groups.
+    A time point may consist of several acquisitions, and an acquisition number may count single
+    planes: a part is then several groups.
     """
     while True:
         parts: list[Integers] = []

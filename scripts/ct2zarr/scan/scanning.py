@@ -1,8 +1,8 @@
-"""Every file below the dataset roots to the table of its frames, each header read only once.
+"""Every file below the dataset roots to the table of its frames; each header is read only once.
 
-The order of the rows is that of the walk, whatever the number of processes. Headers are read in
-processes of their own: a file that hangs or crashes the reader becomes ``unreadable``, and the
-rest goes on. What a former scan has read is taken from the cache.
+Rows are in the order of the walk, whatever the number of processes. Headers are read in worker
+processes: a file that hangs or crashes the reader becomes ``unreadable``, and the scan goes on.
+Rows of files that have not changed are taken from the cache.
 """
 
 import logging
@@ -17,20 +17,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..codes import Code
 from ..dicom.frames import read_frames
-from ..errors import SeriesError
+from ..errors import FileError, SeriesError, sentence
 from ..model import Frame
 from ..run.job_log import progress
 from ..run.workers import Worker, fork_server
 from ..vocabulary import Role
-from .cache import GAVE_UP, ScanCache
+from .cache import ScanCache
 from .frame_tables import (
     FRAME_SCHEMA,
     frames_to_table,
     path_to_text,
     table_to_frames,
 )
-from .walking import BROKEN_LINK, FoundFile, WalkedRoot, walk
+from .walking import FoundFile, WalkedRoot, walk
 
 __all__ = ["Scan", "frames_to_table", "scan", "table_to_frames"]
 
@@ -172,11 +173,18 @@ def scan_walked(
 
 def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Frame:
     """The row of a file that is accounted without being opened."""
-    role, reason = Role.UNREADABLE, BROKEN_LINK
+    role = Role.UNREADABLE
+    error = FileError(Code.BROKEN_LINK, "The file is a link to a file that is not there.")
     if file.between > max_depth:
         role = Role.EXCLUDED
-        reason = f"lies deeper than max_depth {max_depth}; max_depth {file.between} reaches it"
-    return Frame(dataset, root, file.path, file.bytes, file.mtime_ns, role, reason)
+        error = FileError(
+            Code.TOO_DEEP,
+            "The file lies deeper than max_depth {max_depth}; max_depth {needed} would reach it.",
+            max_depth=max_depth,
+            needed=file.between,
+        )
+    about = (sentence(error), error.code)
+    return Frame(dataset, root, file.path, file.bytes, file.mtime_ns, role, *about)
 
 
 def _below(table: pa.Table, dataset: str, root: str) -> pa.Table:
@@ -257,7 +265,7 @@ def _read(paths: Sequence[str], root: str, workers: int, cache: ScanCache) -> It
             yield table
             waiting.append(table)
             if time.monotonic() - kept_at > KEEP_SECONDS:
-                cache.add_part(pa.concat_tables(waiting))
+                cache.add(pa.concat_tables(waiting))
                 waiting, kept_at = [], time.monotonic()
 
 
@@ -300,19 +308,25 @@ def _read_with(worker: Worker, chunk: Sequence[str], root: str) -> pa.Table:
             packed = worker.run(read_packed, [path], root, timeout=FILE_SECONDS)
             tables.append(_unpacked(packed))
         except SeriesError as error:
-            what = "ended the reading process"
-            if error.reason == "timeout":
-                what = f"took longer than {FILE_SECONDS:g} s"
-            tables.append(frames_to_table([_given_up(path, root, f"{GAVE_UP} {what}")]))
+            tables.append(frames_to_table([_unreadable(path, root, error)]))
     return pa.concat_tables(tables)
 
 
-def _given_up(path: str, root: str, reason: str) -> Frame:
+def _unreadable(path: str, root: str, error: SeriesError) -> Frame:
+    """The row of a file at which the reading process failed."""
+    why = FileError(Code.HEADER_CRASH, "Reading the header ended the process that read it.")
+    if error.code is Code.TIMEOUT:
+        why = FileError(
+            Code.HEADER_TIMEOUT,
+            "Reading the header took longer than {seconds:g} s.",
+            seconds=FILE_SECONDS,
+        )
+    about = (Role.UNREADABLE, sentence(why), why.code)
     try:
         status = Path(path).stat()
     except OSError:
-        return Frame("", root, path, 0, 0, Role.UNREADABLE, reason)
-    return Frame("", root, path, status.st_size, status.st_mtime_ns, Role.UNREADABLE, reason)
+        return Frame("", root, path, 0, 0, *about)
+    return Frame("", root, path, status.st_size, status.st_mtime_ns, *about)
 
 
 def _table_of(paths: Sequence[str], root: str) -> pa.Table:

@@ -18,8 +18,6 @@ from ..errors import SettingsError
 FOLDERS_A_PART = 8
 """So many folders a job, at least, are dealt out where there are as many."""
 
-BROKEN_LINK = "a link to a file that is not there"
-
 
 class FoundFile(NamedTuple):
     """One regular file, or one link that leads nowhere (``broken``).
