@@ -83,8 +83,8 @@ def test_every_form_that_an_export_takes_is_read_alike(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "has no column series_hash"),
-        ("series_hash,comment\n", "has no column decision"),
+        ("", "is empty"),
+        ("series_hash,comment\n", "lacks the column decision"),
         (f"series_hash,decision\n{ONE},maybe\n", "line 2 of .* has the decision 'maybe'"),
         ("series_hash,decision\n1.2E+31,reject\n", "has '1.2e\\+31' as series_hash; it must be 32"),
         (f"series_hash,decision\n{ONE},accept\n{ONE},reject\n", "says both accept and reject"),

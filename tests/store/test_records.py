@@ -79,9 +79,12 @@ def test_slices_read_back_whatever_is_in_the_file_names(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda text: text.replace("2,名前.dcm,22", "2,名前.dcm"), "2 values for 3"),
+        (
+            lambda text: text.replace("2,名前.dcm,22", "2,名前.dcm"),
+            "2 cells on line 5, where the",
+        ),
         (lambda text: text.replace("1,", "7,", 1), "count its planes"),
-        (lambda text: text.replace("slice_index", "index"), "no column slice_index"),
+        (lambda text: text.replace("slice_index", "index"), "lacks the column slice_index"),
         (lambda _: "", "empty"),
     ],
 )

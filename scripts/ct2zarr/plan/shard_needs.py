@@ -5,10 +5,18 @@ read, not that of all: every job of a cluster asks again, and a shard has a few 
 the whole collection may have a million.
 """
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..errors import SettingsError
+from ..run.csv_tables import Column, Schema, read_table
+
+SIZES_SCHEMA = Schema(
+    tuple(Column(name, int) for name in ("bytes", "slice_count", "rows", "columns", "file_count")),
+    "make the manifest again.",
+)
+"""Those columns of the manifest that say how large a volume is."""
 
 MB = 1_000_000
 SNAKEMAKE_MB = 300
@@ -57,19 +65,17 @@ def shard_size(series_csv: Path) -> ShardSize:
     """The size of the shard that ``series_shard_XX.csv`` lists; nothing where there is none yet."""
     size = ShardSize()
     try:
-        with series_csv.open(newline="", encoding="utf-8", errors="replace") as lines:
-            for row in csv.DictReader(lines):
-                volume = int(row["bytes"])
-                size = ShardSize(
-                    bytes=size.bytes + volume,
-                    planes=size.planes + int(row["slice_count"]),
-                    longest_bytes=max(size.longest_bytes, volume),
-                    plane_voxels=max(size.plane_voxels, int(row["rows"]) * int(row["columns"])),
-                    file_bytes=max(size.file_bytes, volume // max(1, int(row["file_count"]))),
-                )
-    except (OSError, KeyError, TypeError, ValueError):
-        # Not there yet, or no manifest: the job itself says so in a sentence.
-        return ShardSize()
+        rows = read_table(series_csv, SIZES_SCHEMA).rows()
+    except SettingsError:
+        return size  # not there yet, or no manifest: the job itself says so in a sentence
+    for row in rows:
+        size = ShardSize(
+            bytes=size.bytes + row["bytes"],
+            planes=size.planes + row["slice_count"],
+            longest_bytes=max(size.longest_bytes, row["bytes"]),
+            plane_voxels=max(size.plane_voxels, row["rows"] * row["columns"]),
+            file_bytes=max(size.file_bytes, row["bytes"] // max(1, row["file_count"])),
+        )
     return size
 
 

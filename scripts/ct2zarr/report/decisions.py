@@ -5,8 +5,6 @@ taken out of the file counts no longer. The file is CSV or JSON, as the report's
 written by hand with the columns ``series_hash`` and ``decision``.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -18,14 +16,25 @@ import pandas as pd
 
 from ..codes import Code
 from ..errors import SettingsError
+from ..run.csv_tables import Column, Schema, parse_table
 from ..run.summary_columns import COMMENT_COLUMN, DECISION_COLUMN
 from ..vocabulary import Decision, Status
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 _GUARDED = re.compile(r"'[=+\-@\t\r]")
 """A comment that the report's page guards with an apostrophe, so that no spreadsheet runs it."""
-_DELIMITERS = ",;\t"
-"""What spreadsheets put between the cells of a CSV, by their language."""
+DECISIONS_SCHEMA = Schema(
+    (
+        Column("series_hash"),
+        Column(DECISION_COLUMN),
+        Column(COMMENT_COLUMN, required=False),
+    ),
+    "it must be a file that the report exported, or a CSV with the columns series_hash and "
+    "decision.",
+    by_hand=True,
+    delimiters=",;\t",  # what spreadsheets put between cells, by their language
+)
+"""What the report exports, or what people write."""
 _DECISIONS = {str(decision): decision for decision in Decision}
 _NAMED_MOST = 3
 
@@ -119,22 +128,11 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    head = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=head.count)
-    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        missing = {"series_hash", "decision"} - set(lines.fieldnames or ())
-        if missing:
-            raise SettingsError(
-                f"{path} has no column {sorted(missing, reverse=True)[0]}; it must be a file that "
-                "the report exported, or a CSV with the columns series_hash and decision."
-            )
-        for row in lines:
-            if guarded := _GUARDED.match(row.get(COMMENT_COLUMN) or ""):
-                row[COMMENT_COLUMN] = row[COMMENT_COLUMN][guarded.start() + 1 :]
-            yield f"line {lines.line_num}", row
-    except csv.Error as error:
-        raise SettingsError(f"{path} is not a CSV file ({error}); export it again.") from error
+    table = parse_table(text, path, DECISIONS_SCHEMA)
+    for line, row in zip(table.lines, table.rows(), strict=True):
+        if _GUARDED.match(row[COMMENT_COLUMN]):
+            row[COMMENT_COLUMN] = row[COMMENT_COLUMN][1:]
+        yield f"line {line}", row
 
 
 def _review(row: Mapping[str, Any], place: str) -> Review | None:

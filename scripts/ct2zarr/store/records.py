@@ -4,17 +4,17 @@ A file that does not hold what it should raises SeriesError with reason ``damage
 caller decides whether that means converting again (resume) or a fault to report (audit).
 """
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_origin
 
-from ..errors import SeriesError
+from ..codes import Code
+from ..errors import SeriesError, SettingsError
 from ..model import SliceTable, VolumeRecord
+from ..run.csv_tables import Column, Schema, cells_to_csv, read_table
 
 DAMAGED = "damaged_record"
 """Reason of a sidecar that cannot be read as what it should be."""
@@ -103,33 +103,32 @@ def read_record(path: Path) -> VolumeRecord:
     return record_from_json(text, path.name)
 
 
+SLICES_SCHEMA = Schema((Column("slice_index"),), ADVICE, others=True)
+"""slices.csv: a row per plane. Its other columns are the tags that vary, which differ by volume."""
+
+
 def slices_to_csv(table: SliceTable) -> str:
-    """The text of slices.csv (RFC 4180 quoting, ``\\n`` line ends, a header line)."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(table.rows)
-    return text.getvalue()
+    """The text of slices.csv."""
+    return cells_to_csv(SLICES_SCHEMA, table.columns, table.rows)
 
 
 def read_slices(path: Path) -> SliceTable:
-    """Read slices.csv. Raises SeriesError when it is damaged, FileNotFoundError when absent."""
+    """Read slices.csv.
+
+    Raises:
+        SeriesError: it is missing or damaged (``damaged_record``).
+    """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SeriesError(f"{path.name} is not a CSV file ({error}); {ADVICE}", DAMAGED) from error
-    if not lines:
-        raise SeriesError(f"{path.name} is empty; {ADVICE}", DAMAGED)
-    header, *rows = lines
-    for index, row in enumerate(rows):
-        if len(row) != len(header):
-            raise SeriesError(
-                f"line {index + 2} of {path.name} has {len(row)} values for {len(header)} "
-                f"columns; {ADVICE}",
-                DAMAGED,
-            )
-    table = SliceTable(tuple(header), tuple(tuple(row) for row in rows))
-    if table.column("slice_index") != tuple(str(index) for index in range(len(rows))):
-        raise SeriesError(f"{path.name} does not count its planes from 0; {ADVICE}", DAMAGED)
+        read = read_table(path, SLICES_SCHEMA)
+    except SettingsError as error:
+        raise SeriesError(Code.DAMAGED_RECORD, "{cause}", path=path, cause=error) from error
+    rows = zip(*(read.columns[name] for name in read.header), strict=True)
+    table = SliceTable(read.header, tuple(rows))
+    if table.column("slice_index") != tuple(map(str, range(len(read)))):
+        raise SeriesError(
+            Code.DAMAGED_RECORD,
+            "{file} does not count its planes from 0; {advice}",
+            path=path,
+            advice=ADVICE,
+        )
     return table

@@ -7,7 +7,6 @@
 Nothing but numpy and numcodecs is imported until ``volume.array`` or ``slice_table`` is asked for.
 """
 
-import csv
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -22,6 +21,7 @@ from ..geometry.placement import FloatArray, Placement, attributes_at
 from ..store.array_reading import ReadableArray, read_region, readable_array
 from ..store.base import Container
 from ..store.containers import open_container
+from ..store.records import read_slices
 
 if TYPE_CHECKING:
     import nibabel
@@ -312,8 +312,8 @@ class Volume(Placement):
     @cached_property
     def slices(self) -> list[dict[str, str]]:
         """Rows of ``slices.csv``, one a plane, all values as text."""
-        with self._sidecar("slices.csv").open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        table = read_slices(self._sidecar("slices.csv"))
+        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     def slice_table(self) -> "pd.DataFrame":
         """``slices.csv`` as a DataFrame, one row a plane."""
