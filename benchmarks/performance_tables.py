@@ -8,67 +8,69 @@ Found = Mapping[str, Any]
 NAMES = {
     "floor": "the floor", "ct2zarr": "ct2zarr", "ct2zarr_verify_3": "ct2zarr, 3 slices verified",
     "dcm2niix": "dcm2niix, plain NIfTI", "dcm2niix_gzip": "dcm2niix, gzip",
-    "simpleitk": "SimpleITK, reading alone", "dicom2nifti": "dicom2nifti, gzip",
-    "highdicom": "highdicom, reading alone", "script": "pydicom and zarr, the usual script",
+    "simpleitk": "SimpleITK, reading only", "dicom2nifti": "dicom2nifti, gzip",
+    "highdicom": "highdicom, reading only", "script": "pydicom and zarr, the usual script",
 }  # fmt: skip
 
 
 NOTES = """
-What was tried, and what stays:
+What was tried, and what was kept:
 
-- To verify a plane all of its chunks must be unpacked. Only its own bits are put in order again
-  (`blosc_frames.py`), zarr is left out, and RLE is verified by a compiled decoder. Smaller blocks
-  in a chunk would make it cheaper still, at the price of ratio and of every other read.
-- The digest of the store is made of CRC-32s, taken while writing; SHA-1 took three times as long,
-  MD5 over what was read back ten times. The MD5 of every plane is part of the format and stays; it
-  is in the floor.
+- To verify a plane, all of its chunks must be decompressed. Only the bits of that plane are
+  reordered (`blosc_frames.py`), zarr is not involved, and a compiled decoder verifies RLE.
+  Smaller blocks within a chunk would be cheaper still, but cost compression and slow every other
+  read.
+- The digest of the store is made of CRC-32s, computed while writing. SHA-1 took three times as
+  long, an MD5 of what was read back ten times. The MD5 of every plane is part of the format and
+  therefore of the floor.
 - Two workers take no more CPU than one, share nothing but the disk, and take the longest series
-  first; whether they are twice as fast is up to the cores that are free.
-- A dry run is Snakemake's own work on thousands of jobs. Naming the list of summaries in `rule all`
-  had made it hash the whole list for each of them.
+  first. Whether they are twice as fast depends on the cores that are free.
+- A dry run is Snakemake's own work on thousands of jobs. When `rule all` named the list of
+  summaries, Snakemake hashed the whole list for each of them.
 """
 CONVERSION = """{planes} slices of 512 x 512 of a synthetic chest. The floor is the cheapest code
-for each step that cannot be left out (`benchmarks/floor.py`): read, decode by the fastest decoder,
-add the intercept, MD5 of every plane, Blosc, append to a file. It understands no header, checks
-nothing, records nothing and syncs nothing. SimpleITK and highdicom write nothing here.
+for the unavoidable steps (`benchmarks/floor.py`): read, decode with the fastest decoder, add the
+intercept, MD5 of every plane, Blosc, append to a file. It interprets no headers, checks nothing,
+records nothing and syncs nothing. SimpleITK and highdicom write nothing here.
 """
-STEPS = """Each step by itself on all planes. "The rest" is what the whole conversion takes beyond
-them: the record, slices.csv, metadata, the loop itself, and caches that steps take from each other.
-Most of what decoding leaves is MD5 and Blosc, which are in the floor too.
+STEPS = """Each step by itself on all planes. "The rest" is the difference to the whole conversion:
+the record, slices.csv, metadata, the loop itself, and caches for which the steps compete. After
+decoding, most of the time goes to MD5 and Blosc, which are in the floor too.
 
 """
 MEMORY = """Peak resident memory of a process that converts one series and verifies 3 slices,
-libraries included. What grows is the list of its files, some 5 KB each; the whole volume of 4,000
+libraries included. It grows with the list of files, about 5 KB for each; the whole volume of 4,000
 planes would be 2.1 GB.
 
 """
 COMPRESSION = """Geometric means over {} volumes: the synthetic chest and the real sets that are
-large enough. Blosc alone, one thread. The design's setting, level 1 with bitshuffle and one block a
-chunk, is confirmed. Byte shuffle is its equal: it packs some scans better and others worse, decodes
-a chunk faster and a single plane slower; that is no reason to change what is written. Higher levels
-take two to ten times the CPU for a few percent, smaller blocks cost ratio and speed, larger chunks
-are packed a little better and faster and read more for a patch, flat ones several times as much.
+large enough. Blosc alone, one thread. The chosen setting is level 1 with bitshuffle and one block
+per chunk. Byte shuffle is as good: it compresses some scans better and others worse, and decodes
+a chunk faster and a single plane slower, which is no reason to change the format. Higher levels
+take two to ten times the CPU for a few percent; smaller blocks cost compression and speed. Larger
+chunks compress slightly better and faster but read more for a patch, flat chunks several times as
+much.
 
 """
-SCANNING = """Warm files with headers of a usual length. ct2zarr walks the elements itself, takes
-the raw bytes of those that it needs, and leaves unusual files to pydicom.
+SCANNING = """Files in the page cache, with headers of a usual length. ct2zarr walks the elements
+itself, keeps the raw bytes of those it needs, and leaves unusual files to pydicom.
 
 """
-SHARDS = """Jobs as a user starts them: JPEG lossless series of 20 to 96 planes and one of 300. The
-gain in wall time needs a machine that is otherwise idle, with a core for each worker; CPU that does
-not grow with the workers says that they do not stand in each other's way.
+SHARDS = """Jobs as a user starts them: JPEG lossless series of 20 to 96 planes and one of 300. Wall
+time improves only on an otherwise idle machine with a core for each worker. CPU time that does not
+grow with the number of workers shows that they do not slow each other down.
 
 """
-WORKFLOW = """The series are small (40 planes of JPEG lossless), so the start of a job weighs as
-much as its conversions; shards of a real collection run for an hour.
+WORKFLOW = """The series are small (40 planes of JPEG lossless), so starting a job takes as long
+as its conversions; shards of a real collection run for an hour.
 
 """
-COLLECTION = """The tables are rows of a real run, repeated under other names.
+COLLECTION = """The tables consist of rows of a real run, repeated under other names.
 
 """
-READING = """CPU milliseconds, one thread, warm, a volume of {}. `open_volume` goes from SQLite, zip
-or folder to Blosc to the output, without zarr between. Opening takes {} ms. Four forked processes
-read an inherited volume without an error.
+READING = """CPU milliseconds, one thread, warm, a volume of {}. `open_volume` decompresses
+chunks from SQLite, zip or folder straight into the output, without zarr. Opening takes {} ms.
+Four forked processes read an inherited volume without an error.
 
 """
 
@@ -102,9 +104,9 @@ def _at_least(what: str, value: float, limit: float) -> Target:
 def _targets(found: Mapping[str, Found]) -> Iterable[Target]:
     for encoding, ways in found["conversion"]["encodings"].items():
         name, ours = encoding.replace("_", " "), ways["ct2zarr"]
-        yield _at_most(f"CPU of a conversion to the floor, {name}", ours["to_floor"], 1.3)
+        yield _at_most(f"CPU of a conversion relative to the floor, {name}", ours["to_floor"], 1.3)
         verified = ways["ct2zarr_verify_3"]["to_ct2zarr"]
-        yield _at_most(f"with 3 slices verified to without, {name}", verified, 1.1)
+        yield _at_most(f"CPU with 3 slices verified relative to none, {name}", verified, 1.1)
     if "memory" in found:
         of_runs = [runs.values() for runs in found["memory"]["encodings"].values()]
         peak = max(run["peak_mb"] for runs in of_runs for run in runs)
@@ -113,14 +115,20 @@ def _targets(found: Mapping[str, Found]) -> Iterable[Target]:
         cpu = {name: run["cpu"] for name, run in found["scanning"]["ways"].items()}
         cheapest = min(cpu["pydicom"], cpu.get("dicomsdl", cpu["pydicom"]))
         to_cheapest = cpu["ct2zarr_headers"] / cheapest
-        yield _at_most("headers, CPU to the cheapest other reader", to_cheapest, 1.3)
-        yield _at_least("first scan to the next, CPU", cpu["scan_1_process"] / cpu["rescan"], 20)
+        yield _at_most("reading headers, CPU relative to the best other reader", to_cheapest, 1.3)
+        yield _at_least(
+            "first scan relative to a repeated one, CPU", cpu["scan_1_process"] / cpu["rescan"], 20
+        )
     if "shards" in found:
         startup = found["shards"]["jobs"]["startup"]["cpu"]
-        yield _at_least("throughput of two workers to one", found["shards"]["gain"], 1.8)
+        yield _at_least("throughput of two workers relative to one", found["shards"]["gain"], 1.8)
         yield _at_most("start-up of a shard job, CPU s", startup, 1)
     if "workflow" in found:
-        yield _at_most("workflow to its jobs alone, CPU", found["workflow"]["overhead"], 1.25)
+        yield _at_most(
+            "workflow relative to its jobs without Snakemake, CPU",
+            found["workflow"]["overhead"],
+            1.25,
+        )
     if "collection" in found:
         runs = found["collection"]["runs"]
         yield _at_most("dry run of 4,096 shards, CPU s", runs["dry_run"]["cpu"], 10)
@@ -134,7 +142,11 @@ def _targets(found: Mapping[str, Found]) -> Iterable[Target]:
             cpu = {name: run["cpu"] for name, run in ways[what].items()}
             slowest = max(cpu[name] for name in cpu if name.startswith("ct2zarr"))
             best = min(cpu[name] for name in cpu if name.startswith(("zarr", "tensorstore")))
-            yield _at_most(f"reading {what}, slowest store to best other", slowest / best, 1.2)
+            yield _at_most(
+                f"reading {what}, slowest store relative to the best other reader",
+                slowest / best,
+                1.2,
+            )
         yield _at_most("opening a volume, ms", max(ways["opening_ms"].values()), 2)
 
 
@@ -148,7 +160,15 @@ def conversion(found: Found) -> str:
              f"{run['result']['bytes'] / 1e6:.0f}" if run["result"].get("bytes") else "")
             for name, run in ways.items()
         ]  # fmt: skip
-        header = ("", "CPU s", "wall s", "to the floor", "to ct2zarr", "peak MB", "output MB")
+        header = (
+            "",
+            "CPU s",
+            "wall s",
+            "relative to floor",
+            "relative to ct2zarr",
+            "peak MB",
+            "output MB",
+        )
         parts.append(f"### {encoding.replace('_', ' ')}\n\n{table(header, rows)}")
     return "\n".join(parts)
 
@@ -158,7 +178,7 @@ def steps(found: Found) -> str:
     encodings = list(found["encodings"])
     names = list(found["encodings"][encodings[0]])
     rows = [(name, *(f"{found['encodings'][e][name]:.2f}" for e in encodings)) for name in names]
-    header = ("CPU ms a slice", *(encoding.replace("_", " ") for encoding in encodings))
+    header = ("CPU ms per slice", *(encoding.replace("_", " ") for encoding in encodings))
     return STEPS + table(header, rows)
 
 

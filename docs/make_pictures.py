@@ -39,7 +39,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Body:
-    """The chest as a box of HU (z, y, x), ``GRID_MM`` between voxels, and their coordinates in mm."""
+    """The chest as a box of HU (z, y, x), with ``GRID_MM`` between voxels at x, y, z (mm)."""
 
     hu: Values
     x: Values
