@@ -1,7 +1,6 @@
-"""How the first and the last steps of the workflow bear 4,096 shards with 100,000 series.
+"""Measure the dry run, the aggregate and the report with 4,096 shards and 100,000 series.
 
-The tables are rows of a small real run, repeated under other names: a dry run, the aggregate and
-the report see as many as of a large collection.
+The tables consist of rows of a small real run, repeated under other names.
 """
 
 import csv
@@ -22,7 +21,7 @@ MANY_SERIES, MANY_SHARDS = 100_000, 4096
 
 
 def large_manifest(folder: Path, small: Path) -> None:
-    """A manifest of 4096 shards with 100,000 series, as far as a dry run looks at it."""
+    """Write the parts of a manifest that a dry run reads: 4,096 shards, 100,000 series."""
     from ct2zarr.run.paths import shard_labels
 
     with (small / "series_all.csv").open(newline="", encoding="utf-8") as file:
@@ -45,7 +44,7 @@ def dry_run(folder: Path) -> measure.Measurement:
 
 
 def large_summaries(folder: Path, done: Path) -> None:
-    """Shard summaries with 100,000 rows, as shards would have written them."""
+    """Write the summaries of all shards, 100,000 rows in total."""
     from ct2zarr.convert.shard_summary import ShardSummary, write_summary
     from ct2zarr.run.paths import shard_labels
     from ct2zarr.run.settings import ConvertSettings
@@ -68,7 +67,7 @@ def large_summaries(folder: Path, done: Path) -> None:
 
 
 def _rows(folder: Path) -> Iterator[Any]:
-    """Rows of a real run as records."""
+    """The summary rows of a real run."""
     from typing import get_type_hints
 
     from ct2zarr.run.summary_columns import SummaryRow

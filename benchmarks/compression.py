@@ -1,7 +1,7 @@
-"""Which compression settings pay: size, encode, decode, patch and plane reads, on real and made CT.
+"""Compare compression settings by size and speed, on real and synthetic CT.
 
-The real sets lie beside the repository (``../shared/data/ct``, or CT2ZARR_TEST_DATA); they are left
-out where they are absent. Blosc alone is measured, without any store, in one thread.
+The real sets are beside the repository (``../shared/data/ct``, or CT2ZARR_TEST_DATA); without them
+only the synthetic chest is measured. Blosc alone is measured, without a store, in one thread.
 """
 
 import itertools
@@ -18,15 +18,15 @@ import numpy as np
 from numcodecs import Blosc, blosc
 
 PLANES = 128
-"""At most so many planes of a volume are used: two layers of the deepest chunks."""
+"""The most planes used of a volume: two layers of the deepest chunks."""
 SMALLEST = 12, 256
-"""Planes and matrix of the smallest real volume that is used."""
+"""Planes and matrix size of the smallest real volume that is used."""
 PATCH = 96
 PATCHES = 12
 REPEATS = 3
 KIB = 1024
 WHOLE, AUTOMATIC = -1, 0
-"""As a block size: one block a chunk, and what Blosc chooses for the level."""
+"""Block sizes: one block per chunk, and the one that Blosc chooses for the level."""
 SHUFFLES = {"bit": Blosc.BITSHUFFLE, "byte": Blosc.SHUFFLE}
 
 
@@ -41,7 +41,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """As it stands in the table."""
+        """The name of the setting in the table."""
         names = {WHOLE: "chunk", AUTOMATIC: "automatic"}
         block = names.get(self.block, f"{self.block} KiB")
         return f"{self.shuffle}, level {self.level}, block {block}, chunk {self.chunks}"
@@ -59,7 +59,7 @@ SETTINGS = (
 
 
 def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The volumes of the real sets that are large enough, in HU."""
+    """Read those volumes of the real sets that are large enough, in HU."""
     from ct2zarr.dicom.decoding import pixel_digest
     from ct2zarr.dicom.frames import read_frames
     from ct2zarr.errors import FileError
@@ -80,12 +80,12 @@ def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
         plans, _ = plan_volumes(frames, pixel_digest)
         for number, plan in enumerate(p for p in plans if min(map(int.__ge__, size(p), SMALLEST))):
             try:
-                yield f"{folder.name} {number}" if number else folder.name, _values(plan)
+                yield f"{folder.name} {number}" if number else folder.name, values_of(plan)
             except FileError as error:
                 print(f"  {folder.name}: {error}")
 
 
-def _values(plan: Any) -> np.ndarray:
+def values_of(plan: Any) -> np.ndarray:
     from ct2zarr.dicom.decoding import SourceReader
     from ct2zarr.dicom.planes import first_type, rescale_of, write_values
 
@@ -100,7 +100,7 @@ def _values(plan: Any) -> np.ndarray:
 
 
 def cpu_seconds(work: Callable[[], Any]) -> float:
-    """CPU seconds of the fastest of a few runs."""
+    """CPU seconds of the fastest of ``REPEATS`` runs."""
     times = []
     for _ in range(REPEATS):
         before = resource.getrusage(resource.RUSAGE_SELF)
@@ -111,7 +111,7 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 
 def study(volume: np.ndarray, setting: Setting) -> dict[str, float]:
-    """Ratio, MB/s of encoding and decoding, and CPU ms of a random patch and of one plane."""
+    """Measure ratio, MB/s of encoding and decoding, CPU ms per random patch and per plane."""
     from ct2zarr.store.blosc_frames import frame_of_items
 
     depth, height, width = setting.chunks
@@ -130,7 +130,7 @@ def study(volume: np.ndarray, setting: Setting) -> dict[str, float]:
     plane_items = height * width * volume.itemsize
 
     def read(low: tuple[int, ...], high: tuple[int, ...]) -> None:
-        """Decode the planes of a region, and with them all rows and columns of their chunks."""
+        """Decode the planes of a region, in all rows and columns of their chunks."""
         touched = [
             [s for s in starts if s < stop and s + step > start]
             for starts, step, start, stop in zip(grid, size, low, high, strict=True)
@@ -168,7 +168,7 @@ def study(volume: np.ndarray, setting: Setting) -> dict[str, float]:
 
 
 def _chunk(volume: np.ndarray, start: tuple[int, ...], size: tuple[int, int, int]) -> np.ndarray:
-    """A chunk as it is stored: at the far edges filled with -1024."""
+    """A chunk as it is stored: padded with -1024 at the far edges."""
     part = volume[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))]
     if part.shape == size:
         return np.ascontiguousarray(part)
@@ -186,7 +186,7 @@ def main() -> None:
 
     data = Path(os.environ.get("CT2ZARR_TEST_DATA", measure.ROOT.parent / "shared" / "data")) / "ct"
     volumes: dict[str, np.ndarray] = {
-        "synthetic chest": _values(plan_of(scan_folder(arguments.cache, arguments.planes,
+        "synthetic chest": values_of(plan_of(scan_folder(arguments.cache, arguments.planes,
                                                        "uncompressed")))
     }  # fmt: skip
     if data.is_dir():

@@ -1,7 +1,7 @@
-"""How much CPU a conversion takes: ct2zarr, the floor, the usual script, and the other converters.
+"""Measure the CPU time of a conversion: ct2zarr, the floor, the usual script, other converters.
 
-All convert the same series of 300 x 512 x 512 in turn. Start-up is counted apart, and the output
-folder is on the same disk.
+All convert the same series of 300 x 512 x 512 in turn. Start-up is measured separately, and all
+write to the same disk.
 """
 
 import json
@@ -26,7 +26,7 @@ VERIFIED_PLANES = 3
 
 
 def ct2zarr(folder: str, out: str, verify: int, store: str = "sqlite") -> Callable[[], Any]:
-    """Write, verify and publish one volume, in this process."""
+    """Write, verify and publish one volume in this process."""
     from ct2zarr.convert.conversion import convert_volume
 
     plan = plan_of(Path(folder))
@@ -52,7 +52,7 @@ def plan_of(folder: Path) -> Any:
 
 
 def settings_for(out: Path, verify: int, store: str) -> Any:
-    """Settings of a conversion, its output folder made."""
+    """The settings of a conversion; makes its output folder."""
     from ct2zarr.run.atomic_files import prepare_store_root
     from ct2zarr.run.settings import ConvertSettings, EncodingSettings
     from ct2zarr.vocabulary import StoreType
@@ -88,7 +88,7 @@ def floor(folder: str, out: str, encoding: str) -> Callable[[], Any]:
 
 
 def script(folder: str, out: str) -> Callable[[], Any]:
-    """What people write: pydicom, sort by z, stack, rescale, zarr."""
+    """The usual script: pydicom, sort by z, stack, rescale, zarr."""
     import numpy as np
     import zarr
     from pydicom import dcmread
@@ -107,12 +107,12 @@ def script(folder: str, out: str) -> Callable[[], Any]:
 
 
 def dcm2niix(folder: str, out: str) -> Callable[[], Any]:
-    """To plain NIfTI."""
+    """Convert to plain NIfTI."""
     return _dcm2niix(folder, out, "n")
 
 
 def dcm2niix_gzip(folder: str, out: str) -> Callable[[], Any]:
-    """To NIfTI with gzip, by its own zlib at its default level."""
+    """Convert to NIfTI with gzip, using its own zlib at the default level."""
     return _dcm2niix(folder, out, "i")
 
 
@@ -143,7 +143,7 @@ def simpleitk(folder: str, out: str) -> Callable[[], Any]:
 
 
 def dicom2nifti(folder: str, out: str) -> Callable[[], Any]:
-    """To NIfTI with gzip."""
+    """Convert to NIfTI with gzip."""
     import dicom2nifti as package
 
     def work() -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _size(folder: Path) -> int:
 
 
 def in_scratch(cache: Path, task: str, python: str | None = None, **arguments: Any) -> Any:
-    """Measure a task that writes into a folder of its own, which is removed afterwards."""
+    """Measure a task in an output folder of its own, and remove the folder."""
     out = Path(tempfile.mkdtemp(prefix="out_", dir=cache))
     try:
         return measure.run(f"conversion.{task}", python, out=str(out), **arguments)
@@ -186,7 +186,7 @@ def in_scratch(cache: Path, task: str, python: str | None = None, **arguments: A
 def tasks_for(
     cache: Path, folder: str, encoding: str, peers_python: str | None
 ) -> dict[str, Callable[[], measure.Measurement]]:
-    """All that convert one series, by name; the peers only where their environment is given."""
+    """The tasks that convert one series, by name; with peers if their environment is given."""
     here = partial(in_scratch, cache, folder=folder)
     tasks: dict[str, Callable[[], measure.Measurement]] = {
         FLOOR: partial(here, "floor", encoding=encoding),
@@ -215,7 +215,7 @@ def main() -> None:
         tasks = tasks_for(arguments.cache, folder, encoding, arguments.peers)
         ours = {name: task for name, task in tasks.items() if name not in PEERS}
         runs = measure.in_turn(ours, arguments.rounds)
-        # The others take ten times as long, and differ by more than the noise of a round.
+        # Peers take ten times as long, and the noise of a round is small beside their difference.
         peers = {name: task for name, task in tasks.items() if name in PEERS}
         runs |= measure.in_turn(peers, max(1, arguments.rounds // 3))
         found[encoding] = {

@@ -1,9 +1,9 @@
-"""Measure ct2zarr and the other converters on the hard cases; writes docs/correctness.md.
+"""Measure ct2zarr and other converters on the hard cases, and write docs/correctness.md.
 
 Usage: ``python benchmarks/correctness.py --peers PYTHON_OF_THE_PEERS_ENVIRONMENT`` (``make
-correctness`` sets both environments up). Every case is a phantom whose HU is linear in patient mm,
-so a fault of order, geometry or rescale of any converter shows as an HU error through the
-geometry that this converter itself gives. Half a unit is rounding: 0.5 is exact.
+correctness`` sets both environments up). Every case is a phantom whose HU is linear in patient mm.
+An error of order, geometry or rescale therefore shows as an HU error at the positions that the
+converter itself stores. Rounding accounts for half a unit, so 0.5 is exact.
 """
 
 import argparse
@@ -30,16 +30,18 @@ PEERS = ("dcm2niix", "simpleitk", "highdicom", "dicom2nifti")
 SIZE = {"n": 40, "rows": 48, "columns": 56, "spacing": (2.5, 0.8, 0.7), "origin": (-20, -19, -50)}
 PHASE_HU = 300.0
 SECOND_PASS_HU = 28.0
-"""HU that a second phase or pass has more, so that planes of both in one volume show."""
+"""Added to a second phase or pass, so that a volume that mixes both shows an HU error."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of trouble.
+    """One hard case.
 
-    ``planes``: how many a correct conversion has, of so many ``files`` where these are more.
-    ``offsets``: the HU offsets that a correct volume
-    may have as a whole. ``environment``: options of ct2zarr in this row.
+    Attributes:
+        planes: number of planes of a correct conversion.
+        offsets: HU offset of each correct volume.
+        environment: options of ct2zarr in this row.
+        files: number of files, where it is larger than ``planes``.
     """
 
     name: str
@@ -62,7 +64,7 @@ def localizer_of_the_same_matrix(folder: Path) -> None:
 
 
 def numbered_from(first: int) -> Callable[[int, Dataset], None]:
-    """Scanners count on through the phases of a series."""
+    """Number the frames of a phase from ``first``, as scanners continue through a series."""
 
     def edit(index: int, dataset: Dataset) -> None:
         dataset.InstanceNumber = first + index
@@ -130,7 +132,7 @@ CASES = (
 
 
 def volume_error(values: np.ndarray, points: Callable[[int], np.ndarray], case: Case) -> float:
-    """Largest HU error of a volume against the truth at the places it claims to be at."""
+    """Largest HU error of a volume, relative to the truth at the positions that it claims."""
     errors = []
     for offset in case.offsets:
         worst = 0.0
@@ -142,7 +144,7 @@ def volume_error(values: np.ndarray, points: Callable[[int], np.ndarray], case: 
 
 
 def affine_points(matrix: np.ndarray, rows: int, columns: int) -> Callable[[int], np.ndarray]:
-    """Places (rows, columns, 3) of a plane's pixels through a (z, y, x, 1) to LPS matrix."""
+    """Positions (rows, columns, 3) of a plane's pixels, by a (z, y, x, 1) to LPS matrix."""
     y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
 
     def points(index: int) -> np.ndarray:
@@ -175,7 +177,7 @@ def run_peer(python: str, tool: str, case: Case, folder: Path, out: Path) -> str
 
 
 def count_of_planes(planes: int, case: Case) -> str:
-    """Planes of all volumes, where some are missing or there are more than files."""
+    """The number of planes in words, if planes are missing or outnumber the files."""
     files = case.files or case.planes
     if planes < case.planes:
         return f", {planes} of {case.planes} planes"
@@ -183,7 +185,7 @@ def count_of_planes(planes: int, case: Case) -> str:
 
 
 def run_ct2zarr(case: Case, folder: Path, out: Path) -> str:
-    """The cell of the table for ct2zarr, through its command line entry points."""
+    """The cell of the table for ct2zarr, run by its scripts."""
     environment = os.environ | dict(case.environment) | {
         "OUT_DIR": str(out / "manifests"), "DATASET_VERSION": "v1", "DATASET_V1_ROOT": str(folder),
         "NUM_SHARDS": "1", "OUT_ROOT": str(out), "STORE_TYPE": "dir", "VERIFY_SLICES": "all",

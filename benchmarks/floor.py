@@ -1,9 +1,9 @@
-"""The cheapest code that does each unavoidable step of a conversion, and nothing else.
+"""The cheapest code for the unavoidable steps of a conversion, and nothing else.
 
 Read every file, find its pixel data, decode with the fastest decoder of each encoding, add the
-intercept, hash every plane, compress 64 x 64 x 64 chunks with Blosc, append them to one file. No
-header is understood, nothing is checked, nothing is recorded: what ct2zarr needs beyond this is
-the price of being right.
+intercept, hash every plane, compress 64 x 64 x 64 chunks with Blosc, append them to one file. It
+interprets no headers, checks nothing and records nothing: whatever ct2zarr takes beyond this is the
+price of correctness.
 """
 
 import hashlib

@@ -1,9 +1,9 @@
-"""Measure tasks in fresh processes, in turn, and keep what was found as JSON.
+"""Measure tasks in fresh processes, in turn, and store the results as JSON.
 
 A task is a function ``module.name`` that prepares (imports, plans, opens) and returns the function
-to be measured; so start-up is counted apart. CPU seconds are those of the process and of the
-children it waited for (getrusage). Where whole jobs with worker processes are measured
-(``run_job``), the processes that outlive the job's first one are waited for as well.
+to measure, so start-up is measured separately. CPU seconds are those of the process and of the
+children that it waited for (getrusage). ``run_job`` measures whole jobs with worker processes, and
+also waits for the processes that outlive the job's first one.
 """
 
 import argparse
@@ -30,8 +30,12 @@ PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 @dataclass(frozen=True)
 class Measurement:
-    """CPU and wall clock seconds of the task, CPU seconds of the start-up before it (imports and
-    preparation), peak resident MB of the largest process, and what the task returned."""
+    """The cost and the result of one task.
+
+    Attributes:
+        cpu, wall: seconds of the task. startup_cpu: CPU seconds of imports and preparation.
+        peak_mb: peak resident memory of the largest process. result: what the task returned.
+    """
 
     cpu: float
     wall: float
@@ -47,7 +51,7 @@ def run(task: str, python: str | None = None, **arguments: Any) -> Measurement:
 
 
 def run_job(command: Sequence[str | Path], environment: Mapping[str, str]) -> Measurement:
-    """Measure a command with all processes that it starts; its start-up is part of it."""
+    """Measure a command with all processes that it starts, including its start-up."""
     return _measured(
         [sys.executable, __file__, "job", *map(str, command)], os.environ | dict(environment)
     )
@@ -67,7 +71,7 @@ def _measured(words: Sequence[str], environment: Mapping[str, str] | None = None
 def in_turn(
     tasks: Mapping[str, Callable[[], Measurement]], rounds: int, *, show: bool = True
 ) -> dict[str, list[Measurement]]:
-    """Run all tasks one after the other, ``rounds`` times: what disturbs the machine hits all."""
+    """Run all tasks in turn, ``rounds`` times, so that disturbances affect all of them."""
     found: dict[str, list[Measurement]] = {name: [] for name in tasks}
     for number in range(rounds):
         for name, task in tasks.items():
@@ -82,7 +86,7 @@ def in_turn(
 
 
 def best(runs: Sequence[Measurement], what: str = "cpu") -> float:
-    """The number of the least disturbed round: whatever else runs on the machine only adds."""
+    """The value of the least disturbed round, since disturbances only add."""
     return float(min(getattr(run, what) for run in runs))
 
 
@@ -92,21 +96,21 @@ def ratio(runs: Sequence[Measurement], base: Sequence[Measurement], what: str = 
 
 
 def summary(runs: Sequence[Measurement]) -> dict[str, Any]:
-    """The best of each number (the highest of memory), and the last result, as JSON."""
+    """The lowest times, the highest memory and the last result, for JSON."""
     numbers = {name: best(runs, name) for name in ("cpu", "wall", "startup_cpu")}
     peak = max(run.peak_mb for run in runs)
     return {**numbers, "peak_mb": peak, "rounds": len(runs), "result": runs[-1].result}
 
 
 def absolute(text: str) -> Path:
-    """A path as commands in other folders need it."""
+    """An absolute path, for commands that run in other folders."""
     return Path(text).absolute()
 
 
 def arguments_of(description: str | None) -> argparse.ArgumentParser:
-    """The arguments that all benchmarks have."""
+    """A parser of the arguments of every benchmark."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--cache", type=absolute, required=True, help="folder of the made series")
+    parser.add_argument("--cache", type=absolute, required=True, help="folder of the series")
     parser.add_argument("--results", type=Path, required=True, help="folder of the results")
     parser.add_argument("--peers", help="python of the peers' environment")
     parser.add_argument("--rounds", type=int, default=3)
@@ -123,14 +127,14 @@ def save(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, interpreter and load; nothing that names the machine."""
+    """Processor, cores, interpreter and load, but nothing that identifies the machine."""
     model = platform.machine()
     with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as info:
         for line in info:
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
-    load = round(os.getloadavg()[2], 1)  # of 15 minutes: what else ran on the machine counts too
+    load = round(os.getloadavg()[2], 1)  # of 15 minutes, including other programs
     return {
         "cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "load": load
     }  # fmt: skip
@@ -158,13 +162,13 @@ def _task(name: str, arguments: dict[str, Any]) -> Measurement:
     result = work()
     wall = time.perf_counter() - started
     if server := sys.modules.get("multiprocessing.forkserver"):
-        server._forkserver._stop()  # its workers have cost CPU as well, which is known when it ends
+        server._forkserver._stop()  # the CPU time of its workers is known when it ends
     cpu, peak = _usage()
     return Measurement(cpu - startup, wall, startup, peak, result)
 
 
 def _job(command: Sequence[str]) -> Measurement:
-    # The fork server of multiprocessing outlives its job; it and its workers come to us.
+    # The fork server of multiprocessing outlives its job; make this process the parent of both.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before, _ = _usage()
     started = time.perf_counter()

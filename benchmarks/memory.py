@@ -1,4 +1,4 @@
-"""How much memory a conversion takes, and that it does not grow with the number of planes."""
+"""Measure the memory of a conversion, which must not grow with the number of planes."""
 
 from functools import partial
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Run one of the other converters on a folder and save what it makes (peers' environment).
+"""Run another converter on a folder and save its volumes (in the peers' environment).
 
 Usage: ``python peers.py TOOL FOLDER OUT`` with TOOL one of dcm2niix, simpleitk, highdicom,
 dicom2nifti. OUT gets ``volume_N.npz`` with ``values`` (planes, rows, columns) and
-``index_to_lps`` (4, 4), (z, y, x, 1) to patient mm, as the tool's own geometry has it. The last
-line of standard output is JSON: volumes, messages, and what the tool said where it refused.
+``index_to_lps`` (4, 4), (z, y, x, 1) to patient mm, from the tool's own geometry. The last line of
+standard output is JSON: the number of volumes, and the warnings or the refusal of the tool.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 PHANTOM_HAS_NO_VENDOR = "Unable to determine manufacturer"
-"""dcm2niix says so of every phantom, whatever the case: that is no warning of the case."""
+"""dcm2niix warns of this for every phantom, so the warning says nothing about the case."""
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def read_nifti(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Volumes of a NIfTI file (one a time point), with their (z, y, x, 1) to LPS matrix."""
+    """Read the volumes of a NIfTI file, one per time point, with (z, y, x, 1) to LPS matrix."""
     import nibabel
 
     image = nibabel.load(path)

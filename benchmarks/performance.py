@@ -1,4 +1,4 @@
-"""Write docs/performance.md and its chart from what the benchmarks have measured.
+"""Write docs/performance.md and its chart from the results of the benchmarks.
 
 Usage: ``python benchmarks/performance.py --results FOLDER``. The page names each benchmark that has
 no result. The words are here and in ``performance_tables.py``; all numbers come from the results.
@@ -47,14 +47,14 @@ SECTIONS: tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...] = (
 
 
 def results(folder: Path) -> dict[str, dict[str, Any]]:
-    """Name → content of what was measured."""
+    """The results of each benchmark, by name."""
     return {
         path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))
     }
 
 
 def document(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The whole page."""
+    """The text of the page."""
     first = found["conversion"]
     ours = first["encodings"]["uncompressed"]["ct2zarr"]
     parts = [
@@ -82,7 +82,7 @@ def _versions() -> list[str]:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Bars of CPU seconds by encoding, on a logarithmic axis."""
+    """Draw bars of CPU seconds by encoding, on a logarithmic axis."""
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -82,7 +82,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def targets(found: Mapping[str, Found]) -> str:
-    """Each target with what was measured, and whether it is met."""
+    """Each target with the measured value, and whether it is met."""
     rows = [
         (what, f"{limit:g}", f"{value:.3g}", "yes" if met else "**no**")
         for what, value, limit, met in _targets(found)
@@ -151,7 +151,7 @@ def _targets(found: Mapping[str, Found]) -> Iterable[Target]:
 
 
 def conversion(found: Found) -> str:
-    """CPU, wall, memory and output of every converter, a table for each encoding."""
+    """CPU, wall time, memory and output of every converter, in a table per encoding."""
     parts = [CONVERSION.format(**found)]
     for encoding, ways in found["encodings"].items():
         rows = [
@@ -174,7 +174,7 @@ def conversion(found: Found) -> str:
 
 
 def steps(found: Found) -> str:
-    """Milliseconds a plane of each step."""
+    """Milliseconds per plane for each step."""
     encodings = list(found["encodings"])
     names = list(found["encodings"][encodings[0]])
     rows = [(name, *(f"{found['encodings'][e][name]:.2f}" for e in encodings)) for name in names]
@@ -195,7 +195,7 @@ def memory(found: Found) -> str:
 
 
 def compression(found: Found) -> str:
-    """The study of settings."""
+    """The comparison of settings."""
     rows = [
         (name, *(f"{of_setting['all'][key]:.{digits}f}" for key, digits in
                  (("ratio", 2), ("encode", 0), ("decode", 0), ("patch_ms", 2), ("plane_ms", 2))))
@@ -207,7 +207,7 @@ def compression(found: Found) -> str:
 
 
 def scanning(found: Found) -> str:
-    """Seconds of the ways to read headers."""
+    """Seconds for each way to read headers."""
     files, many = found["files"], found["files"] * found["copies"]
     words = {
         "scan_1_process": f"scan of {many:,} files, 1 process", "rescan": "again, unchanged",
@@ -230,7 +230,7 @@ def shards(found: Found) -> str:
 
 
 def workflow(found: Found) -> str:
-    """Snakemake against the jobs alone."""
+    """Snakemake compared with the jobs alone."""
     words = {
         "workflow": f"{found['series']} series in {found['shards']} shards through Snakemake",
         "jobs": "the same jobs one after the other, without Snakemake",
@@ -239,7 +239,7 @@ def workflow(found: Found) -> str:
 
 
 def collection(found: Found) -> str:
-    """The first and the last steps with 100,000 series."""
+    """Dry run, aggregate and report with 100,000 series."""
     words = {
         "dry_run": f"dry run, {found['shards']:,} shards and {found['series']:,} series",
         "aggregate": f"aggregate, {found['series']:,} rows",

@@ -1,8 +1,8 @@
-"""What it costs to read converted volumes: random patches, a whole volume, and opening one.
+"""Measure how fast converted volumes are read: random patches, a whole volume, and opening.
 
-CPU time of one process, files warm. ct2zarr reads every store through ``open_volume``; zarr reads
-them through the package's stores, tensorstore those that it can open (directories), and a raw file
-through a memory map, which is the floor without any decompression.
+CPU time of one process, with the files in the page cache. ct2zarr reads every store through
+``open_volume``, zarr through the package's stores, tensorstore the directory store. A memory map of
+a raw file is the lower limit, without decompression.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ SEED = 0
 
 
 def corners(shape: tuple[int, ...], count: int = PATCHES, seed: int = SEED) -> list[list[slice]]:
-    """The same random patches for all readers; without numpy's generator changing between."""
+    """The same random patches for all readers, whatever version of numpy each has."""
     import random
 
     rng = random.Random(seed)
@@ -75,7 +75,7 @@ def tensorstore(path: str, what: str) -> Callable[[], float]:
 
 
 def raw(path: str, what: str, shape: list[int]) -> Callable[[], float]:
-    """A memory map of int16, copied out."""
+    """A copy from a memory map of int16."""
     import numpy as np
 
     array = np.memmap(path, np.int16, "r", shape=tuple(shape))
@@ -83,7 +83,7 @@ def raw(path: str, what: str, shape: list[int]) -> Callable[[], float]:
 
 
 def opening(path: str) -> Callable[[], dict[str, float]]:
-    """``open_volume`` again and again; the milliseconds of the fastest."""
+    """The median of many calls of ``open_volume``, in milliseconds."""
     from ct2zarr import open_volume
 
     open_volume(path).close()
@@ -100,7 +100,7 @@ def opening(path: str) -> Callable[[], dict[str, float]]:
 
 
 def loaders(path: str) -> Callable[[], int]:
-    """Forked processes that read an inherited volume at once, as PyTorch's loaders do."""
+    """Read an inherited volume in forked processes at once, as PyTorch's loaders do."""
     from ct2zarr import open_volume
 
     volume = open_volume(path, threads=1)
@@ -126,8 +126,14 @@ def loaders(path: str) -> Callable[[], int]:
     return work
 
 
-def converted(cache: Path, planes: int) -> tuple[dict[str, Path], Path, list[int]]:
-    """The volume in each store, and as a raw file with its shape; made when it is not there."""
+def converted(
+    cache: Path, planes: int, source: Path | None = None
+) -> tuple[dict[str, Path], Path, list[int]]:
+    """The volume in each store, and as a raw file with its shape; written if absent.
+
+    Args:
+        source: folder of the series; by default the uncompressed scan of the cache.
+    """
     from conversion import plan_of, settings_for
     from series import scan_folder
 
@@ -138,7 +144,7 @@ def converted(cache: Path, planes: int) -> tuple[dict[str, Path], Path, list[int
     for store, suffix in STORES.items():
         out = cache / "converted" / store
         if not list(out.glob(f"*/data/*{suffix}")):
-            plan = plan_of(scan_folder(cache, planes, "uncompressed"))
+            plan = plan_of(source or scan_folder(cache, planes, "uncompressed"))
             convert_volume(plan, settings_for(out, 0, store))
         (found[store],) = out.glob(f"*/data/*{suffix}")
     raw_path = cache / "converted" / "volume.raw"

@@ -1,12 +1,11 @@
-"""Manifest, dry run, joined summary and report of collections that nobody has on a laptop.
+"""Measure manifest, dry run, joined summary and report for very large collections.
 
     PYTHONPATH=scripts:tests python benchmarks/scale.py --series 100000 --slices 20 FOLDER
 
-No DICOM file is written: the parts of a scan are made up, as `scan_part` would leave them for that
-many series, and so are the summaries of the shards, as conversions would. Everything from there on
-is the real thing: `generate_manifest.py` puts the parts together, Snakemake plans a run of all
-shards, `aggregate_summaries.py` and `generate_verify_report.py` read the summaries. Time and the
-memory of the largest process are printed and kept in FOLDER/scale.json; docs/scale.md shows them.
+No DICOM files are written: the shares of a scan and the summaries of the shards are generated.
+Everything else is real: `generate_manifest.py` joins the shares, Snakemake plans a run of all
+shards, `aggregate_summaries.py` and `generate_verify_report.py` read the summaries. Time and memory
+are printed and stored in FOLDER/scale.json; docs/scale.md shows them.
 """
 
 import argparse
@@ -34,27 +33,27 @@ from ct2zarr.scan.frame_tables import FRAME_SCHEMA, frames_to_table, read_csv
 from ct2zarr.scan.shares import BATCH_ROWS, share_key, share_path, write_arrow
 from phantom import make_series
 
-PARTS = 16
+SHARES = 16
 SPACING_MM = 1.25
 ROWS = 512
 SCRIPTS = measure.ROOT / "scripts"
 
 
 def sample_header(folder: Path) -> Frame:
-    """What a real header gives."""
+    """A frame read from a real header."""
     made = make_series(folder / "sample", n=1)
     (frame,) = read_frames("v1", str(folder / "data"), str(made.paths[0]))
     return frame
 
 
 def uids(numbers: np.ndarray, kind: str) -> pa.Array:
-    """UIDs as long as real ones, 64 characters at most."""
+    """UIDs as long as real ones, at most 64 characters."""
     return pa.array([f"1.2.840.113619.2.55.3.2831868886.{kind}.{n}" for n in numbers.tolist()])
 
 
-def rows_of_part(sample: Frame, part: int, series: int, slices: int) -> pa.Table:
-    """The frames of every PARTS-th series."""
-    mine = np.arange(part, series, PARTS)
+def rows_of_share(sample: Frame, share: int, series: int, slices: int) -> pa.Table:
+    """The frames of every ``SHARES``-th series."""
+    mine = np.arange(share, series, SHARES)
     count = len(mine) * slices
     one = frames_to_table([sample])
     number = np.repeat(mine, slices)
@@ -87,16 +86,16 @@ def rows_of_part(sample: Frame, part: int, series: int, slices: int) -> pa.Table
     )
 
 
-def write_parts(folder: Path, series: int, slices: int) -> ManifestSettings:
-    """The parts of a scan of so many series."""
+def write_shares(folder: Path, series: int, slices: int) -> ManifestSettings:
+    """Write the shares of a scan of ``series`` series with ``slices`` frames each."""
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     sample = sample_header(folder)
-    settings = ManifestSettings({"v1": data}, folder / "manifests", scan_jobs=PARTS)
-    for part in range(PARTS):
-        path = share_path(settings.manifest_dir, part, PARTS)
+    settings = ManifestSettings({"v1": data}, folder / "manifests", scan_jobs=SHARES)
+    for share in range(SHARES):
+        path = share_path(settings.manifest_dir, share, SHARES)
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = rows_of_part(sample, part, series, slices)
+        rows = rows_of_share(sample, share, series, slices)
         write_arrow(path.with_suffix(".arrow"), rows.to_batches(max_chunksize=BATCH_ROWS))
         about = {"v1": {"unreadable_folders": [], "links": [], "seen": [], "level": 2}}
         counts = dict.fromkeys(("deeper", "others"), 0)
@@ -114,7 +113,7 @@ def write_parts(folder: Path, series: int, slices: int) -> ManifestSettings:
 
 
 def write_summaries(folder: Path, shards: int) -> int:
-    """A summary a shard, as if every volume of the manifest had been converted."""
+    """Write a summary per shard, as if every volume of the manifest had been converted."""
     volumes = 0
     for shard, label in enumerate(shard_labels(shards)):
         input_csv = folder / "manifests" / "shards" / f"series_shard_{label}.csv"
@@ -142,10 +141,10 @@ def write_summaries(folder: Path, shards: int) -> int:
 
 
 def watched(command: list[str | Path], environment: dict[str, str]) -> dict[str, float]:
-    """Run a command to its end: CPU and wall clock seconds, and the most memory in MB.
+    """Run a command to its end, and return CPU seconds, wall clock seconds and peak memory in MB.
 
-    The memory is that of the command and of all that it started, together, without what is mapped
-    from files: the system can drop that at any time.
+    The memory is the sum over the command and all processes that it started, without file-backed
+    pages, which the system can drop at any time.
     """
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(measure.PATHS), **environment}
@@ -190,8 +189,8 @@ def main() -> None:
     folder = given.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    write_parts(folder, given.series, given.slices)
-    print(f"parts written in {time.monotonic() - started:.0f} s", flush=True)
+    write_shares(folder, given.series, given.slices)
+    print(f"shares written in {time.monotonic() - started:.0f} s", flush=True)
     found: dict[str, dict[str, float]] = {}
 
     def job(name: str, command: list[str | Path], **environment: str) -> None:
@@ -202,7 +201,7 @@ def main() -> None:
     job(
         "manifest", [python, SCRIPTS / "generate_manifest.py"],
         OUT_DIR=str(folder / "manifests"), DATASET_V1_ROOT=str(folder / "data"),
-        NUM_SHARDS=str(given.shards), SCAN_JOBS=str(PARTS), NUM_WORKERS="2",
+        NUM_SHARDS=str(given.shards), SCAN_JOBS=str(SHARES), NUM_WORKERS="2",
     )  # fmt: skip
     config = {
         "datasets": {"v1": str(folder / "data")},

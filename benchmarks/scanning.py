@@ -1,7 +1,7 @@
-"""How much CPU it takes to read the headers of a tree: ct2zarr's scan and cheaper-looking ways.
+"""Measure how fast the headers of a tree are read, by ct2zarr and by other readers.
 
-All read the same elements of the same files, which are warm. The manifest also needs what is in
-sequences, what is odd in a file, and rows for a table; the others stop at the plain values.
+All read the same elements of the same files, which are in the page cache. ct2zarr also reads
+sequences, detects irregular files and makes rows of a table; the others only read plain values.
 """
 
 import os
@@ -16,7 +16,7 @@ import measure
 
 SERIES, PLANES = 20, 150
 COPIES = 20
-"""Hard links of the tree: a scan of so many files shows what it costs beside its start."""
+"""Copies of the tree by hard links: with so many files the start of a scan is negligible."""
 ELEMENTS = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
     "ImageType", "FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient",
@@ -27,7 +27,7 @@ ELEMENTS = (
     "TemporalPositionIdentifier", "TriggerTime", "ConvolutionKernel", "KVP", "Manufacturer",
     "BurnedInAnnotation", "LossyImageCompression",
 )  # fmt: skip
-"""What grouping and the manifest ask of a plain CT file."""
+"""The elements of a plain CT file that grouping and the manifest use."""
 
 
 def files_below(folder: str) -> Iterator[Path]:
@@ -35,7 +35,7 @@ def files_below(folder: str) -> Iterator[Path]:
 
 
 def ct2zarr_in_process(folder: str) -> Callable[[], Any]:
-    """The headers to rows of the manifest's table, in this process."""
+    """Read headers to rows of the manifest's table, in this process."""
     from ct2zarr.scan.scanning import read_packed
 
     def work() -> int:
@@ -47,7 +47,7 @@ def ct2zarr_in_process(folder: str) -> Callable[[], Any]:
 
 
 def ct2zarr(folder: str, workers: int, cache: str | None = None) -> Callable[[], Any]:
-    """The whole scan with its processes; with ``cache`` as a second run has it."""
+    """The whole scan with its processes; with ``cache``, a repeated scan."""
     from ct2zarr.scan.scanning import scan
 
     def scan_of(root: str, place: str) -> Any:
@@ -62,12 +62,12 @@ def ct2zarr(folder: str, workers: int, cache: str | None = None) -> Callable[[],
         return {"files": found.files_found, "read": found.headers_read}
 
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as place:
-        scan_of(empty, place)  # what pyarrow loads at first use is start-up
+        scan_of(empty, place)  # pyarrow loads modules at first use, which is start-up
     return work
 
 
 def pydicom(folder: str) -> Callable[[], Any]:
-    """dcmread with specific_tags, up to the pixels."""
+    """``dcmread`` with specific_tags, up to the pixels."""
     from pydicom import dcmread
 
     tags = [*ELEMENTS]
@@ -83,7 +83,7 @@ def pydicom(folder: str) -> Callable[[], Any]:
 
 
 def dicomsdl(folder: str) -> Callable[[], Any]:
-    """A reader in C++; it loads the whole file unless it is told where to stop."""
+    """A reader in C++, which loads the whole file unless given an element to stop at."""
     import dicomsdl as package
 
     pixels = 0x7FE00010

@@ -1,9 +1,9 @@
 """Make the series that the benchmarks convert: a synthetic chest in five encodings.
 
-Usage: ``python benchmarks/series.py FOLDER [PLANES]``. One scan of PLANES x 512 x 512 with anatomy,
-texture and scanner noise is written uncompressed, and then encoded anew: FOLDER/planes_N/ENCODING.
-What is there already is kept. ``clones`` repeats the files with headers of their own where a
-benchmark needs a longer series or many of them.
+Usage: ``python benchmarks/series.py FOLDER [PLANES]``. A scan of PLANES x 512 x 512 with anatomy,
+texture and scanner noise is written uncompressed and then re-encoded: FOLDER/planes_N/ENCODING.
+Existing folders are kept. ``clones`` repeats the files under new headers for benchmarks that need a
+longer series or many series.
 """
 
 import os
@@ -39,7 +39,7 @@ MATRIX = 512
 
 
 def scan_folder(cache: Path, planes: int, encoding: str) -> Path:
-    """Folder of the scan in one encoding; made when it is not there."""
+    """Folder of the scan in one encoding; written if absent."""
     place = cache / f"planes_{planes}"
     if not (place / encoding).is_dir():
         if encoding != "uncompressed":
@@ -50,12 +50,12 @@ def scan_folder(cache: Path, planes: int, encoding: str) -> Path:
 
 
 def scan_files(cache: Path, planes: int, encoding: str) -> list[Path]:
-    """Files of the scan in plane order, which is that of their names."""
+    """Files of the scan in plane order, which is the order of their names."""
     return sorted(scan_folder(cache, planes, encoding).iterdir())
 
 
 def _scan(place: Path, planes: int) -> None:
-    """The scan, uncompressed; files are named in plane order, from the lowest up."""
+    """Write the scan uncompressed; files are named in plane order, from the lowest up."""
     scratch = place / f"scratch_{os.getpid()}"
     series = DemoSeries(
         "chest", 1, "benchmark", planes, MATRIX, SPACING_MM, -planes * SPACING_MM / 2 - 20, "B30f",

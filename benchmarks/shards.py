@@ -1,7 +1,7 @@
-"""What a shard job costs beside its conversions, and what a second worker gains.
+"""Measure the start-up of a shard job, and the gain from a second worker.
 
 Jobs are started as a user starts them, with environment variables. The shard has 40 series of
-very unequal length; the start-up is what a job of one tiny series takes.
+very different lengths; the start-up is the cost of a job with one tiny series.
 """
 
 import csv
@@ -17,13 +17,13 @@ import measure
 SERIES = 40
 PLANES = range(20, 100, 2)  # of each series
 LONG = 300
-"""Planes of one more series, which would be left for the end if the longest did not go first."""
+"""Planes of one more series, which would end last if the longest series did not go first."""
 TINY, TINY_MATRIX = 12, 64
 SCRIPTS = measure.ROOT / "scripts"
 
 
 def manifest(folder: Path, out: Path, shards: int = 1) -> Path:
-    """The manifest of a dataset folder; returns its folder."""
+    """Make the manifest of a dataset folder, and return its folder."""
     settings = {
         "DATASET_V1_ROOT": str(folder), "DATASET_VERSION": "v1", "OUT_DIR": str(out),
         "NUM_SHARDS": str(shards),
@@ -33,7 +33,7 @@ def manifest(folder: Path, out: Path, shards: int = 1) -> Path:
 
 
 def shard_job(manifest_dir: Path, cache: Path, workers: int, shard: str = "00") -> Any:
-    """Measure one shard job into a folder of its own."""
+    """Measure one shard job that writes to a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="out_", dir=cache) as out:
         settings = {
             "INPUT_CSV": str(manifest_dir / "shards" / f"series_shard_{shard}.csv"),
@@ -53,7 +53,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def datasets(cache: Path, planes: int) -> tuple[Path, Path]:
-    """Folders of the 40 series and of the tiny one; made when they are not there."""
+    """Folders of the 40 series and of the tiny one; written if absent."""
     from series import clones, scan_files, shrunken
 
     many, tiny = cache / "shard_series", cache / "tiny_series"

@@ -1,7 +1,7 @@
-"""Where every millisecond of a slice goes: the steps of a conversion, each measured by itself.
+"""Measure each step of a conversion by itself, in milliseconds per slice.
 
-The functions are those of the conversion, on all planes of the series, one step after the other in
-one process; "the rest" is what the whole conversion takes beyond their sum.
+The functions of the conversion run on all planes of the series, one step after the other in one
+process; "the rest" is the difference between the whole conversion and their sum.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ CHUNK = 64
 
 
 def milliseconds(work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[float, list[Any]]:
-    """CPU ms of ``work`` for all items, of the better of two runs; and the results."""
+    """CPU ms of ``work`` for all items, in the faster of two runs, and the results."""
     items, best, results = list(items), float("inf"), []
     for _ in range(2):
         before = time.process_time()
@@ -31,7 +31,7 @@ def milliseconds(work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[floa
 
 
 def steps(folder: str) -> Callable[[], dict[str, float]]:
-    """CPU ms a plane of each step."""
+    """CPU ms per plane for each step."""
     from ct2zarr.convert.hu_check import HuCheck
     from ct2zarr.dicom.decoding import SourceReader
     from ct2zarr.dicom.metadata import TagCollector

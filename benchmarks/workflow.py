@@ -1,7 +1,7 @@
-"""What Snakemake adds to the conversions.
+"""Measure the overhead of Snakemake.
 
-Two hundred small series in 16 shards run through the workflow with ``--cores 2``, and the same
-shards' jobs run one after the other without it.
+Two hundred small series in 16 shards run through the workflow with ``--cores 2``; then the jobs of
+the same shards run one after the other without it.
 """
 
 import json
@@ -20,7 +20,7 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake", "--snakefile", measure.ROOT / "S
 
 
 def dataset(cache: Path, planes: int) -> Path:
-    """The folder of the small series; made when it is not there."""
+    """Folder of the small series; written if absent."""
     from series import clones, scan_files
 
     folder = cache / "workflow_series"
@@ -31,7 +31,7 @@ def dataset(cache: Path, planes: int) -> Path:
 
 
 def config(folder: Path, source: Path, shards: int) -> Path:
-    """A config file of a run in ``folder``."""
+    """Write the config file of a run in ``folder``."""
     path = folder / "config.json"
     options = {
         "datasets": {"v1": str(source)}, "manifest_dir": str(folder / "manifests"),
@@ -48,7 +48,7 @@ def snakemake(folder: Path, *arguments: str | Path) -> measure.Measurement:
 
 
 def summaries(folder: Path) -> list[Path]:
-    """The files that the shards' jobs make, as targets."""
+    """The target files of the shards' jobs."""
     from ct2zarr.run.paths import shard_labels
 
     root = folder / "converted" / "zarr_sqlite"
@@ -56,7 +56,7 @@ def summaries(folder: Path) -> list[Path]:
 
 
 def workflow(cache: Path, source: Path) -> measure.Measurement:
-    """The shards through Snakemake, up to their summaries; the manifest is made before."""
+    """Measure the shards through Snakemake, up to their summaries, without the manifest."""
     with tempfile.TemporaryDirectory(dir=cache, prefix="out_") as name:
         folder = Path(name)
         config(folder, source, SHARDS)
@@ -65,7 +65,7 @@ def workflow(cache: Path, source: Path) -> measure.Measurement:
 
 
 def jobs(cache: Path, manifest_dir: Path) -> measure.Measurement:
-    """The same shards, one job after the other."""
+    """Measure the jobs of the same shards, one after the other."""
     runs = [
         shard_job(manifest_dir, cache, 1, path.stem.rpartition("_")[2])
         for path in sorted((manifest_dir / "shards").glob("series_shard_*.csv"))

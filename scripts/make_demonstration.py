@@ -11,7 +11,7 @@ from demonstration.series import make_demonstration
 
 
 def main(arguments: list[str]) -> int:
-    """Write the dataset and say how large it is; the exit code is 2 for wrong arguments."""
+    """Write the dataset and print its size; the exit code is 2 for wrong arguments."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python scripts/make_demonstration.py FOLDER", file=sys.stderr)
         return 2

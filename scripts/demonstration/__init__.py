@@ -1,1 +1,1 @@
-"""A synthetic chest CT dataset, with the irregular series that collections have."""
+"""A synthetic chest CT dataset with the irregularities of real collections."""

@@ -1,8 +1,7 @@
 """A synthetic chest in patient coordinates: HU of any oblique plane, with tubes for vessels.
 
-It is there to demonstrate the workflow where no scans may be shown, and imitates nobody. Points
-are in mm, LPS, with the middle of the chest as origin. Sizes are of an adult, rounded; HU of
-tissues are the usual ranges of textbooks.
+It demonstrates the workflow without scans of real people. Points are in mm, LPS, with the centre of
+the chest as origin. Sizes are those of an adult, rounded; HU of tissues are textbook values.
 """
 
 import itertools
@@ -14,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[Any]
-"""float32 values at the pixels of a plane, or what broadcasts to them."""
+"""float32 values at the pixels of a plane, or an array that broadcasts to them."""
 Vector = NDArray[np.float64]
 Inside = Callable[[Plane], Plane]
-"""Signed distance to a border, mm, negative inside → share of the pixel that is inside."""
+"""From the signed distance to a border (mm, negative inside) to the share of a pixel inside."""
 Put = Callable[[Plane, Plane | float], None]
-"""Paint HU where a mask (0 to 1) says."""
+"""Paint HU through a mask (0 to 1)."""
 
 AIR, LUNG, FAT, MUSCLE, SKIN, CARTILAGE = -1000.0, -868.0, -102.0, 52.0, 10.0, 115.0
 MARROW, CORTEX, LIVER, SPLEEN, DISC, CORD = 210.0, 720.0, 58.0, 48.0, 82.0, 28.0
@@ -32,7 +31,7 @@ GRID_MM = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Tube:
-    """A straight tube from ``start`` to ``end`` (mm, LPS) that is filled with ``hu``."""
+    """A straight tube from ``start`` to ``end`` (mm, LPS), filled with ``hu``."""
 
     start: Vector
     end: Vector
@@ -66,7 +65,7 @@ def make_chest(
     enhanced: bool = False,
     nodule: tuple[float, float, float] | None = None,
 ) -> Chest:
-    """A chest whose vessels and phase follow from ``seed``; ``enhanced`` changes the blood only."""
+    """Make a chest with random vessels and phase; ``enhanced`` changes only the blood."""
     rng = np.random.default_rng(seed)
     chest = Chest(width, depth, enhanced, float(rng.uniform(0, RIB_PITCH_MM)), nodule)
     tubes = [*_great_vessels(enhanced), *_lung_tree(chest, rng), *_airways()]
@@ -74,11 +73,11 @@ def make_chest(
 
 
 def paint_plane(chest: Chest, x: Plane, y: Plane, z: Plane, edge: float) -> tuple[Plane, Plane]:
-    """HU of a plane without its tubes, and how far each pixel is lung (0 to 1).
+    """HU of a plane without its tubes, and the share of lung in each pixel (0 to 1).
 
     Args:
         x, y, z: coordinates of the pixels, mm, arrays that broadcast to (rows, columns).
-        edge: width of the transition between tissues, mm; about the size of a pixel.
+        edge: width of the transition between tissues, mm; about one pixel.
     """
     x, y, z = (np.asarray(v, np.float32) for v in (x / chest.width, y / chest.depth, z))
     radius, angle = np.hypot(x, y + 4), np.arctan2(np.abs(x), y + 4)  # 0 at the back, pi in front
@@ -130,9 +129,9 @@ def paint_plane(chest: Chest, x: Plane, y: Plane, z: Plane, edge: float) -> tupl
 def paint_tubes(
     volume: NDArray[np.float32], index_to_lps: Vector, tubes: tuple[Tube, ...], edge: float
 ) -> None:
-    """Paint tubes into a volume (z, y, x) in place; index_to_lps as in the stores of ct2zarr."""
+    """Paint tubes into a volume (z, y, x) in place; index_to_lps as in ct2zarr's stores."""
     to_index = np.linalg.inv(index_to_lps)
-    reach = np.linalg.norm(to_index[:3, :3], axis=1)  # index steps a mm, at most
+    reach = np.linalg.norm(to_index[:3, :3], axis=1)  # index steps per mm, at most
     axes = index_to_lps[:3, :3].T
     for tube in tubes:
         first = to_index[:3, :3] @ tube.start + to_index[:3, 3]
@@ -168,7 +167,7 @@ def _put_bones_of_wall(
     angle: Plane,
     cavity: Plane,
 ) -> None:
-    """Ribs with cartilage, sternum, shoulder blades."""
+    """Paint ribs with cartilage, sternum and shoulder blades."""
     height = z - chest.phase + 74 * (1 - np.cos(angle)) / 2
     to_rib = (height / RIB_PITCH_MM + 0.5) % 1 * RIB_PITCH_MM - RIB_PITCH_MM / 2
     rib = (np.hypot(to_rib / 6.0, (cavity - 5.5) / 3.9) - 1) * 4.5
@@ -189,7 +188,7 @@ def _put_bones_of_wall(
 
 
 def _put_abdomen(put: Put, inside: Inside, x: Plane, y: Plane, z: Plane, cavity: Plane) -> None:
-    """What lies under the diaphragm: liver, spleen, stomach with air above its fluid."""
+    """Paint liver, spleen and stomach below the diaphragm, with air above the fluid."""
     under = np.maximum(cavity + 3, z - _diaphragm(x, y) + 2.5)
     put(inside(np.maximum(cavity, z - _diaphragm(x, y))), MUSCLE)
     put(inside(under), FAT + 12)
@@ -205,7 +204,7 @@ def _put_abdomen(put: Put, inside: Inside, x: Plane, y: Plane, z: Plane, cavity:
 def _put_mediastinum(
     chest: Chest, put: Put, inside: Inside, x: Plane, y: Plane, z: Plane, cavity: Plane
 ) -> None:
-    """Heart with its chambers, and thymic fat; the great vessels are tubes."""
+    """Paint the heart with its chambers and the oesophagus; the great vessels are tubes."""
     blood = ENHANCED_BLOOD if chest.enhanced else BLOOD
     above = np.maximum(_diaphragm(x, y) - z, cavity + 3)
     heart = np.maximum(_heart(x, y, z), above)
@@ -224,7 +223,7 @@ def _put_mediastinum(
 
 
 def _put_spine(chest: Chest, put: Put, inside: Inside, x: Plane, y: Plane, z: Plane) -> None:
-    """Vertebrae with discs, arch, canal, transverse and spinous processes; muscle around."""
+    """Paint vertebrae with discs, arch, canal and processes, surrounded by muscle."""
     y = y - (SPINE_Y_MM - 0.0006 * (z + 20) ** 2)
     level = (z - chest.phase) / VERTEBRA_MM % 1
     vertebra = np.hypot(x / 17, y / 14) * 15 - 15
@@ -248,7 +247,7 @@ def _put_spine(chest: Chest, put: Put, inside: Inside, x: Plane, y: Plane, z: Pl
 
 
 def _put_table(put: Put, inside: Inside, x: Plane, y: Plane) -> None:
-    """A curved couch: two shells with foam between."""
+    """Paint a curved couch: two shells with foam between them."""
     depth = y - (117 - (x / 34) ** 2)
     sides = np.abs(x) - 205
     put(inside(np.maximum(np.abs(depth - 14) - 14, sides)), -935)
@@ -326,7 +325,7 @@ def _airways() -> Iterator[Tube]:
 
 
 def _lung_tree(chest: Chest, rng: np.random.Generator) -> list[Tube]:
-    """Branching vessels from each hilum; Murray's law of radii, thinnest first."""
+    """Branching vessels from each hilum, with radii by Murray's law, thinnest first."""
     hu = ENHANCED_BLOOD - 30 if chest.enhanced else BLOOD
     in_lung = _lung_grid()
     tubes: list[Tube] = []
@@ -363,7 +362,7 @@ _STEMS = (
 
 
 def _lung_grid() -> Callable[[Vector], bool]:
-    """A function that tells whether a point (mm) is lung, from a grid made once."""
+    """Return a function that checks on a grid whether a point (mm) is in the lung."""
     low, high = np.array([-140, -110, -150]), np.array([140, 110, 130])
     axes = [np.arange(a, b, GRID_MM, dtype=np.float32) for a, b in zip(low, high, strict=True)]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
@@ -378,7 +377,7 @@ def _lung_grid() -> Callable[[Vector], bool]:
 
 
 def _cavity(x: Plane, y: Plane, z: Plane) -> Plane:
-    """Distance to the inner side of the ribs, mm along the radius; narrow at the apex."""
+    """Distance to the inner side of the ribs, mm along the radius, narrowing to the apex."""
     taper = np.sqrt(np.clip(1 - ((z + 55) / (APEX_MM + 55)) ** 2, 1e-3, 1))
     taper = np.where(z < -55, 1, taper)
     wall = _superellipse(x / (130 * taper), (y + 4) / (92 * taper), 2.1)
@@ -394,7 +393,7 @@ def _ellipsoid(x: Plane, y: Plane, z: Plane, a: float, b: float, c: float) -> Pl
 
 
 def _step(t: Plane) -> Plane:
-    """0 below 0, 1 above 1, smooth between."""
+    """0 below 0, 1 above 1, and a smooth transition between."""
     t = np.clip(t, 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
@@ -404,5 +403,5 @@ def _bump(value: Plane, centre: float, width: float) -> Plane:
 
 
 def _outside(value: Plane, low: float | Plane, high: float | Plane) -> Plane:
-    """How far a value is outside an interval; negative inside."""
+    """Distance of a value from an interval; negative inside."""
     return np.maximum(low - value, value - high)

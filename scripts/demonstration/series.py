@@ -1,8 +1,8 @@
-"""Write a small dataset of synthetic chest CT as DICOM files, to try the workflow on.
+"""Write a small dataset of synthetic chest CT as DICOM files, to demonstrate the workflow.
 
-Five series with what archives really hold: a localizer among the slices, a missing slice, a tilted
-gantry, lossless compression, two phases in one series, and files that are no CT. The same call
-writes the same files; nobody is shown in them.
+Its five series have the irregularities of real archives: a localizer among the slices, a missing
+slice, a tilted gantry, lossless compression, two phases in one series, and files that are not CT.
+The same call writes the same files.
 """
 
 import hashlib
@@ -30,6 +30,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import format_number_as_ds
 
+from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError
 
 from .chest_model import Chest, make_chest, paint_plane, paint_tubes
@@ -39,21 +40,21 @@ FIELD_OF_VIEW_MM = 360.0
 STORED_BITS = 12
 LUNG_TEXTURE_HU = 22.0
 PADDING = -2000
-"""Stored value outside the round field of view, as scanners of one large maker write it."""
+"""Stored value outside the round field of view, as scanners of one manufacturer write it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSeries:
-    """How one series is made.
+    """The parameters of one series.
 
     Attributes:
         folder: relative to the dataset. person: number of the person, from 1; seeds the anatomy.
         slices, matrix: size. spacing: mm between planes. first_z: mm, of the lowest plane.
         noise: sigma at the centre of the body, HU. blur: 1/e radius of the modulation transfer,
-            cycles a mm; high is sharp. tilt: of the gantry, degrees.
+            cycles per mm; high is sharp. tilt: of the gantry, degrees.
         phases: enhanced or not, for each acquisition of the series.
         missing: planes that are not written, as shares of the stack.
-        padded: signed pixels with padding outside the circle. localizer: begins with a scout view.
+        padded: signed pixels with padding outside the circle. localizer: starts with a scout view.
     """
 
     folder: str
@@ -104,13 +105,17 @@ def make_demonstration(folder: Path, shrink: int = 1) -> list[Path]:
 
     Args:
         folder: new or empty.
-        shrink: divides matrix and number of slices, with the same anatomy in coarser steps.
+        shrink: divisor of matrix and number of slices; the anatomy stays the same.
 
     Raises:
-        SettingsError: ``folder`` has something in it.
+        SettingsError: ``folder`` is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SettingsError(f"{folder} is not an empty folder; name one that is new or empty")
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "{path} is not an empty folder; name a new or empty one.",
+            path=folder,
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(min(len(SERIES), os.cpu_count() or 1)) as pool:
         series_files = pool.map(write_series, repeat(folder), SERIES, repeat(shrink))
@@ -153,7 +158,7 @@ def write_series(folder: Path, series: DemoSeries, shrink: int = 1) -> list[Path
 
 
 def _index_to_lps(series: DemoSeries, count: int, matrix: int) -> NDArray[np.float64]:
-    """(z, y, x, 1) to LPS mm; planes turn about the row axis, their centres go along z."""
+    """(z, y, x, 1) to LPS mm; planes tilt about the row axis, their centres are along z."""
     pixel = FIELD_OF_VIEW_MM / matrix
     tilt = np.deg2rad(series.tilt)
     column = np.array([0.0, np.cos(tilt), -np.sin(tilt)])
@@ -175,7 +180,7 @@ def _scan(
     count: int,
     matrix: int,
 ) -> NDArray[np.float32]:
-    """The volume in HU as a scanner would give it: blurred, with texture and noise."""
+    """The volume in HU as a scanner would measure it: blurred, with texture and noise."""
     chest = _person(series, enhanced)
     pixel = FIELD_OF_VIEW_MM / matrix
     volume = np.empty((count, matrix, matrix), np.float32)
@@ -202,7 +207,7 @@ def _scan(
     white = partial(rng.standard_normal, shape, np.float32)
     texture: NDArray[Any] = np.zeros(shape, np.float32)
     for k in range(count):
-        # Parenchyma looks alike in neighbouring planes, noise does not.
+        # Lung texture is similar in neighbouring planes; noise is not.
         fresh = np.fft.irfft2(np.fft.rfft2(white()) * cloud, shape)
         texture = 0.6 * texture + 0.8 * fresh
         plane = volume[k] + lungs[k] * texture * LUNG_TEXTURE_HU
@@ -212,7 +217,7 @@ def _scan(
 
 
 def _person(series: DemoSeries, enhanced: bool) -> Chest:
-    """People differ in size; a person is the same in each of his series."""
+    """The chest of a person: sizes differ between persons, not between their series."""
     rng = np.random.default_rng(series.person)
     width, depth = rng.uniform(0.92, 1.0), rng.uniform(0.9, 1.06)
     return make_chest(
@@ -232,7 +237,7 @@ def _unit_noise_filter(shape: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _put_pixels(dataset: Dataset, hu: NDArray[Any], series: DemoSeries) -> None:
-    """Stored values of a plane, with what describes them."""
+    """Set the stored values of a plane, and the elements that describe them."""
     rows, columns = hu.shape
     stored = np.clip(np.rint(hu), -1024, 3071).astype(np.int16) + 1024
     dataset.PixelRepresentation = int(series.padded)
@@ -258,7 +263,7 @@ def _put_pixels(dataset: Dataset, hu: NDArray[Any], series: DemoSeries) -> None:
 def _write_localizer(
     path: Path, series: DemoSeries, volume: NDArray[np.float32], index_to_lps: NDArray[np.float64]
 ) -> None:
-    """A scout view from the front: the mean density along y, rows from the apex down."""
+    """Write a scout view from the front: the mean density along y, from the apex down."""
     density = np.clip(volume + 1000, 0, None).mean(axis=1) * 2.2 - 1000
     row_mm = float(index_to_lps[2, 0])
     dataset = _image_header(series, 1, index_to_lps, 0)
@@ -276,7 +281,7 @@ def _write_localizer(
 def _image_header(
     series: DemoSeries, number: int, index_to_lps: NDArray[np.float64], index: int
 ) -> Dataset:
-    """All of a CT image except its pixels."""
+    """The header of a CT image."""
     position = index_to_lps[:3, 3] + index * index_to_lps[:3, 0]
     pixel = np.linalg.norm(index_to_lps[:3, 2])
     dataset = _header(series, CTImageStorage, _uid("image", series.folder, number))
@@ -314,7 +319,7 @@ def _image_header(
 
 
 def _header(series: DemoSeries, sop_class: UID, sop_instance: UID) -> Dataset:
-    """Patient, study and equipment."""
+    """The elements of patient, study and equipment."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = sop_class
@@ -339,7 +344,7 @@ def _header(series: DemoSeries, sop_class: UID, sop_instance: UID) -> Dataset:
 
 
 def _write_dose_report(path: Path, series: DemoSeries) -> Path:
-    """A structured report with one number: what a scanner sends beside the images."""
+    """Write a structured report with one number, as scanners send beside the images."""
     dataset = _header(series, XRayRadiationDoseSRStorage, _uid("dose", series.folder))
     dataset.Modality = "SR"
     dataset.SeriesInstanceUID = _uid("dose series", series.folder)
@@ -371,11 +376,11 @@ def _save(dataset: Dataset, path: Path, syntax: UID) -> None:
 
 
 def _uid(*parts: object) -> UID:
-    """A UID that follows from its parts (the 2.25 form of PS3.5 B.2)."""
+    """A UID computed from its parts (the 2.25 form of PS3.5 B.2)."""
     text = "\0".join(str(part) for part in parts).encode()
     return UID(f"2.25.{int.from_bytes(hashlib.blake2b(text, digest_size=15).digest())}")
 
 
 def _text(value: float) -> str:
-    """A number as DICOM decimal string (at most 16 characters, PS3.5 6.2)."""
+    """A number as a DICOM decimal string (at most 16 characters, PS3.5 6.2)."""
     return str(format_number_as_ds(float(value)))

@@ -1,4 +1,4 @@
-"""The wheel in a clean environment: what it brings, and that it needs nothing of the checkout."""
+"""The wheel in a clean environment: its content, and that it does not need the checkout."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ SETUPTOOLS = "setuptools>=77"
 
 @pytest.fixture(scope="module")
 def base() -> Path:
-    """An environment with what pyproject.toml says ct2zarr needs, and nothing of ct2zarr."""
+    """An environment with the dependencies in pyproject.toml, but without ct2zarr."""
     return environment_python(*own_requirements(), SETUPTOOLS)
 
 
@@ -39,7 +39,7 @@ def run(python: Path, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_has_every_file_of_the_package(base: Path, tmp_path: Path) -> None:
+def test_the_wheel_has_every_file_of_the_package_and_no_other(base: Path, tmp_path: Path) -> None:
     scripts = REPOSITORY / "scripts"
     ours = {
         path.relative_to(scripts).as_posix()
@@ -49,9 +49,14 @@ def test_the_wheel_has_every_file_of_the_package(base: Path, tmp_path: Path) -> 
     with zipfile.ZipFile(build_wheel(tmp_path, base)) as wheel:
         theirs = {name for name in wheel.namelist() if ".dist-info/" not in name}
         licences = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
+        code = {name: wheel.read(name) for name in theirs if name.endswith(".py")}
     assert theirs == ours
     assert "ct2zarr/py.typed" in theirs
     assert licences
+    # The demonstration and its synthetic chest are for the checkout alone.
+    assert not any("demonstration" in name or "chest" in name for name in theirs)
+    assert not [name for name, text in code.items() if b"import demonstration" in text]
+    assert not [name for name, text in code.items() if b"from demonstration" in text]
 
 
 def test_volumes_open_outside_of_the_checkout(python: Path, tmp_path: Path) -> None:
