@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 1280, 860
 COLOURS = 128
 SHOWN = {
     "report-overview": ".overview",
-    "report-attention": "#attention",
+    "report-review": "#review",
     "report-sample": ".sample:nth-of-type(2)",
 }
 """Picture → what of the page is at its top."""

@@ -11,7 +11,7 @@ rule report:
             shared(f"{STORE_ROOT}/verify_report.html"),
             caption="../report/verification.rst",
             category="Verification report",
-            labels={"content": "totals, attention, samples"},
+            labels={"content": "totals, volumes to review, samples"},
         ),
         summary=report(
             shared(f"{STORE_ROOT}/report/summary.csv"),

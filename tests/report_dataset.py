@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import phantom
+from ct2zarr.codes import Code
 from ct2zarr.convert.series_jobs import SeriesJob, convert_to_row
 from ct2zarr.dicom.decoding import pixel_digest
 from ct2zarr.dicom.frames import read_frames
+from ct2zarr.errors import FileError, Private, sentence
 from ct2zarr.model import VolumePlan
 from ct2zarr.plan.grouping import plan_volumes
 from ct2zarr.plan.roles import assign_role
@@ -86,6 +88,12 @@ def _plans(source: Path) -> list[VolumePlan]:
 
 def _lost(source: Path) -> list[SummaryRow]:
     broken = source / "broken one"
+    error = FileError(
+        Code.CANNOT_DECODE,
+        "{path} cannot be decoded: {detail} ends early",
+        path=broken / f"IM 7 {PATIENT_ID}.dcm",
+        detail=Private(INJECTED),
+    )
     return [
         SummaryRow(
             series_hash="f" * 32,
@@ -93,7 +101,9 @@ def _lost(source: Path) -> list[SummaryRow]:
             series_dir=str(broken),
             status="failed",
             reason="cannot_decode",
-            error=f"{broken}/IM 7 {PATIENT_ID}.dcm cannot be decoded: {INJECTED} ends early.",
+            code="cannot_decode",
+            error=sentence(error),
+            error_public=sentence(error, private=False),
             slice_count=9,
         ),
         SummaryRow(
@@ -102,7 +112,9 @@ def _lost(source: Path) -> list[SummaryRow]:
             series_dir=str(source / "held"),
             status="rejected",
             reason="gantry_tilt",
+            code="rejected_flag",
             error="the volume has the flag gantry_tilt, which is in reject_flags.",
+            error_public="the volume has the flag gantry_tilt, which is in reject_flags.",
             flags="gantry_tilt",
             slice_count=120,
         ),

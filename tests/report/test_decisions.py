@@ -59,7 +59,9 @@ def test_no_decisions_leave_the_columns_empty(tmp_path):
 
 
 def test_decision_on_an_unknown_volume_is_named(tmp_path):
-    with pytest.raises(SettingsError, match=rf"is no volume of this run: series_hash {UNKNOWN};"):
+    with pytest.raises(
+        SettingsError, match=rf"volumes that this run does not have: series_hash {UNKNOWN};"
+    ):
         decide(tmp_path, f"{UNKNOWN},v1,reject,")
 
 
@@ -87,7 +89,7 @@ def test_every_form_that_an_export_takes_is_read_alike(tmp_path, text):
         ("series_hash,comment\n", "lacks the column decision"),
         (f"series_hash,decision\n{ONE},maybe\n", "line 2 of .* has the decision 'maybe'"),
         ("series_hash,decision\n1.2E+31,reject\n", "has '1.2e\\+31' as series_hash; it must be 32"),
-        (f"series_hash,decision\n{ONE},accept\n{ONE},reject\n", "says both accept and reject"),
+        (f"series_hash,decision\n{ONE},accept\n{ONE},reject\n", "has both accept and reject"),
         ("{", "is not valid JSON"),
         ('{"decisions": 3}', "has no list of decisions"),
         ('[{"series_hash": 7, "decision": "accept"}]', "decision 1 of .* has '7' as series_hash"),

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import report_dataset
 from ct2zarr.report.decisions import apply_decisions, read_decisions
 from ct2zarr.report.page import make_report
+from ct2zarr.report.summary_table import joined_to_csv, read_joined
 from ct2zarr.run.settings import ReportSettings
 from report_dataset import Dataset
 
@@ -51,13 +51,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return report_dataset.make_dataset(tmp_path_factory.mktemp("browser"))
-
-
-@pytest.fixture(scope="module")
-def address(dataset: Dataset) -> str:
-    return make_report(ReportSettings(dataset.root)).as_uri()
+def address(report_path: Path) -> str:
+    return report_path.as_uri()
 
 
 @pytest.fixture
@@ -282,8 +277,7 @@ def test_exported_decisions_count_in_the_summary_and_come_back(
     reviews = read_decisions(tmp_path / "decisions.csv")
     assert reviews == read_decisions(tmp_path / "decisions.json")
     assert reviews[plain].comment == "=moved; twice"
-    table = pd.read_csv(summary, dtype=str, keep_default_na=False)
-    apply_decisions(table, reviews, None).to_csv(summary, index=False)
+    summary.write_text(joined_to_csv(apply_decisions(read_joined(summary), reviews, None)))
     few = ReportSettings(root, num_samples=0, sample_series=(plain,))
     with browser.new_context() as context:
         page = context.new_page()
@@ -297,7 +291,7 @@ def test_exported_decisions_count_in_the_summary_and_come_back(
         with page.expect_download() as download:
             page.get_by_role("button", name="Export JSON").click()
         assert set(read_decisions(Path(download.value.path()))) == {tilt}
-        page.get_by_role("button", name="Forget changes").click()
+        page.get_by_role("button", name="Discard changes").click()
         assert rejected.get_attribute("aria-pressed") == "true"
 
 

@@ -1,40 +1,35 @@
-"""What people decided on volumes: read what the report exports, and apply it to the summary.
+"""What people decided on volumes: read the file that the report exports, apply it to the summary.
 
 A rejected volume gets the status ``rejected``; nothing of it is deleted, and a decision that is
-taken out of the file counts no longer. The file is CSV or JSON, as the report's page saves it, or
-written by hand with the columns ``series_hash`` and ``decision``.
+removed from the file no longer counts. The file is CSV or JSON, as the page of the report saves
+it, or written by hand with the columns ``series_hash`` and ``decision``.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ..codes import Code
-from ..errors import SettingsError
+from ..errors import Private, SeriesError, SettingsError, sentence
 from ..run.csv_tables import Column, Schema, parse_table
-from ..run.summary_columns import COMMENT_COLUMN, DECISION_COLUMN
 from ..vocabulary import Decision, Status
+from .summary_table import JoinedRow
 
+SCHEMA = Schema(
+    (Column("series_hash"), Column("decision"), Column("comment", required=False)),
+    advice=(
+        "it must be a file that the report exported, or a CSV with the columns series_hash and "
+        "decision."
+    ),
+    by_hand=True,
+    delimiters=",;\t",  # spreadsheets choose one by their language
+)
 _HASH = re.compile(r"[0-9a-f]{32}")
 _GUARDED = re.compile(r"'[=+\-@\t\r]")
-"""A comment that the report's page guards with an apostrophe, so that no spreadsheet runs it."""
-DECISIONS_SCHEMA = Schema(
-    (
-        Column("series_hash"),
-        Column(DECISION_COLUMN),
-        Column(COMMENT_COLUMN, required=False),
-    ),
-    "it must be a file that the report exported, or a CSV with the columns series_hash and "
-    "decision.",
-    by_hand=True,
-    delimiters=",;\t",  # what spreadsheets put between cells, by their language
-)
-"""What the report exports, or what people write."""
+"""A comment that the page guards with an apostrophe, so that no spreadsheet runs it."""
 _DECISIONS = {str(decision): decision for decision in Decision}
 _NAMED_MOST = 3
 
@@ -48,110 +43,180 @@ class Review:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of the file: ``line`` of a CSV, or ``decision`` of a JSON list, with its number."""
+
+    kind: str
+    number: int
+    values: Mapping[str, Any]
+
+
 def read_decisions(path: Path) -> dict[str, Review]:
-    """The decisions of a file by series_hash; lines without a decision are left out.
+    """The decisions of a file by series_hash; entries without a decision are left out.
 
     Raises:
-        SettingsError: the file is missing or is neither form, or a line in it makes no sense.
+        SettingsError: the file is missing or has neither form, or an entry makes no sense.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark at the start
-    except FileNotFoundError:
-        raise SettingsError(
-            f"the decisions file {path} does not exist; export it from the report, or leave "
-            "decisions out."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the decisions file {path} cannot be read ({error}).") from error
+    text = _read_text(path)
     is_json = text.lstrip()[:1] in ("{", "[")
     reviews: dict[str, Review] = {}
-    for place, row in _json_rows(text, path) if is_json else _csv_rows(text, path):
-        review = _review(row, f"{place} of {path}")
+    for entry in _json_entries(text, path) if is_json else _csv_entries(text, path):
+        review = _review(entry, path)
         if review is None:
             continue
         before = reviews.setdefault(review.series_hash, review)
         if before.decision != review.decision:
             raise SettingsError(
-                f"{path} says both {before.decision} and {review.decision} for series_hash "
-                f"{review.series_hash}; keep one of the lines."
+                Code.SETTING_WRONG,
+                "{path} has both {first} and {second} for series_hash {series_hash}; keep one of "
+                "the lines.",
+                path=path,
+                first=str(before.decision),
+                second=str(review.decision),
+                series_hash=review.series_hash,
             )
     return reviews
 
 
 def apply_decisions(
-    table: pd.DataFrame, reviews: Mapping[str, Review], path: Path | None
-) -> pd.DataFrame:
-    """The summary with the columns ``decision`` and ``comment``; rejected volumes lose their ok.
+    rows: Sequence[JoinedRow], reviews: Mapping[str, Review], path: Path | None
+) -> list[JoinedRow]:
+    """The rows with their decisions and comments; a rejected volume is no longer ``ok``.
 
     A volume that failed stays ``failed``: there is nothing in it to reject.
 
     Args:
-        table: rows of ``summary_columns.SummaryRow``.
         reviews: from ``read_decisions``; empty when there is no such file.
         path: of that file, for the error.
 
     Raises:
-        SettingsError: a decision is about a volume that the table does not have.
+        SettingsError: a decision is about a volume that is not among the rows.
     """
-    unknown = sorted(set(reviews) - set(table["series_hash"]))
+    unknown = sorted(set(reviews) - {row.series_hash for row in rows})
     if unknown:
-        more = " and others" if len(unknown) > _NAMED_MOST else ""
         raise SettingsError(
-            f"{path} decides on what is no volume of this run: series_hash "
-            f"{', '.join(unknown[:_NAMED_MOST])}{more}; take those lines out, or name the file of "
-            "these volumes as decisions."
+            Code.SETTING_WRONG,
+            "{path} decides on volumes that this run does not have: series_hash {unknown}; remove "
+            "those lines, or set decisions to the file that belongs to these volumes.",
+            path=path,
+            unknown=(
+                *unknown[:_NAMED_MOST],
+                *(("and others",) if len(unknown) > _NAMED_MOST else ()),
+            ),
         )
-    out = table.copy()
-    found = [reviews.get(series_hash) for series_hash in out["series_hash"]]
-    out[DECISION_COLUMN] = [str(review.decision) if review else "" for review in found]
-    out[COMMENT_COLUMN] = [review.comment if review else "" for review in found]
-    rejected = (out[DECISION_COLUMN] == Decision.REJECT) & (out["status"] == Status.OK)
-    out.loc[rejected, "status"] = str(Status.REJECTED)
-    out.loc[rejected, "reason"] = str(Code.REJECTED_IN_REVIEW)
-    out.loc[rejected, "error"] = [
-        "the volume was rejected in review" + (f": {comment}" if comment else ".")
-        for comment in out.loc[rejected, COMMENT_COLUMN]
+    return [
+        _reviewed(row, reviews[row.series_hash]) if row.series_hash in reviews else row
+        for row in rows
     ]
-    return out
 
 
-def _json_rows(text: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _reviewed(row: JoinedRow, review: Review) -> JoinedRow:
+    row = replace(row, decision=str(review.decision), comment=review.comment)
+    if review.decision is not Decision.REJECT or row.status != Status.OK:
+        return row
+    template = "the volume was rejected in review"
+    error = SeriesError(
+        Code.REJECTED_IN_REVIEW,
+        template + (": {comment}" if review.comment else ""),
+        comment=Private(review.comment),
+    )
+    return replace(
+        row,
+        status=str(Status.REJECTED),
+        reason=str(error.code),
+        code=str(error.code),
+        error=sentence(error),
+        error_public=template,
+    )
+
+
+# Reading --------------------------------------------------------------------------------------
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark at the start
+    except FileNotFoundError:
+        raise SettingsError(
+            Code.INPUT_MISSING,
+            "the decisions file {path} does not exist; export it from the report, or leave "
+            "decisions empty.",
+            path=path,
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "the decisions file {path} cannot be read: it is not text in UTF-8.",
+            path=path,
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "the decisions file {path} cannot be read: {cause}.",
+            path=path,
+            cause=error.strerror,
+        ) from error
+
+
+def _json_entries(text: str, path: Path) -> Iterator[_Entry]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise SettingsError(f"{path} is not valid JSON ({error}); export it again.") from error
-    rows = content.get("decisions") if isinstance(content, dict) else content
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise SettingsError(f"{path} has no list of decisions; export it again from the report.")
-    for number, row in enumerate(rows, 1):
-        yield f"decision {number}", row
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} is not valid JSON ({cause}); export it again.",
+            path=path,
+            cause=str(error),
+        ) from error
+    values = content.get("decisions") if isinstance(content, dict) else content
+    if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} has no list of decisions; export it again from the report.",
+            path=path,
+        )
+    return (_Entry("decision", number, one) for number, one in enumerate(values, 1))
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    table = parse_table(text, path, DECISIONS_SCHEMA)
-    for line, row in zip(table.lines, table.rows(), strict=True):
-        if _GUARDED.match(row[COMMENT_COLUMN]):
-            row[COMMENT_COLUMN] = row[COMMENT_COLUMN][1:]
-        yield f"line {line}", row
+def _csv_entries(text: str, path: Path) -> Iterator[_Entry]:
+    table = parse_table(text, path, SCHEMA)
+    for number, row in zip(table.lines, table.rows(), strict=True):
+        if _GUARDED.match(row["comment"]):
+            row["comment"] = row["comment"][1:]
+        yield _Entry("line", number, row)
 
 
-def _review(row: Mapping[str, Any], place: str) -> Review | None:
-    """The decision of a line, None where it has none yet."""
-    word = _text(row.get("decision")).lower()
+def _review(entry: _Entry, path: Path) -> Review | None:
+    """The decision of an entry; None where it has none yet."""
+    word = _text(entry.values.get("decision")).lower()
     if not word:
         return None
-    series_hash = _text(row.get("series_hash")).lower()
+    series_hash = _text(entry.values.get("series_hash")).lower()
     if not _HASH.fullmatch(series_hash):
         raise SettingsError(
-            f"{place} has '{series_hash}' as series_hash; it must be 32 hexadecimal digits."
+            Code.SETTING_WRONG,
+            "{kind} {number} of {path} has '{found}' as series_hash; it must be 32 hexadecimal "
+            "digits.",
+            path=path,
+            kind=entry.kind,
+            number=entry.number,
+            found=Private(series_hash),
         )
     decision = _DECISIONS.get(word)
     if decision is None:
         raise SettingsError(
-            f"{place} has the decision '{word}'; it must be one of {', '.join(Decision)}, or empty."
+            Code.SETTING_WRONG,
+            "{kind} {number} of {path} has the decision '{found}'; it must be one of {allowed}, or "
+            "empty.",
+            path=path,
+            kind=entry.kind,
+            number=entry.number,
+            found=Private(word),
+            allowed=tuple(map(str, Decision)),
         )
-    return Review(series_hash, decision, _text(row.get("comment")))
+    return Review(series_hash, decision, _text(entry.values.get("comment")))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return " ".join(str(value).split()) if isinstance(value, str | int | float) else ""

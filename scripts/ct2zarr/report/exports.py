@@ -1,49 +1,61 @@
 """What the report gives to other reports: its plots as files, and the summary without names.
 
-The page has its plots inline, in the colours of the page; a file stands alone, in the light ones.
+The plots of the page take the colours of the page; those in files have its light colours.
 """
 
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
-import pandas as pd
 
 from ..run.atomic_files import machine_errors, prepare_folder, write_atomically
-from ..run.redaction import scrub_error, scrub_text
+from ..run.csv_tables import cells_to_csv
+from ..run.paths import EXPORTED_PLOTS_FOLDER, EXPORTED_SUMMARY
 from .overview import BarGroup
 from .plots import BAR_COLOURS, STYLE, Plot, new_figure, to_svg
+from .redaction import redact
+from .sentences import error_sentence
+from .summary_table import JOINED_SCHEMA, JoinedRow
 
-PRIVATE_COLUMNS = ("series_dir",)
-"""Columns of summary_all.csv that name folders, which are often patients."""
+PRIVATE_COLUMNS = ("series_dir", "error_public")
+"""Columns that are left out: folders are often named after patients, and ``error`` has the public
+sentence here."""
 _ENLARGED = 1.6
-"""A file is looked at alone, so larger than on the page."""
+"""A plot in a file is looked at alone, so it is larger than on the page."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_exports(
-    folder: Path, table: pd.DataFrame, plots: Sequence[Plot], groups: Sequence[BarGroup]
+    folder: Path, rows: Sequence[JoinedRow], plots: Sequence[Plot], groups: Sequence[BarGroup]
 ) -> None:
-    """Write ``plots/*.svg`` and ``summary.csv`` into ``folder``; older plots go.
+    """Write ``plots/*.svg`` and ``summary.csv``; plots of an earlier report are deleted.
 
-    Args:
-        folder: is made where it is absent.
-        table: summary_all.csv, all columns as text.
-        plots, groups: those of the page.
+    Parameters
+    ----------
+    folder
+        Is created if it does not exist.
+    rows
+        The joined summary.
+    plots, groups
+        Those of the page.
 
-    Raises:
-        MachineError: a file cannot be written.
+    Raises
+    ------
+    MachineError
+        A file cannot be written.
     """
+    drawn = folder / EXPORTED_PLOTS_FOLDER
     prepare_folder(folder)
     with machine_errors(folder):
-        shutil.rmtree(folder / "plots", ignore_errors=True)
-    prepare_folder(folder / "plots")
+        shutil.rmtree(drawn, ignore_errors=True)
+    prepare_folder(drawn)
     for plot in (*plots, *map(plot_bars, groups)):
         name = re.sub(r"[^a-z]+", "_", plot.title.lower()).strip("_")
-        write_atomically(folder / "plots" / f"{name}.svg", stand_alone(plot.svg))
-    write_atomically(folder / "summary.csv", summary_without_names(table))
+        write_atomically(drawn / f"{name}.svg", stand_alone(plot.svg))
+    write_atomically(folder / EXPORTED_SUMMARY, summary_without_names(rows))
 
 
 def plot_bars(group: BarGroup) -> Plot:
@@ -65,7 +77,7 @@ def plot_bars(group: BarGroup) -> Plot:
 
 
 def stand_alone(svg: str) -> str:
-    """The drawing as a file: its own namespace, font, ground, and the light colours of the page."""
+    """The drawing as a file: with its own namespace, font, background and the light colours."""
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     light = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})\b", style.partition("}")[0]))
     svg = re.sub(r"var\((--[\w-]+)\)", lambda name: light[name[1]], svg)
@@ -79,17 +91,11 @@ def stand_alone(svg: str) -> str:
     return svg.replace("<svg", head, 1) + "\n"
 
 
-def summary_without_names(table: pd.DataFrame) -> str:
-    """The CSV text of the summary, without folders, names of files and UIDs of patients' data."""
-    out = table.drop(columns=[name for name in PRIVATE_COLUMNS if name in table])
-    folders = table["series_dir"].astype(str)
-    out["error"] = [
-        scrub_error(error, folder)
-        for error, folder in zip(table["error"].astype(str), folders, strict=True)
-    ]
-    if "comment" in out:
-        out["comment"] = [
-            scrub_text(comment, [folder])
-            for comment, folder in zip(table["comment"].astype(str), folders, strict=True)
-        ]
-    return str(out.to_csv(index=False, lineterminator="\n"))
+def summary_without_names(rows: Sequence[JoinedRow]) -> str:
+    """The CSV text of the summary without names of folders and files."""
+    names = [name for name in JOINED_SCHEMA.names if name not in PRIVATE_COLUMNS]
+    public = (
+        replace(row, error=error_sentence(row), comment=redact(row.comment, [row.series_dir]))
+        for row in rows
+    )
+    return cells_to_csv(JOINED_SCHEMA, names, ([getattr(row, n) for n in names] for row in public))

@@ -1,21 +1,24 @@
 """The figures over the whole dataset: outcome, tiles, bar charts, histograms, settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from ..run.counts import size_words
-from ..run.redaction import scrub_text
+from ..run.counts import Counts, size_words
 from ..run.settings import ReportSettings
 from ..vocabulary import Status
 from .plots import Plot, plot_histogram
-from .sentences import syntax_names
-from .summary_table import Totals, count_flags, count_values, flag_sentence
+from .redaction import redact
+from .sentences import flag_sentence, syntax_names
+from .summary_table import JoinedRow
+from .tallies import commonest, count_flags, numbers_of
 
 _BARS = 8
-"""Lines of a bar chart at most; the rest is one line."""
+"""Lines of a bar chart at most; the rest is joined in the last one."""
+_VERSIONS = 6
+"""Versions of ct2zarr that are named; more are joined."""
 _LABEL_LENGTH = 60
 
 
@@ -57,42 +60,46 @@ class Outcome:
     level: str
 
 
-def outcome_parts(totals: Totals) -> tuple[Outcome, ...]:
+def outcome_parts(counts: Counts) -> tuple[Outcome, ...]:
     """How the volumes divide; the parts add up to all of them."""
     return (
-        Outcome("converted without a flag", totals.ok - totals.flagged, "plain"),
-        Outcome("converted, flagged", totals.flagged, "flagged"),
-        Outcome("rejected", totals.rejected, "held"),
-        Outcome("failed", totals.failed, "bad"),
-        Outcome("other", totals.volumes - totals.ok - totals.rejected - totals.failed, "held"),
+        Outcome("converted without a flag", counts.ok - counts.ok_flagged, "plain"),
+        Outcome("converted, flagged", counts.ok_flagged, "flagged"),
+        Outcome("rejected", counts.rejected, "held"),
+        Outcome("failed", counts.failed, "bad"),
     )
 
 
-def headline_tiles(totals: Totals) -> tuple[Tile, ...]:
+def headline_tiles(counts: Counts) -> tuple[Tile, ...]:
     """The figures of the head of the page."""
-    rate = size_words(totals.rate) if totals.rate else ("none", "")
-    verified = totals.ok - totals.unverified
+    rate = size_words(counts.rate) if counts.rate else ("not known", "")
     return (
-        Tile("Volumes", f"{totals.volumes:,}", note=f"{totals.ok:,} converted"),
-        Tile("Verified", f"{verified:,}", note="compared with the source"),
-        Tile("Lost", f"{totals.failed + totals.rejected:,}", note="failed or rejected"),
-        Tile("Slices", f"{totals.slices:,}", note="in converted volumes"),
-        Tile("Source", *size_words(totals.input_bytes), note="read"),
-        Tile("Stores", *size_words(totals.output_bytes), note="written"),
+        Tile("Volumes", f"{counts.volumes:,}", note=f"{counts.ok:,} converted"),
+        Tile("Verified", f"{counts.verified:,}", note="compared with the source"),
+        Tile("Not usable", f"{counts.failed + counts.rejected:,}", note="failed or rejected"),
+        Tile("Slices", f"{counts.slices:,}", note="in converted volumes"),
+        Tile("Source", *size_words(counts.input_bytes), note="read"),
+        Tile("Stores", *size_words(counts.output_bytes), note="written"),
         Tile(
             "Compression",
-            f"{totals.ratio:.2f}" if totals.ratio else "none",
-            ": 1",
-            "files to stores",
+            f"{counts.ratio:.2f}" if counts.ratio else "not known",
+            ": 1" if counts.ratio else "",
+            "source to stores",
         ),
-        Tile("Rate", rate[0], f"{rate[1]}/s" if rate[1] else "", "of source, a worker"),
+        Tile("Speed", rate[0], f"{rate[1]}/s" if rate[1] else "", "of source per worker"),
     )
 
 
 def settings_lines(
-    facts: Mapping[str, object], table: pd.DataFrame, settings: ReportSettings
+    facts: Mapping[str, object], rows: Sequence[JoinedRow], settings: ReportSettings
 ) -> list[tuple[str, str]]:
-    """Names and values of the settings and versions, without folders."""
+    """Names and values of the settings and versions, without folders.
+
+    Parameters
+    ----------
+    facts
+        Content of ``summary_all.json``; may be empty.
+    """
     lines = [("store_type", str(settings.store_type)), ("num_samples", str(settings.num_samples)),
              ("seed", str(settings.seed))]  # fmt: skip
     used = facts.get("settings")
@@ -102,59 +109,63 @@ def settings_lines(
                 lines += [(str(key), str(item)) for key, item in value.items()]
             else:
                 lines.append((str(name), str(value)))
-    for version, count in count_values(table["version"], 6):
+    for version, count in commonest((row.version for row in rows), _VERSIONS):
         lines.append(("version of ct2zarr", f"{version} ({count:,} volumes)"))
-    return [(name, scrub_text(value)) for name, value in dict.fromkeys(lines)]
+    return [(name, redact(value)) for name, value in dict.fromkeys(lines)]
 
 
-def bar_groups(table: pd.DataFrame) -> list[BarGroup]:
+def bar_groups(rows: Sequence[JoinedRow]) -> list[BarGroup]:
     """What the volumes are, by name: flags, reasons, datasets, makers, kernels, syntaxes, sizes."""
-    ok = table[table["status"] == Status.OK]
-    lost = table[table["status"] != Status.OK]
-    groups = [_flag_bars("Flags", table, "look")]
-    if len(lost):
-        reasons = count_values(lost["reason"], _BARS)
-        groups.append(BarGroup("Failed and rejected, by reason", _bars(reasons, "bad")))
+    ok = [row for row in rows if row.status == Status.OK]
+    lost = [row for row in rows if row.status != Status.OK]
+    groups = [_flag_bars("Flags", rows, "look")]
+    if lost:
+        groups.append(
+            _value_bars("Failed and rejected, by reason", (r.reason for r in lost), "bad")
+        )
         groups.append(_flag_bars("Failed and rejected, by flag", lost, "bad"))
-    groups.append(BarGroup("Datasets", _bars(count_values(table["dataset"], _BARS))))
-    for title, column in (
-        ("Manufacturer", ok["manufacturer"]),
-        ("Kernel", ok["kernel"]),
-        ("Transfer syntax", ok["transfer_syntax"].astype(str).map(syntax_names)),
-        ("Matrix", _matrix(ok)),
-    ):
-        groups.append(BarGroup(title, _bars(count_values(column, _BARS))))
+    groups += [
+        _value_bars("Datasets", (row.dataset for row in rows)),
+        _value_bars("Manufacturer", (row.manufacturer for row in ok)),
+        _value_bars("Kernel", (row.kernel for row in ok)),
+        _value_bars("Transfer syntax", (syntax_names(row.transfer_syntax) for row in ok)),
+        _value_bars("Rows x columns", (f"{row.rows} x {row.columns}" for row in ok)),
+    ]
     return [group for group in groups if group.rows]
 
 
-def histograms(table: pd.DataFrame) -> list[Plot]:
-    """What the converted volumes measure: slices, lengths, compression, time, speed."""
-    ok = table[table["status"] == Status.OK]
-    seconds = ok["total_seconds"].to_numpy()
-    megabytes = ok["input_bytes"].to_numpy() / 1e6
-    ratio = _quotient(ok["input_bytes"].to_numpy(), ok["output_bytes"].to_numpy())
+def histograms(rows: Sequence[JoinedRow]) -> list[Plot]:
+    """What the converted volumes measure: slices, lengths, compression, speed, time."""
+    ok = [row for row in rows if row.status == Status.OK]
+    seconds = numbers_of(ok, "total_seconds")
+    read = numbers_of(ok, "input_bytes")
+    ratio = _quotient(read, numbers_of(ok, "output_bytes"))
     drawn = (
-        plot_histogram("Slices a volume", ok["slice_count"].to_numpy(), "slices", whole=True),
-        plot_histogram("Spacing of planes", ok["spacing_z"].to_numpy(), "mm"),
-        plot_histogram("Pixel spacing", ok["spacing_x"].to_numpy(), "mm"),
-        plot_histogram("Slice thickness", ok["slice_thickness"].to_numpy(), "mm"),
+        plot_histogram("Slices per volume", numbers_of(ok, "slice_count"), "slices", whole=True),
+        plot_histogram("Slice spacing", numbers_of(ok, "spacing_z"), "mm"),
+        plot_histogram("Pixel spacing", numbers_of(ok, "spacing_x"), "mm"),
+        plot_histogram("Slice thickness", numbers_of(ok, "slice_thickness"), "mm"),
         plot_histogram("Compression", ratio, "source to store"),
-        plot_histogram("Speed", _quotient(megabytes, seconds), "MB/s of source, a worker"),
-        plot_histogram("Time a volume", seconds, "s", logarithmic=True),
+        plot_histogram("Speed", _quotient(read / 1e6, seconds), "MB/s of source per worker"),
+        plot_histogram("Time per volume", seconds, "s", logarithmic=True),
     )
     return [plot for plot in drawn if plot is not None]
 
 
-def _quotient(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+def _quotient(upper: NDArray[np.float64], lower: NDArray[np.float64]) -> NDArray[np.float64]:
     """NaN where the lower number is not positive."""
     out = np.full(len(upper), np.nan)
     np.divide(upper, lower, where=lower > 0, out=out)
     return out
 
 
-def _flag_bars(title: str, table: pd.DataFrame, level: str) -> BarGroup:
-    counts = sorted(count_flags(table).items(), key=lambda item: -item[1])
+def _flag_bars(title: str, rows: Sequence[JoinedRow], level: str) -> BarGroup:
+    counts = sorted(count_flags(rows).items(), key=lambda item: -item[1])
     return BarGroup(title, _bars(counts, level, {code: flag_sentence(code) for code, _ in counts}))
+
+
+def _value_bars(title: str, values: Iterable[str], level: str = "") -> BarGroup:
+    return BarGroup(title, _bars(commonest(values, _BARS), level))
 
 
 def _bars(
@@ -169,10 +180,5 @@ def _bars(
 
 
 def _label(text: str) -> str:
-    text = scrub_text(text)
+    text = redact(text)
     return text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"
-
-
-def _matrix(ok: pd.DataFrame) -> pd.Series:
-    sizes = ok[["rows", "columns"]].fillna(0).astype(int).astype(str)
-    return sizes["rows"] + " x " + sizes["columns"]

@@ -3,7 +3,7 @@
 A picture keeps up to 4,095 levels, so that any window can be set in the browser. Each level is
 predicted from its neighbours (the median edge detector of JPEG-LS, ISO/IEC 14495-1, A.4.1), the
 difference is folded to a small positive number, and its high and low bytes go in turn through
-deflate, which every browser can undo (DecompressionStream).
+deflate, which every browser can undo (DecompressionStream). docs/design.md says why not PNG.
 """
 
 import base64

@@ -1,27 +1,28 @@
 """The verification report: one HTML file that a person can judge a dataset by.
 
-It reads the summary, the records and the stores, and a few planes of the source once more. The
-page needs no network: style, script, drawings and pictures are inside it.
+It reads the summary, the records and the stores, and a few planes of the source again. The page
+needs no network: style, scripts, drawings and pictures are inside it.
 """
 
 import base64
 import hashlib
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
 from ..codes import Code
+from ..errors import SettingsError
 from ..run.atomic_files import prepare_folder, write_atomically
+from ..run.counts import Counts, totals_of
 from ..run.job_log import progress
-from ..run.redaction import scrub_text
+from ..run.paths import REPORT, joined_summary, store_root
 from ..run.settings import ReportSettings
 from ..version import __version__
-from ..vocabulary import Status
 from .exports import write_exports
 from .overview import (
     bar_groups,
@@ -31,27 +32,21 @@ from .overview import (
     settings_lines,
 )
 from .packing import to_script_json
-from .review_list import AttentionRow, make_attention
-from .samples import FlagLine, Line, SampleView, show_sample
+from .redaction import redact
+from .review_list import BLANK_ROW, make_review_list, select_rows
+from .samples import SampleView, show_sample
 from .sampling import Sample, find_listed, sample_volumes
-from .summary_table import (
-    Totals,
-    count_totals,
-    read_facts,
-    read_summary,
-    read_texts,
-    select_attention,
-    split_flags,
-    verdict,
-)
+from .sentences import Line, verdict
+from .summary_table import JOINED_SCHEMA, JoinedRow, read_joined
 
 logger = logging.getLogger(__name__)
 
 TABLE_ROWS = 200_000
-"""Rows of the table at most; a browser holds as many."""
-_SCRIPTS = ("page.js", "table.js", "pictures.js", "decisions.js", "start.js")
+"""Rows of the list at most; a browser can hold as many."""
 TABLE_BYTES = 3_000_000
-"""Room for the rows; with ``report_samples.PAGE_BYTES`` the page stays below 30 MB."""
+"""Room for the rows; with ``samples.PAGE_BYTES`` the page stays below 30 MB."""
+_TEMPLATES = Path(__file__).parent / "templates"
+_SCRIPTS = ("page.js", "review_list.js", "pictures.js", "decisions.js", "start.js")
 
 
 def make_report(settings: ReportSettings) -> Path:
@@ -61,56 +56,41 @@ def make_report(settings: ReportSettings) -> Path:
         SettingsError: there is no summary, or it cannot be read.
         MachineError: the file cannot be written.
     """
-    root = settings.converted_root / f"zarr_{settings.store_type}"
-    path = settings.output_html or root / "verify_report.html"
+    root = store_root(settings.converted_root, settings.store_type)
+    path = settings.output_html or root / REPORT
     prepare_folder(path.parent)
-    table = read_summary(root / "summary_all.csv")
-    facts = read_facts(root / "summary_all.json")
-    samples, note = _choose(table, settings)
-    datasets = dict(zip(table["series_hash"], table["dataset"].astype(str), strict=True))
-    views = []
-    with progress("report", len(samples)) as bar:
-        for number, sample in enumerate(samples, 1):
-            views.append(show_sample(root, sample, datasets[sample.series_hash], len(samples)))
-            bar.advance()
-            logger.info("sample %d of %d: %s", number, len(samples), sample.series_hash)
-    totals = count_totals(table)
-    outcome = outcome_parts(totals)
-    attention = make_attention(
-        select_attention(table, TABLE_ROWS),
-        {sample.series_hash for sample in samples},
-        root,
-        TABLE_BYTES,
-        linked=path.parent.resolve() == root.resolve(),
-    )
-    groups, plots = bar_groups(table), histograms(table)
+    rows = read_joined(joined_summary(root).table)
+    samples, note = _choose(rows, settings)
+    views = _show(root, rows, samples)
+    groups, plots = bar_groups(rows), histograms(rows)
     html = render(
-        heading=_heading(table),
-        report_id=_report_id(table),
-        verdict=_verdict(totals, views),
-        outcome=outcome,
-        outcome_label=", ".join(f"{part.label} {part.count:,}" for part in outcome),
-        tiles=headline_tiles(totals),
-        facts=settings_lines(facts, table, settings),
+        **_overview(rows, views, settings, root),
         bar_groups=groups,
         plots=plots,
-        attention=attention,
-        blank_row=AttentionRow("", "", "", 0, "", "", (FlagLine("", ""),), sampled=False),
+        review=make_review_list(
+            select_rows(rows),
+            {sample.series_hash for sample in samples},
+            root,
+            most_rows=TABLE_ROWS,
+            most_bytes=TABLE_BYTES,
+            linked=path.parent.resolve() == root.resolve(),
+        ),
+        blank_row=BLANK_ROW,
         samples=views,
         sampling_note=note,
-        decisions=to_script_json(_decisions(table)),
+        decisions=to_script_json(_decisions(rows)),
     )
     write_atomically(path, html)
     if settings.exports:
-        write_exports(settings.exports, read_texts(root / "summary_all.csv"), plots, groups)
+        write_exports(settings.exports, rows, plots, groups)
     logger.info("report: %s (%.1f MB)", path, len(html) / 1e6)
     return path
 
 
 def render(**content: object) -> str:
-    """The page, every value escaped. Only the project's own style and script go in as they are."""
+    """The page, every value escaped. Only the project's own style and scripts go in unchanged."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ct2zarr.report"),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -135,7 +115,7 @@ def render(**content: object) -> str:
 
 
 def _template_text(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _script_hash(script: str) -> str:
@@ -144,20 +124,79 @@ def _script_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def _choose(table: pd.DataFrame, settings: ReportSettings) -> tuple[list[Sample], str]:
-    """The volumes to show, and what is said of the choice. All that have a store may be chosen."""
-    stored = table[(table["status"] == Status.OK) | (table["reason"] == Code.REJECTED_IN_REVIEW)]
-    columns = (stored["series_hash"], stored["dataset"].astype(str), stored["flags"].astype(str))
-    volumes = {
-        series_hash: (dataset, split_flags(flags))
-        for series_hash, dataset, flags in zip(*columns, strict=True)
+# The head of the page -------------------------------------------------------------------------
+
+
+def _overview(
+    rows: Sequence[JoinedRow], views: Sequence[SampleView], settings: ReportSettings, root: Path
+) -> dict[str, object]:
+    """What the page says of the dataset as a whole."""
+    counts = Counts.of_totals(totals_of(rows))
+    outcome = outcome_parts(counts)
+    return {
+        "heading": _heading(rows),
+        "report_id": _report_id(rows),
+        "verdict": _verdict(counts, views),
+        "outcome": outcome,
+        "outcome_label": ", ".join(f"{part.label} {part.count:,}" for part in outcome),
+        "tiles": headline_tiles(counts),
+        "facts": settings_lines(_read_facts(joined_summary(root).totals), rows, settings),
     }
-    parts = table["parts"].max()
+
+
+def _read_facts(path: Path) -> Mapping[str, object]:
+    """Content of ``summary_all.json``; empty when there is no such file (the CSV suffices)."""
+    if not path.is_file():
+        return {}
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} is not valid JSON ({cause}); {advice}",
+            path=path,
+            cause=str(error),
+            advice=JOINED_SCHEMA.advice,
+        ) from error
+    return facts if isinstance(facts, dict) else {}
+
+
+def _heading(rows: Sequence[JoinedRow]) -> str:
+    names = sorted({row.dataset for row in rows if row.dataset})
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    word = "Dataset" if len(names) == 1 else "Datasets"
+    return f"{word} {shown}" if names else "Converted volumes"
+
+
+def _report_id(rows: Sequence[JoinedRow]) -> str:
+    """Identifies the set of volumes: the browser keeps decisions under it."""
+    digest = hashlib.blake2b(digest_size=8)
+    for series_hash in sorted(row.series_hash for row in rows):
+        digest.update(series_hash.encode())
+    return digest.hexdigest()
+
+
+def _verdict(counts: Counts, views: Sequence[SampleView]) -> Line:
+    """The outcome of the summary, unless a sample shows that a store is not what it says."""
+    wrong = [view.short for view in views if view.problem or view.compared.level == "bad"]
+    line = verdict(counts)
+    if not wrong:
+        return line
+    found = "A sample cannot be read or now differs from its source"
+    return Line("bad", f"{found}: {', '.join(wrong)}. {line.sentence}")
+
+
+# Samples --------------------------------------------------------------------------------------
+
+
+def _choose(rows: Sequence[JoinedRow], settings: ReportSettings) -> tuple[list[Sample], str]:
+    """The volumes to show, and a note on the choice. Any volume that has a store can be chosen."""
+    volumes = {row.series_hash: (row.dataset, row.flag_codes) for row in rows if row.has_store}
     listed = find_listed(
         settings.sample_series,
-        list(table["series_hash"]),
-        sorted(table["dataset"].astype(str).unique()),
-        int(parts) if parts >= 1 else 1,
+        [row.series_hash for row in rows],
+        sorted({row.dataset for row in rows}),
+        max((row.parts for row in rows), default=1),
     )
     shown = [series_hash for series_hash in listed if series_hash in volumes]
     samples = sample_volumes(volumes, settings.num_samples, settings.seed, shown)
@@ -165,51 +204,35 @@ def _choose(table: pd.DataFrame, settings: ReportSettings) -> tuple[list[Sample]
         note = "all volumes that have a store"
     else:
         note = f"{len(samples):,} of {len(volumes):,}"
-        note += f", {len(shown):,} of them listed by hand" if shown else ""
+        note += f", {len(shown):,} of them listed in sample_series" if shown else ""
         note += f"; the rarest flags first, seed {settings.seed}"
-    if len(listed) > len(shown):
-        note += f"; {len(listed) - len(shown):,} listed by hand have no store"
+    if missing := len(listed) - len(shown):
+        note += (
+            f"; {missing:,} listed in sample_series {'has' if missing == 1 else 'have'} no store"
+        )
     return samples, note
 
 
-def _decisions(table: pd.DataFrame) -> list[dict[str, str]]:
+def _show(root: Path, rows: Sequence[JoinedRow], samples: Sequence[Sample]) -> list[SampleView]:
+    datasets = {row.series_hash: row.dataset for row in rows}
+    views = []
+    with progress("report", len(samples)) as bar:
+        for number, sample in enumerate(samples, 1):
+            views.append(show_sample(root, sample, datasets[sample.series_hash], len(samples)))
+            bar.advance()
+            logger.info("sample %d of %d: %s", number, len(samples), sample.series_hash)
+    return views
+
+
+def _decisions(rows: Sequence[JoinedRow]) -> list[dict[str, str]]:
     """What was decided before: the page starts from it, and its export includes it."""
-    decided = table[table["decision"] != ""]
-    columns = ("series_hash", "dataset", "decision", "comment", "series_dir")
     return [
         {
-            "series_hash": series_hash,
-            "dataset": dataset,
-            "decision": decision,
-            "comment": scrub_text(comment, [folder]),
+            "series_hash": row.series_hash,
+            "dataset": row.dataset,
+            "decision": row.decision,
+            "comment": redact(row.comment, [row.series_dir]),
         }
-        for series_hash, dataset, decision, comment, folder in zip(
-            *(decided[name].astype(str) for name in columns), strict=True
-        )
+        for row in rows
+        if row.decision
     ]
-
-
-def _heading(table: pd.DataFrame) -> str:
-    names = sorted(name for name in table["dataset"].astype(str).unique() if name)
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    word = "Dataset" if len(names) == 1 else "Datasets"
-    return f"{word} {shown}" if names else "Converted volumes"
-
-
-def _report_id(table: pd.DataFrame) -> str:
-    """Names the set of volumes: decisions in the browser are kept under it."""
-    digest = hashlib.blake2b(digest_size=8)
-    for series_hash in sorted(table["series_hash"]):
-        digest.update(series_hash.encode())
-    return digest.hexdigest()
-
-
-def _verdict(totals: Totals, views: Sequence[SampleView]) -> Line:
-    """The outcome of the summary, unless a sample shows that a store is not what it says."""
-    wrong = [view.short for view in views if view.problem or view.compared.level == "bad"]
-    level, sentence = verdict(totals)
-    if wrong:
-        level = "bad"
-        found = "A sample cannot be read or differs from its source now"
-        sentence = f"{found}: {', '.join(wrong)}. {sentence}"
-    return Line(level, sentence)

@@ -1,8 +1,8 @@
 """Plots of the report as inline SVG, drawn by matplotlib.
 
-Static SVG keeps the page small (a few kilobytes a plot against megabytes of a plotting script) and
-prints well. Text stays text, and colours become CSS variables of the page, so that one drawing is
-right in light and dark.
+Static SVG keeps the page small (a few kilobytes per plot, where a plotting script has megabytes)
+and prints well. Text stays text, and colours become CSS variables of the page, so that one drawing
+suits both the light and the dark theme.
 """
 
 import re
@@ -62,7 +62,7 @@ _DRAWN_PLANES = 400
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A drawing with the sentence that says the same in words (also its text alternative)."""
+    """A drawing, and a sentence that says the same in words (also its text alternative)."""
 
     title: str
     svg: Markup
@@ -91,7 +91,7 @@ def plot_histogram(
         if whole and high - low == 1:
             inside = _short(np.ceil(low))
         elif last_open and i == len(counts) - 1:
-            inside = f"{_short(low)} and more"
+            inside = f"{_short(low)} or more"
         tips.append(f"{inside} {unit}".strip() + f": {count:,}")
     with matplotlib.rc_context(STYLE):
         figure, axes = new_figure(_SIZE)
@@ -154,7 +154,7 @@ def plot_placement(placement: Placement, rows: int, thickness: float | None = No
             lower.set_axis_off()
         summary = _describe_placement(placement, gaps, odd, thickness)
         svg = to_svg(figure, f"Planes seen from the side. {summary}", [])
-    title = "Position of the planes" if count > 1 else "Position of the plane"
+    title = "Positions of the planes" if count > 1 else "Position of the plane"
     return Plot(title, svg, summary)
 
 

@@ -1,35 +1,43 @@
-"""The table of all that is not plainly ok: its rows, and how the page carries them.
+"""The list of volumes to review: which they are, and how the page carries them.
 
-The first rows stand in the page, for readers without scripts. All of them are packed column by
-column into deflated JSON, some 30 bytes a volume, from which the script draws what is asked for.
+The page has the first rows as HTML, for readers without scripts. All of them are packed column by
+column into deflated JSON, some 30 bytes per volume, from which the script draws what is asked for.
 """
 
 import json
 import zlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from ..codes import Code
-from ..run.redaction import scrub_error, scrub_text
-from ..vocabulary import Status
+from ..run.paths import LOGS_FOLDER, META_FOLDER, convert_log, volume_paths
+from ..vocabulary import Status, StoreType
 from .packing import to_base64
-from .samples import FlagLine
-from .summary_table import AttentionTable, flag_sentence, split_flags
+from .sentences import error_sentence, flag_sentence
+from .summary_table import JoinedRow
+from .tallies import count_flags
 
 PLAIN_ROWS = 100
-"""Rows that stand in the page as they are."""
+"""Rows that the page has as HTML."""
+
+_GRAVITY = {str(Status.FAILED): 0, str(Status.REJECTED): 1, str(Status.OK): 2}
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionRow:
-    """A row of the table, its text free of paths and identifiers.
+class FlagLine:
+    """A flag as it is shown; ``evidence`` is the count or measure in words."""
+
+    code: str
+    sentence: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """A row of the list. It has no path and no identifier of a patient.
 
     Attributes:
-        sampled: the page has pictures of it.
+        sampled: the page has pictures of the volume.
         record, log: names relative to the folder of the summary; empty where there is none.
     """
 
@@ -45,16 +53,21 @@ class AttentionRow:
     log: str = ""
 
 
+BLANK_ROW = ReviewRow("", "", "", 0, "", "", (FlagLine("", ""),), sampled=False)
+"""A row of which the page makes the template that its script fills."""
+
+
 @dataclass(frozen=True, slots=True)
-class Attention:
-    """The table.
+class ReviewList:
+    """The list.
 
     Attributes:
-        rows: those that stand in the page. pack: all rows, Base64.
-        count: rows in the pack. total: what it would be without a limit.
+        rows: those that the page has as HTML. pack: all rows, Base64.
+        count: rows in the pack. total: rows that there would be without a limit.
+        statuses, flags: what the rows can be filtered by.
     """
 
-    rows: tuple[AttentionRow, ...]
+    rows: tuple[ReviewRow, ...]
     pack: str
     count: int
     total: int
@@ -62,38 +75,83 @@ class Attention:
     flags: tuple[str, ...]
 
 
-def make_attention(
-    table: AttentionTable, sampled: set[str], folder: Path, room: int, *, linked: bool
-) -> Attention:
-    """Rows for the page, as many as fit in ``room`` bytes of Base64, the gravest first.
+def needs_review(row: JoinedRow) -> bool:
+    """Whether a volume failed, was rejected, does not agree with its source, or has a flag."""
+    return row.status != Status.OK or row.flags != "" or row.verify_ok is False
 
-    Args:
-        table: the rows that are not plainly ok, in order.
-        sampled: series_hash of the volumes that have pictures.
-        folder: where the summary lies, to see which logs there are.
-        linked: the page lies there too, so that links to records and logs hold.
+
+def select_rows(rows: Sequence[JoinedRow]) -> list[JoinedRow]:
+    """The volumes that need a review, the most serious first.
+
+    Failed volumes come first, then rejected ones, then those that do not agree with their source.
+    Among the others, those with the rarest flag come first, so that a limit hides what is
+    commonplace and not what is odd.
     """
-    logs = {path.name for path in (folder / "logs").glob("*.log")} if linked else set()
-    rows = [_row(line, sampled, logs, linked) for line in table.rows.to_dict("records")]
-    pack = pack_rows(rows)
-    while len(pack) > room:
-        rows = rows[: int(0.95 * len(rows) * room / len(pack))]
-        pack = pack_rows(rows)
-    statuses = dict.fromkeys(row.status for row in rows)
-    flags = sorted({flag.code for row in rows for flag in row.flags})
-    return Attention(
-        tuple(rows[:PLAIN_ROWS]), pack, len(rows), table.total, tuple(statuses), tuple(flags)
+    chosen = [row for row in rows if needs_review(row)]
+    counts = count_flags(chosen)
+    rarity = {
+        row.flags: min((counts[code] for code in row.flag_codes), default=0) for row in chosen
+    }
+    return sorted(
+        chosen,
+        key=lambda row: (
+            _GRAVITY[row.status],
+            row.verify_ok is not False,
+            rarity[row.flags],
+            row.series_hash,
+        ),
     )
 
 
-def pack_rows(rows: Sequence[AttentionRow]) -> str:
-    """All rows as Base64 of deflated JSON: a list a column, few-valued ones by number."""
+def make_review_list(
+    chosen: Sequence[JoinedRow],
+    sampled: set[str],
+    root: Path,
+    *,
+    most_rows: int,
+    most_bytes: int,
+    linked: bool,
+) -> ReviewList:
+    """Rows for the page, as many as fit, the most serious first.
+
+    Parameters
+    ----------
+    chosen
+        The volumes that need a review, in order.
+    sampled
+        series_hash of the volumes that have pictures.
+    root
+        The folder of the summary, to see which logs there are.
+    most_rows, most_bytes
+        What the page has room for: rows, and bytes of their pack.
+    linked
+        The page lies in ``root`` too, so that links to records and logs hold.
+    """
+    logs = {path.name for path in (root / LOGS_FOLDER).glob("*.log")} if linked else set()
+    rows = [_review_row(row, sampled, root, logs, linked) for row in chosen[:most_rows]]
+    pack = pack_rows(rows)
+    while len(pack) > most_bytes:
+        rows = rows[: int(0.95 * len(rows) * most_bytes / len(pack))]
+        pack = pack_rows(rows)
+    return ReviewList(
+        rows=tuple(rows[:PLAIN_ROWS]),
+        pack=pack,
+        count=len(rows),
+        total=len(chosen),
+        statuses=tuple(dict.fromkeys(row.status for row in rows)),
+        flags=tuple(sorted({flag.code for row in rows for flag in row.flags})),
+    )
+
+
+def pack_rows(rows: Sequence[ReviewRow]) -> str:
+    """All rows as Base64 of deflated JSON: a list per column, of numbers where values repeat."""
     words: dict[str, list[str]] = {}
     columns: dict[str, list[int]] = {}
     for name in ("dataset", "status", "reason", "error", "log"):
-        numbers = {value: i for i, value in enumerate(dict.fromkeys(_all(rows, name)))}
+        values = [getattr(row, name) for row in rows]
+        numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
         words[name] = list(numbers)
-        columns[name] = [numbers[value] for value in _all(rows, name)]
+        columns[name] = [numbers[value] for value in values]
     sets = {codes: i for i, codes in enumerate(dict.fromkeys(_codes(row) for row in rows))}
     codes = sorted({code for codes in sets for code in codes})
     content = {
@@ -104,7 +162,6 @@ def pack_rows(rows: Sequence[AttentionRow]) -> str:
         "flags": [{"code": code, "sentence": flag_sentence(code)} for code in codes],
         "flag": [sets[_codes(row)] for row in rows],
         "slices": [row.slices for row in rows],
-        "sampled": [i for i, row in enumerate(rows) if row.sampled],
         "recorded": [int(bool(row.record)) for row in rows],
     }
     text = json.dumps(content, separators=(",", ":"))
@@ -113,34 +170,27 @@ def pack_rows(rows: Sequence[AttentionRow]) -> str:
 
 def record_name(series_hash: str) -> str:
     """Where the record of a volume lies, relative to the folder of the summary."""
-    return f"meta/{series_hash}.series.json"
+    record = volume_paths(Path(), series_hash, StoreType.SQLITE).record  # same for every type
+    return f"{META_FOLDER}/{record.name}"
 
 
-def _row(
-    line: Mapping[Hashable, Any], sampled: set[str], logs: set[str], linked: bool
-) -> AttentionRow:
-    folder, series_hash = str(line["series_dir"]), str(line["series_hash"])
-    has_store = line["status"] == Status.OK or line["reason"] == Code.REJECTED_IN_REVIEW
-    log = f"convert_shard_{line['shard']}.log"
-    slices = line["slice_count"]
-    codes = split_flags(str(line["flags"]))
-    return AttentionRow(
-        series_hash=series_hash,
-        dataset=str(line["dataset"]),
-        status=str(line["status"]),
-        slices=int(slices) if isinstance(slices, float) and not pd.isna(slices) else 0,
-        reason=scrub_text(str(line["reason"]), [folder]),
-        error=scrub_error(str(line["error"]), folder),
-        flags=tuple(FlagLine(code, flag_sentence(code)) for code in codes),
-        sampled=series_hash in sampled,
-        record=record_name(series_hash) if linked and has_store else "",
-        log=f"logs/{log}" if not has_store and log in logs else "",
+def _review_row(
+    row: JoinedRow, sampled: set[str], root: Path, logs: set[str], linked: bool
+) -> ReviewRow:
+    log = convert_log(root, row.shard).name
+    return ReviewRow(
+        series_hash=row.series_hash,
+        dataset=row.dataset,
+        status=row.status,
+        slices=row.slice_count,
+        reason=row.reason,
+        error=error_sentence(row),
+        flags=tuple(FlagLine(code, flag_sentence(code)) for code in row.flag_codes),
+        sampled=row.series_hash in sampled,
+        record=record_name(row.series_hash) if linked and row.has_store else "",
+        log=f"{LOGS_FOLDER}/{log}" if log in logs and not row.has_store else "",
     )
 
 
-def _all(rows: Sequence[AttentionRow], name: str) -> list[str]:
-    return [getattr(row, name) for row in rows]
-
-
-def _codes(row: AttentionRow) -> tuple[str, ...]:
+def _codes(row: ReviewRow) -> tuple[str, ...]:
     return tuple(flag.code for flag in row.flags)

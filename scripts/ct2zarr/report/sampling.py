@@ -1,21 +1,22 @@
-"""Choose the volumes that the report shows, so that rare trouble is seen."""
+"""Choose the volumes that the report shows, so that rare problems are seen."""
 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import SettingsError
+from ..codes import Code
+from ..errors import Private, SettingsError
 from ..plan.identity import series_hash as hash_of
 
-LISTED = "listed by hand"
+LISTED = "listed in sample_series"
 _START_OF_HASH = re.compile(r"[0-9a-f]{8,32}")
-"""A series_hash or its start, of which the report shows the first 12 digits."""
+"""A series_hash or its start; the report shows the first 12 digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A chosen volume and why it was chosen, such as ``missing_slices`` or ``plain, v1``."""
+    """A chosen volume and why: ``missing_slices``, say, or ``no flag, dataset v1``."""
 
     series_hash: str
     stratum: str
@@ -38,7 +39,7 @@ def sample_volumes(
         volumes: series_hash to (dataset, flag codes), converted volumes only.
         number: how many to choose; all of them when there are fewer.
         seed: another seed gives another choice.
-        listed: volumes that come first, whatever is chosen besides.
+        listed: volumes that come first and do not count towards ``number``.
     """
     flags: dict[str, list[str]] = {}
     plain: dict[str, list[str]] = {}
@@ -47,7 +48,7 @@ def sample_volumes(
             flags.setdefault(code, []).append(series_hash)
         if not codes:
             plain.setdefault(dataset, []).append(series_hash)
-    queues = _alternate(_rarest_first(flags, ""), _rarest_first(plain, "plain, "))
+    queues = _alternate(_rarest_first(flags, ""), _rarest_first(plain, "no flag, dataset "))
     for _, members in queues:
         members.sort(key=lambda series_hash: _rank(series_hash, seed), reverse=True)
     chosen = dict.fromkeys(listed, LISTED)
@@ -67,13 +68,13 @@ def find_listed(
     """series_hash of the volumes that a list names, in its order.
 
     Args:
-        wanted: a series_hash, at least its first 8 digits, or a SeriesInstanceUID each. The UIDs
-            stand in no summary, but they determine the hash.
+        wanted: a series_hash, at least its first 8 digits, or a SeriesInstanceUID each. UIDs are
+            in no summary, but they determine the hash.
         hashes, datasets: all that the summary has.
-        parts: into how many volumes a series was divided at most.
+        parts: the largest number of volumes that a series was divided into.
 
     Raises:
-        SettingsError: one is not there, or is the start of several.
+        SettingsError: a series is not there, or a start fits several.
     """
     known = set(hashes)
     found: dict[str, None] = {}
@@ -84,8 +85,10 @@ def find_listed(
             matching = [one for one in hashes if one.startswith(name.lower())]
             if len(matching) > 1:
                 raise SettingsError(
-                    f"sample_series: {name} is the start of {len(matching)} series_hash; give more "
-                    "of its digits."
+                    Code.SETTING_WRONG,
+                    "sample_series: {found} is the start of {count} series_hash; give more digits.",
+                    found=Private(name),
+                    count=len(matching),
                 )
         else:
             numbers = range(1, parts + 1)
@@ -93,8 +96,10 @@ def find_listed(
             matching = [one for one in made if one in known]
         if not matching:
             raise SettingsError(
-                f"sample_series: {name} is no series_hash of summary_all.csv and no "
-                "SeriesInstanceUID of a series in it; take it out of the list."
+                Code.SETTING_WRONG,
+                "sample_series: {found} is neither a series_hash in summary_all.csv nor the "
+                "SeriesInstanceUID of a series in it; remove it from the list.",
+                found=Private(name),
             )
         found.update(dict.fromkeys(matching))
     return list(found)

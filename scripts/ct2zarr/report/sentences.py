@@ -1,13 +1,26 @@
-"""What a record says of a volume, in words for the report and free of patients."""
+"""What the report says in words: the verdict, why a volume failed, and what a record holds.
+
+No sentence here names a file or a patient. Errors are rendered without such facts, and header text
+goes through ``redact``.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydicom.uid import UID
 
+from ..codes import Code
 from ..model import Json, VolumeRecord
-from ..run.redaction import scrub_text
+from ..run.cells import SEPARATOR
+from ..run.counts import Counts
+from ..vocabulary import Decision, Flag, Status
+from .redaction import redact
+from .sources import Comparison
+from .summary_table import JoinedRow
 
+_FLAG_SENTENCES = {str(flag): flag.sentence for flag in Flag}
+_CODE_SENTENCES = {str(code): code.sentence for code in Code}
 _TAGS = (
     ("Modality", "Modality"), ("Manufacturer", "Manufacturer"),
     ("ManufacturerModelName", "Model"), ("SeriesDescription", "Description"),
@@ -17,17 +30,122 @@ _TAGS = (
     ("PhotometricInterpretation", "Photometric"), ("BitsStored", "Bits stored"),
     ("RescaleSlope", "Slope"), ("RescaleIntercept", "Intercept"),
 )  # fmt: skip
-"""Header elements that are shown: none of the patient, no date, no UID, no institution."""
+"""Header elements that are shown: nothing about the patient, no date, no UID, no institution."""
 _IDENTITY_TAGS = (
     "PatientID", "PatientName", "OtherPatientIDs", "AccessionNumber", "StudyID",
     "PatientBirthDate", "StudyDate", "SeriesDate", "InstitutionName", "ReferringPhysicianName",
 )  # fmt: skip
-"""Elements whose values are taken out of any text that repeats them."""
+"""Elements whose values are removed from any text that repeats them."""
 _SMALLEST = 5e-7
 """Half a nanometre, in mm: what is smaller comes from rounding."""
 
 
-def describe_volume(record: VolumeRecord, secrets: Sequence[str]) -> tuple[tuple[str, str], ...]:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence and how good its news is: ``good``, ``look`` or ``bad``."""
+
+    level: str
+    sentence: str
+
+
+# The dataset ----------------------------------------------------------------------------------
+
+
+def verdict(counts: Counts) -> Line:
+    """The outcome in one sentence."""
+    volumes = _volumes(counts.volumes)
+    unverified = counts.ok - counts.verified
+    if counts.volumes == 0:
+        return Line("bad", "The summary has no volume: nothing was found to convert.")
+    if counts.failed:
+        return Line(
+            "bad",
+            f"{counts.failed:,} of {volumes} failed. The table below gives the reason for each; "
+            "the others can be used.",
+        )
+    if counts.rejected:
+        return Line(
+            "look",
+            f"{counts.rejected:,} of {volumes} {_were(counts.rejected)} rejected, by reject_flags "
+            "or in review; all others were converted.",
+        )
+    if unverified:
+        return Line(
+            "look",
+            f"All {volumes} were converted, but {unverified:,} {_were(unverified)} not compared "
+            "with the source.",
+        )
+    agree = f"All {volumes} were converted and agree with the source in every plane compared"
+    if counts.flagged:
+        has = "has a flag" if counts.flagged == 1 else "have flags"
+        return Line("good", f"{agree}; {counts.flagged:,} {has} that you should check.")
+    return Line("good", f"{agree}.")
+
+
+def _volumes(count: int) -> str:
+    return f"{count:,} volume" if count == 1 else f"{count:,} volumes"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def flag_sentence(code: str) -> str:
+    """What a flag means; a flag of another version has no sentence here."""
+    return _FLAG_SENTENCES.get(code, "a flag that this version of ct2zarr does not know")
+
+
+def error_sentence(row: JoinedRow) -> str:
+    """Why a volume failed or was rejected, without names of files and text from headers.
+
+    A summary of an older version has no such sentence, and then the one of the code stands for it:
+    its column ``error`` may name a patient's file.
+    """
+    if row.decision == Decision.REJECT and row.reason == Code.REJECTED_IN_REVIEW and row.comment:
+        return f"{row.error_public}: {redact(row.comment, [row.series_dir])}"
+    if row.error_public or row.status == Status.OK:
+        return row.error_public
+    default = Code.REJECTED_FLAG if row.status == Status.REJECTED else Code.UNEXPECTED_ERROR
+    return _CODE_SENTENCES.get(row.code or row.reason, default.sentence)
+
+
+# One volume -----------------------------------------------------------------------------------
+
+
+def verification_line(record: VolumeRecord) -> Line:
+    """Whether the planes that were checked during the conversion agreed with the source."""
+    checked = record.verification.get("slices")
+    count = len(checked) if isinstance(checked, list | tuple) else 0
+    if not count:
+        return Line("look", "not verified during conversion")
+    if record.verification.get("ok") is not True:
+        return Line("bad", "verification failed during conversion")
+    if count == record.shape[0]:
+        return Line("good", "verified during conversion: all planes equal their source")
+    return Line(
+        "good",
+        f"verified during conversion: {count} of {record.shape[0]} planes compared, all equal",
+    )
+
+
+def comparison_line(comparison: Comparison | None, units: str) -> Line:
+    """Whether the planes that were decoded for the report agree with the source."""
+    if comparison is None:
+        return Line("look", "The source is no longer available, so no plane was decoded again.")
+    if not comparison.planes:
+        return Line("bad", comparison.problem or "No plane could be compared.")
+    count = len(comparison.planes)
+    largest = max(comparison.largest)
+    planes = "plane" if count == 1 else "planes"
+    if largest == 0 and not comparison.problem:
+        return Line("good", f"{count} {planes} decoded again from the source: no pixel differs.")
+    text = f"{count} {planes} decoded again: the largest difference is {largest:g} {units}".strip()
+    return Line("bad" if largest else "look", f"{text}. {comparison.problem}".strip())
+
+
+def describe_volume(
+    record: VolumeRecord, identifiers: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
     """Labels and values of what is shown of a volume: geometry, header elements, sizes."""
     planes, rows, columns = record.shape
     spacing = record.geometry.get("spacing")
@@ -39,23 +157,23 @@ def describe_volume(record: VolumeRecord, secrets: Sequence[str]) -> tuple[tuple
         lines.append(("Spacing z, y, x, mm", ", ".join(_number(value) for value in spacing)))
     tilt = record.geometry.get("tilt_degrees")
     if isinstance(tilt, int | float) and tilt:
-        lines.append(("Tilt, degrees", _number(tilt)))
+        lines.append(("Gantry tilt, degrees", _number(tilt)))
     error = record.geometry.get("max_position_error_mm")
     if isinstance(error, int | float):
-        lines.append(("Position error at most, mm", _number(error)))
+        lines.append(("Largest position error, mm", _number(error)))
     if record.parts > 1:
-        by = f", by {record.split_by}" if record.split_by else ""
-        lines.append(("Part of its series", f"{record.part} of {record.parts}{by}"))
+        by = f", split by {record.split_by}" if record.split_by else ""
+        lines.append(("Part of the series", f"{record.part} of {record.parts}{by}"))
     for keyword, label in _TAGS:
         value = record.tags.get(keyword)
         if value not in (None, "", []):
-            lines.append((label, scrub_text(_words(value), [record.series_dir], secrets)))
+            lines.append((label, redact(_words(value), [record.series_dir], identifiers)))
     units = record.values.get("units")
     lines += [
         ("Values", f"{record.dtype}, {units}" if units else f"{record.dtype}, as stored"),
         ("Decoder", ", ".join(record.decoders)),
         (
-            "Source, store",
+            "Size of source, of store",
             f"{record.input_bytes / 1e6:,.1f} MB, {record.output_bytes / 1e6:,.1f} MB",
         ),
     ]
@@ -71,8 +189,8 @@ def thickness_of(record: VolumeRecord) -> float | None:
         return None
 
 
-def describe_evidence(value: Json, record: VolumeRecord, secrets: Sequence[str]) -> str:
-    """Counts and measures of a finding in words; names of files and UIDs are counted, not shown."""
+def describe_evidence(value: Json, record: VolumeRecord, identifiers: Sequence[str]) -> str:
+    """The evidence of a flag in words; names of files and UIDs are counted, not shown."""
     if not isinstance(value, Mapping):
         return ""
     words = []
@@ -84,7 +202,7 @@ def describe_evidence(value: Json, record: VolumeRecord, secrets: Sequence[str])
         if isinstance(item, Mapping) and "file" in key.lower():
             item = len(item)
         words.append(f"{label}: {_words(item)}")
-    return scrub_text("; ".join(words), [record.series_dir], secrets)
+    return redact("; ".join(words), [record.series_dir], identifiers)
 
 
 def _words(value: Json) -> str:
@@ -107,12 +225,12 @@ def _number(value: Json) -> str:
     return "0" if abs(value) < _SMALLEST else f"{value:.5g}"
 
 
-def secrets_of(record: VolumeRecord) -> list[str]:
-    """Values of the record that name a patient, to be taken out of free text."""
+def identifiers_of(record: VolumeRecord) -> list[str]:
+    """Values of the record that identify a patient, which are removed from header text."""
     values = (record.tags.get(keyword) for keyword in _IDENTITY_TAGS)
     return [str(value) for value in values if value not in (None, "")]
 
 
 def syntax_names(uids: str) -> str:
     """Transfer syntaxes by name, from the UIDs of a summary cell."""
-    return ", ".join(UID(uid).name for uid in uids.split(";") if uid)
+    return ", ".join(UID(uid).name for uid in uids.split(SEPARATOR) if uid)

@@ -1,4 +1,4 @@
-"""Decode a few planes from the source once more and compare them with the store."""
+"""Decode a few planes from the source again and compare them with the store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..codes import Code
 from ..dicom.decoding import SourceReader
 from ..dicom.frames import read_frames
 from ..dicom.planes import rescale_of
-from ..errors import FileError, SeriesError
+from ..errors import FileError, SeriesError, sentence
 from ..model import Frame, SliceTable, VolumeRecord
 from .views import Pixels, PlaneSource
 
@@ -21,9 +22,9 @@ class Comparison:
     Attributes:
         planes: indices that were compared.
         source, store: (k, h, w) float32, values reduced for display.
-        difference: (k, h, w) float32, store minus source; of each block of pixels the largest.
-        largest: largest absolute difference of all pixels, one a plane.
-        problem: why a plane could not be compared; empty when all could.
+        difference: (k, h, w) float32, store minus source; the largest of each block of pixels.
+        largest: largest absolute difference of all pixels, one per plane.
+        problem: why a plane could not be compared, without names of files; empty when all were.
     """
 
     planes: tuple[int, ...]
@@ -40,8 +41,8 @@ def compare_planes(
     """Decode the wanted planes from their files and subtract them from the store's.
 
     The arithmetic is that of the definition, slope times stored plus intercept in float64 (PS3.3
-    C.11.1.1.2), not that of the conversion. ``None`` where the source folder is no longer there,
-    or is not on record (``deidentify``).
+    C.11.1.1.2), not that of the conversion. ``None`` where the source folder no longer exists, or
+    the record does not name it (``deidentify``).
     """
     folder = Path(record.series_dir)
     if not record.series_dir or not folder.is_dir():
@@ -58,7 +59,8 @@ def compare_planes(
             try:
                 decoded = _source_plane(reader, folder, record, slices, index)
             except (FileError, SeriesError) as error:
-                problem = f"Plane {index + 1} could not be read from its source ({error.reason})."
+                reason = sentence(error, private=False).rstrip(".")
+                problem = f"Plane {index + 1} could not be compared: {reason}."
                 continue
             kept = volume.read_planes(index, index + 1)[0]
             if kept.shape != decoded.shape:
@@ -91,12 +93,14 @@ def _source_plane(
 def _frame_of(folder: Path, dataset: str, slices: SliceTable, index: int) -> Frame:
     path = folder / slices.column("file_name")[index]
     if not path.is_file():
-        raise FileError("is no longer there", "source_gone")
+        raise FileError(Code.SOURCE_GONE, "{file} is no longer in the source", path=path)
     number = int(slices.column("frame")[index] or 1) if "frame" in slices.columns else 1
     for frame in read_frames(dataset, str(folder), str(path)):
         if frame.frame_number == number:
             return frame
-    raise FileError("has no such frame", "source_changed")
+    raise FileError(
+        Code.SOURCE_CHANGED, "{file} no longer has frame {number}", path=path, number=number
+    )
 
 
 def _thin(plane: np.ndarray, step: int) -> Pixels:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..vocabulary import Status
-from .csv_tables import Column, Schema, columns_of, read_records, records_to_csv
+from .csv_tables import Schema, columns_of, read_records, records_to_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +96,6 @@ SUMMARY_SCHEMA = Schema(
     one_line=True,
 )
 """summary_shard_XX.csv: a row per volume, in the order of series_hash."""
-
-SHARD_COLUMN, DECISION_COLUMN, COMMENT_COLUMN = "shard", "decision", "comment"
-"""Columns of summary_all.csv beyond those of the shards: the label of the shard that has the
-volume, and a ``vocabulary.Decision`` with the comment of the person who decided."""
-
-JOINED_SCHEMA = Schema(
-    (
-        *SUMMARY_SCHEMA.columns,
-        *(Column(name) for name in (SHARD_COLUMN, DECISION_COLUMN, COMMENT_COLUMN)),
-    ),
-    "run the aggregate step again.",
-    one_line=True,
-)
-"""summary_all.csv: a row per volume of all shards, in the order of series_hash."""
 
 
 def rows_to_csv(rows: Iterable[SummaryRow]) -> str:

@@ -3,11 +3,11 @@ class Decisions {
   constructor(samples) {
     this.samples = samples;
     this.key = `ct2zarr-decisions-${document.body.dataset.report}`;
-    // Decisions that the summary knows, on volumes of this page and on others; those made in this
-    // browser go before them.
+    // Decisions that the summary has, on volumes of this page and on others. Those made in this
+    // browser take precedence.
     this.before = JSON.parse(document.getElementById("decided-before").textContent);
     this.all = {};
-    try { this.all = JSON.parse(storage.get(this.key)) || {}; } catch { /* damaged: start anew */ }
+    try { this.all = JSON.parse(storage.get(this.key)) || {}; } catch { /* damaged: start without decisions */ }
     const here = new Set(samples.map(({ article }) => article.dataset.hash));
     this.elsewhere = this.before.filter(({ series_hash }) => !here.has(series_hash));
     for (const { article } of samples) this.setUp(article);
@@ -15,7 +15,7 @@ class Decisions {
     if (!csv) return;
     csv.addEventListener("click", () => this.exportCsv());
     document.getElementById("export-json").addEventListener("click", () => this.exportJson());
-    document.getElementById("forget").addEventListener("click", () => this.forget());
+    document.getElementById("discard").addEventListener("click", () => this.discard());
     this.count();
   }
 
@@ -52,7 +52,7 @@ class Decisions {
     this.count();
   }
 
-  forget() {
+  discard() {
     this.all = {};
     storage.set(this.key, "{}");
     for (const { article } of this.samples) {
@@ -86,8 +86,8 @@ class Decisions {
     document.getElementById("decided").textContent = accepted + rejected - this.elsewhere.length;
     const more = this.elsewhere.length ? `, ${this.elsewhere.length} of them not shown here` : "";
     document.getElementById("tally").textContent = accepted + rejected
-      ? `${accepted} accepted, ${rejected} rejected${more}` : "kept in this browser until exported";
-    document.getElementById("forget").hidden = Object.keys(this.all).length === 0;
+      ? `${accepted} accepted, ${rejected} rejected${more}` : "kept in this browser until you export them";
+    document.getElementById("discard").hidden = Object.keys(this.all).length === 0;
   }
 
   exportCsv() {

@@ -1,4 +1,4 @@
-// ---- pictures: unpack levels (see report_packing.py) and draw them at a window ----
+// ---- pictures: unpack levels (see packing.py) and draw them at a window ----
 function unfold(bytes, start, count, height, width) {
   const size = count * height * width;
   const levels = new Uint16Array(size);

@@ -9,7 +9,7 @@ function setUpKeys(samples, decisions) {
   }
   button.addEventListener("click", toggleHelp);
 
-  // The sample in use: the one that holds the focus, else the one across the middle of the window.
+  // The sample in use: the one that has the focus, or else the one in the middle of the window.
   function current() {
     const focused = samples.find(({ article }) => article.contains(document.activeElement));
     if (focused) return samples.indexOf(focused);
@@ -45,7 +45,7 @@ function setUpKeys(samples, decisions) {
   });
 }
 
-setUpTable();
+setUpReviewList();
 const samples = [...document.querySelectorAll(".sample")].map((article) => new Sample(article));
 const decisions = new Decisions(samples);
 setUpKeys(samples, decisions);

@@ -1,10 +1,10 @@
-// ---- table: all rows are in the pack (see report_attention.py); search, filter, sort, draw ----
-class Attention {
+// ---- list of volumes to review: all rows are in the pack (see review_list.py); search, filter, sort, draw ----
+class ReviewList {
   constructor(table, content) {
     this.body = table.tBodies[0];
     this.template = document.getElementById("row");
     this.rows = content.hashes.map((hash, i) => this.read(content, hash, i));
-    this.shown = Attention.PAGE;
+    this.shown = ReviewList.PAGE;
     this.controls = Object.fromEntries(
       ["search", "status", "flag", "more"].map((id) => [id, document.getElementById(id)]));
     this.setUp(table);
@@ -43,11 +43,11 @@ class Attention {
     const { search, status, flag, more } = this.controls;
     for (const control of [search, status, flag]) {
       control.disabled = false;
-      control.addEventListener("input", () => { this.shown = Attention.PAGE; this.draw(); });
+      control.addEventListener("input", () => { this.shown = ReviewList.PAGE; this.draw(); });
     }
-    more.addEventListener("click", () => { this.shown += 4 * Attention.PAGE; this.draw(); });
-    addEventListener("beforeprint", () => { this.shown = Attention.PRINTED; this.draw(); });
-    addEventListener("afterprint", () => { this.shown = Attention.PAGE; this.draw(); });
+    more.addEventListener("click", () => { this.shown += 4 * ReviewList.PAGE; this.draw(); });
+    addEventListener("beforeprint", () => { this.shown = ReviewList.PRINTED; this.draw(); });
+    addEventListener("afterprint", () => { this.shown = ReviewList.PAGE; this.draw(); });
   }
 
   sort(name, down) {
@@ -83,7 +83,7 @@ class Attention {
       `${number(fitting.length)} of ${number(this.rows.length)} volumes`;
   }
 
-  // The row of the page with its words put in; parts for which there is nothing are taken out.
+  // A row of the page with its words put in; parts that would be empty are removed.
   element(row) {
     const tr = this.template.content.firstElementChild.cloneNode(true);
     const put = (name, text) => {
@@ -120,12 +120,12 @@ class Attention {
     return tr;
   }
 }
-Attention.PAGE = 50;
-Attention.PRINTED = 1000; // more would be a book
+ReviewList.PAGE = 50;
+ReviewList.PRINTED = 1000; // more would be a book
 
-async function setUpTable() {
+async function setUpReviewList() {
   const table = document.getElementById("table");
   if (!table) return;
   const bytes = await inflate(document.getElementById("rows").textContent.trim());
-  new Attention(table, JSON.parse(new TextDecoder().decode(bytes)));
+  new ReviewList(table, JSON.parse(new TextDecoder().decode(bytes)));
 }

@@ -1,0 +1,46 @@
+"""Remove identifiers, paths and UIDs from texts that people or headers wrote.
+
+The report is passed on, and a series description may repeat the patient's name, a comment the name
+of a file. Sentences of errors do not come here: they are rendered without such facts.
+"""
+
+import re
+from collections.abc import Iterable
+
+_UID = re.compile(r"(?<![\w.])\d+(?:\.\d+){4,}(?![\w])")
+"""Five or more dotted numbers; a version has fewer (PS3.5, section 9)."""
+_DICOM_NAME = re.compile(r"[^\s'\"/\\]+\.(?:dcm|dicom|ima|img)\b", re.IGNORECASE)
+_QUOTED_PATH = re.compile(r"(['\"])[^'\"\n]*[/\\][^'\"\n]*\1")
+_PATH = re.compile(r"(?<![\w<])(?:[A-Za-z]:\\|/|\.{1,2}/)(?:[^\s'\",;:/\\]+[/\\])*[^\s'\",;:/\\]+")
+_SHORTEST_NAME = 3
+"""Shorter parts of a name or number would blank out ordinary words."""
+
+
+def redact(text: str, folders: Iterable[str] = (), identifiers: Iterable[str] = ()) -> str:
+    """``text`` without paths, names of DICOM files, UIDs and the given identifiers.
+
+    Parameters
+    ----------
+    text
+        Text from a header, or a comment.
+    folders
+        Absolute folders that are known, which may have spaces in them.
+    identifiers
+        Values of PatientID, PatientName and the like.
+    """
+    for folder in sorted({f.rstrip("/") for f in folders if f.rstrip("/")}, key=len, reverse=True):
+        text = re.sub(re.escape(folder) + r"[^\s'\",;:]*", "[path]", text)
+    text = _QUOTED_PATH.sub("[path]", text)
+    text = _PATH.sub("[path]", text)
+    text = _DICOM_NAME.sub("[file]", text)
+    text = _UID.sub("[UID]", text)
+    for identifier in identifiers:
+        for part in _parts(identifier):
+            text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "[removed]", text, flags=re.I)
+    return text
+
+
+def _parts(identifier: str) -> list[str]:
+    """An identifier and, of a person name (PS3.5, 6.2.1), its components, the longest first."""
+    parts = {identifier.strip(), *re.split(r"[\^=\s,]+", identifier)}
+    return sorted((p for p in parts if len(p) >= _SHORTEST_NAME), key=len, reverse=True)

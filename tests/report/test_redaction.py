@@ -1,0 +1,22 @@
+"""Header text and comments lose paths, names of files, UIDs and the identifiers of the patient."""
+
+import pytest
+
+from ct2zarr.report.redaction import redact
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see /data/DOE JOHN/s 1/IM3.dcm, twice", "see [path], twice"),
+        ("/data/DOE JOHN/s 1 has no files", "[path] has no files"),
+        ("the file '/other/My Scans/3' is cut short", "the file [path] is cut short"),
+        ("/other/x/3.dcm: no pixels", "[path]: no pixels"),
+        ("file DOE.dcm ends early", "file [file] ends early"),
+        ("study 1.2.840.113619.2.55.3 is odd", "study [UID] is odd"),
+        ("numpy 2.1.3, 1/2 of 3.5 mm", "numpy 2.1.3, 1/2 of 3.5 mm"),
+        ("Thorax of john, doe", "Thorax of [removed], [removed]"),
+    ],
+)
+def test_paths_uids_and_names_are_taken_out_of_text(text: str, shown: str) -> None:
+    assert redact(text, ["/data/DOE JOHN/s 1"], ["DOE^JOHN"]) == shown
