@@ -26,10 +26,11 @@ import yaml
 from ct2zarr.convert.shard_summary import ShardSummary, write_summary
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import Frame
+from ct2zarr.run.csv_tables import read_table
 from ct2zarr.run.paths import shard_labels
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings
 from ct2zarr.run.summary_columns import SummaryRow
-from ct2zarr.scan.frame_tables import FRAME_SCHEMA, frames_to_table, read_csv
+from ct2zarr.scan.frame_tables import FRAME_SCHEMA, SERIES_SCHEMA, frames_to_table
 from ct2zarr.scan.shares import BATCH_ROWS, share_key, share_path, write_arrow
 from phantom import make_series
 
@@ -124,15 +125,15 @@ def write_summaries(folder: Path, shards: int) -> int:
         rows = [
             SummaryRow(
                 series_hash=row["series_hash"], dataset=row["dataset"],
-                series_dir=row["series_dir"], status="ok", slice_count=int(row["slice_count"]),
-                rows=ROWS, columns=ROWS, input_bytes=int(row["bytes"]),
-                output_bytes=int(row["bytes"]) // 3, verify_ok=True, verified_slices=3,
+                series_dir=row["series_dir"], status="ok", slice_count=row["slice_count"],
+                rows=ROWS, columns=ROWS, input_bytes=row["bytes"],
+                output_bytes=row["bytes"] // 3, verify_ok=True, verified_slices=3,
                 read_seconds=1.1, write_seconds=0.9, total_seconds=2.4, dtype="int16",
                 spacing_z=SPACING_MM, spacing_y=0.8, spacing_x=0.7, slice_thickness=1.25,
-                kernel="B30f", kvp=120.0, manufacturer="MAKER", files=int(row["file_count"]),
+                kernel="B30f", kvp=120.0, manufacturer="MAKER", files=row["file_count"],
                 transfer_syntax="1.2.840.10008.1.2.1", decoder="native", version="0.1.0",
             )
-            for row in read_csv(input_csv.read_text(), str(input_csv), ("series_hash",))
+            for row in read_table(input_csv, SERIES_SCHEMA).rows()
         ]  # fmt: skip
         volumes += len(rows)
         path = settings.store_root / f"summary_shard_{label}.csv"

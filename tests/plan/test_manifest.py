@@ -20,7 +20,7 @@ from ct2zarr.plan.grouping import plan_volumes, series_hash
 from ct2zarr.plan.manifest import make_manifest, read_plans
 from ct2zarr.plan.roles import assign_role
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings, SelectionSettings
-from ct2zarr.scan.frame_tables import FILES_SCHEMA, SERIES_COLUMNS
+from ct2zarr.scan.frame_tables import FILES_SCHEMA, SERIES_SCHEMA
 from ct2zarr.scan.scanning import scan, table_to_frames
 from ct2zarr.vocabulary import Role
 
@@ -129,7 +129,7 @@ def test_a_row_describes_its_volume(tmp_path: Path) -> None:
     phantom.localizer(tmp_path / "root" / "ct", series_uid=series.series_uid)
     make_manifest(settings(tmp_path))
     (row,) = rows_of(tmp_path / "manifest" / "series_all.csv")
-    assert list(row) == list(SERIES_COLUMNS)
+    assert list(row) == list(SERIES_SCHEMA.names)
     assert row["series_hash"] == series_hash("d", series.series_uid, 1)
     assert row["series_dir"] == str(tmp_path / "root" / "ct")
     assert (row["file_count"], row["slice_count"], row["localizers_skipped"]) == ("7", "7", "1")
@@ -406,7 +406,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
     make_manifest(settings(tmp_path))
     path = tmp_path / "manifest" / "series_all.csv"
     edit_csv(path, column)
-    with pytest.raises(SettingsError, match=f"has no column {column}"):
+    with pytest.raises(SettingsError, match=f"lacks the column {column}"):
         read_plans(input_of(path))
 
 

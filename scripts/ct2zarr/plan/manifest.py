@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +24,22 @@ from ..model import Frame, Json
 from ..run.atomic_files import machine_errors, remove_abandoned
 from ..run.cells import SEPARATOR
 from ..run.checksums import INDEX_MD5
-from ..run.paths import MANIFEST_SUMMARY as SUMMARY
-from ..run.paths import SERIES_ALL, shard_labels
+from ..run.csv_tables import read_table, rows_to_csv
+from ..run.paths import (
+    FILES_EXCLUDED,
+    MANIFEST_SUMMARY,
+    SERIES_ALL,
+    SHARD_CSV,
+    SHARD_FILES,
+    SHARDS_FOLDER,
+    files_shard,
+    series_shard,
+    shard_labels,
+)
 from ..run.settings import ManifestSettings
 from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.cache import FACTS_VERSION
-from ..scan.frame_tables import FILES_SCHEMA, read_csv, series_csv, table_to_frames
+from ..scan.frame_tables import FILES_SCHEMA, SERIES_SCHEMA, table_to_frames
 from ..scan.scanning import Scan, scan
 from ..scan.shares import CACHE, merge_parts
 from ..scan.walking import check_roots
@@ -44,7 +55,6 @@ __all__ = ["make_manifest", "read_plans"]
 
 logger = logging.getLogger(__name__)
 
-EXCLUDED = "files_excluded.parquet"
 STATE = "state.json"
 
 TAKEN_ROWS = 1 << 19
@@ -65,11 +75,11 @@ def make_manifest(settings: ManifestSettings) -> None:
     folder = settings.manifest_dir
     check_roots(settings.datasets)
     with machine_errors(folder):
-        for made in (folder, folder / CACHE, folder / "shards"):
+        for made in (folder, folder / CACHE, folder / SHARDS_FOLDER):
             made.mkdir(parents=True, exist_ok=True)
-        remove_abandoned((folder, folder / CACHE, folder / "shards"))
+        remove_abandoned((folder, folder / CACHE, folder / SHARDS_FOLDER))
         # Before hours of reading, not after: may the folder be written at all?
-        for made in (folder, folder / "shards"):
+        for made in (folder, folder / SHARDS_FOLDER):
             with tempfile.TemporaryFile(dir=made):
                 pass
     if settings.scan_jobs > 1:
@@ -87,9 +97,9 @@ def make_manifest(settings: ManifestSettings) -> None:
     key = _key(found, settings)
     if _is_whole(folder, key):
         rows = _rows_of_shards(folder, settings.num_shards)
-        write_bytes_if_changed(folder / SERIES_ALL, series_csv(rows).encode())
+        write_bytes_if_changed(folder / SERIES_ALL, rows_to_csv(SERIES_SCHEMA, rows).encode())
         logger.info("nothing has changed since the last manifest; its shards are kept")
-        _tell(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+        _tell(json.loads((folder / MANIFEST_SUMMARY).read_text(encoding="utf-8")))
         return
     account = _account(found, settings)
     _write(folder, found, account, settings, key)
@@ -116,7 +126,7 @@ def _warn(found: Scan, settings: ManifestSettings) -> None:
     if found.unreadable_folders:
         logger.warning(
             "%d FOLDERS CANNOT BE LISTED, what is in them is unknown; %s names them",
-            len(found.unreadable_folders), SUMMARY,
+            len(found.unreadable_folders), MANIFEST_SUMMARY,
         )  # fmt: skip
 
 
@@ -137,7 +147,7 @@ class _Account:
     codes: list[str]
     hashes: list[str]
     index: np.ndarray
-    series: list[dict[str, str]] = field(default_factory=list)
+    series: list[dict[str, Any]] = field(default_factory=list)
     keys: int = 0
 
 
@@ -232,10 +242,10 @@ def _write(
     """Write all files of the manifest, the index series_all.csv last."""
     labels = shard_labels(settings.num_shards)
     others, *rows_of = _rows_by_shard(account.hashes, len(labels))
-    series_of: list[list[dict[str, str]]] = [[] for _ in labels]
+    series_of: list[list[dict[str, Any]]] = [[] for _ in labels]
     for cells in account.series:
         series_of[int(cells["series_hash"], 16) % len(labels)].append(cells)
-    index = series_csv(account.series).encode()
+    index = rows_to_csv(SERIES_SCHEMA, account.series).encode()
     index_md5 = hashlib.md5(index, usedforsecurity=False).hexdigest()
     summary = {**_summary(found, account, settings), INDEX_MD5: index_md5}
     changed = 0
@@ -243,19 +253,21 @@ def _write(
     (folder / CACHE / STATE).unlink(missing_ok=True)
     shards = _sorted_files(found.table, account, rows_of)
     for number, (label, (table, rows)) in enumerate(zip(labels, shards, strict=True)):
-        name = f"shards/files_shard_{label}.parquet"
+        name = str(files_shard(Path(), label))
         new = write_bytes_if_changed(folder / name, _files(table, account, rows))
         names.append(name)
-        name = f"shards/series_shard_{label}.csv"
-        new |= write_bytes_if_changed(folder / name, series_csv(series_of[number]).encode())
+        name = str(series_shard(Path(), label))
+        new |= write_bytes_if_changed(
+            folder / name, rows_to_csv(SERIES_SCHEMA, series_of[number]).encode()
+        )
         names.append(name)
         changed += new
     ((table, rows),) = _sorted_files(found.table, account, [others])
-    write_bytes_if_changed(folder / EXCLUDED, _files(table, account, rows))
+    write_bytes_if_changed(folder / FILES_EXCLUDED, _files(table, account, rows))
     text = json.dumps(summary, indent=2) + "\n"
-    write_bytes_if_changed(folder / SUMMARY, text.encode())
-    _remove_stale(folder / "shards", set(names))
-    names += [EXCLUDED, SUMMARY]
+    write_bytes_if_changed(folder / MANIFEST_SUMMARY, text.encode())
+    _remove_stale(folder / SHARDS_FOLDER, set(names))
+    names += [FILES_EXCLUDED, MANIFEST_SUMMARY]
     write_bytes_if_changed(folder / SERIES_ALL, index)
     _keep_state(folder, key, names)
     logger.info("%d of %d shards have changed", changed, len(labels))
@@ -317,10 +329,10 @@ def _files(table: pa.Table, account: _Account, rows: list[int]) -> bytes:
 
 def _remove_stale(folder: Path, names: set[str]) -> None:
     """Remove shards of a former run that had more of them."""
-    for pattern in ("series_shard_*.csv", "files_shard_*.parquet"):
-        for path in folder.glob(pattern):
-            if f"shards/{path.name}" not in names:
-                path.unlink()
+    for path in folder.iterdir():
+        of_a_shard = SHARD_CSV.fullmatch(path.name) or SHARD_FILES.fullmatch(path.name)
+        if of_a_shard and f"{SHARDS_FOLDER}/{path.name}" not in names:
+            path.unlink()
 
 
 def _summary(found: Scan, account: _Account, settings: ManifestSettings) -> dict[str, Json]:
@@ -346,7 +358,7 @@ def _summary(found: Scan, account: _Account, settings: ManifestSettings) -> dict
             "root": _readable(str(root.absolute())),
             "files_found": sum(own.values()),
             "roles": {str(role): own[role] for role in Role},
-            "series": sum(row["part"] == "1" for row in series),
+            "series": sum(row["part"] == 1 for row in series),
             "volumes": len(series),
         }
     folders: list[Json] = [
@@ -358,8 +370,8 @@ def _summary(found: Scan, account: _Account, settings: ManifestSettings) -> dict
         "roles": {str(role): roles[role] for role in Role},
         "series": account.keys,
         "volumes": len(account.series),
-        "slices": sum(int(row["slice_count"]) for row in account.series),
-        "bytes": sum(int(row["bytes"]) for row in account.series),
+        "slices": sum(row["slice_count"] for row in account.series),
+        "bytes": sum(row["bytes"] for row in account.series),
         "flags": {str(flag): flags[flag] for flag in Flag if flags[flag]},
         "datasets": by_dataset,
         "deeper_than_max_depth": {
@@ -404,7 +416,7 @@ def _tell(summary: dict[str, Json]) -> None:
     if not summary["volumes"]:
         logger.warning(
             "NO CT VOLUME WAS FOUND below the roots; %s and %s say what the files are",
-            SUMMARY, EXCLUDED,
+            MANIFEST_SUMMARY, FILES_EXCLUDED,
         )  # fmt: skip
 
 
@@ -450,10 +462,9 @@ def _stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _rows_of_shards(folder: Path, num_shards: int) -> list[dict[str, str]]:
+def _rows_of_shards(folder: Path, num_shards: int) -> list[dict[str, Any]]:
     """The rows of series_all.csv from the shards' CSVs."""
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     for label in shard_labels(num_shards):
-        path = folder / "shards" / f"series_shard_{label}.csv"
-        rows.extend(read_csv(path.read_text(encoding="utf-8"), str(path), ("series_hash",)))
+        rows.extend(read_table(series_shard(folder, label), SERIES_SCHEMA).rows())
     return sorted(rows, key=row_order)

@@ -10,19 +10,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..errors import SettingsError
+from ..codes import Code
+from ..errors import Private, SettingsError
 from ..model import Frame, UnusedFrame, VolumePlan
-from ..run.paths import SHARD_CSV, shard_label
+from ..run.csv_tables import Column, Schema, read_header, read_table
+from ..run.paths import SHARD_CSV, SHARD_FILES, SHARDS_FOLDER, files_shard, shard_label
 from ..run.settings import ConvertSettings, SelectionSettings
 from ..scan.frame_tables import (
     FILES_SCHEMA,
-    SERIES_COLUMNS,
-    read_csv,
     table_to_frames,
     text_to_path,
 )
@@ -35,9 +36,28 @@ DEFAULT_DATASET = "default"
 """Dataset of a row written by hand that names none."""
 
 _HASH = re.compile(r"[0-9a-f]{32}")
-_OF_THE_MANIFEST = ("series_hash", "part", "parts", "slice_count", "findings")
+_OF_THE_MANIFEST = ("part", "parts", "slice_count", "findings")
 """Columns that only the manifest writes; a CSV without any of them was written by hand."""
-_SHARD_FILES = re.compile(r"files_shard_(\d+)\.parquet")
+
+FOLDERS_SCHEMA = Schema(
+    (
+        Column("series_dir"),
+        *(Column(name, required=False) for name in ("dataset", "series_hash", "series_uid")),
+    ),
+    "its first line must name the columns; series_dir alone is enough for a list written by hand.",
+    by_hand=True,
+)
+"""A list of folders that a person wrote."""
+
+_TEXTS = ("series_hash", "dataset", "series_dir", "series_uid", "study_uid", "split_by", "findings")
+_COUNTS = ("part", "parts", "slice_count")
+VOLUMES_SCHEMA = Schema(
+    (*(Column(name) for name in _TEXTS), *(Column(name, int) for name in _COUNTS)),
+    "make the manifest again.",
+    by_hand=True,
+)
+"""The columns of the manifest's CSV that make a plan. People filter them, in a spreadsheet too."""
+
 _AGAIN = "make the manifest again"
 
 
@@ -49,26 +69,38 @@ def read_plans(settings: ConvertSettings) -> list[VolumePlan]:
             belong together; a folder that was written by hand is missing.
     """
     path = settings.input_csv
-    rows = _rows(path)
-    columns = rows[0].keys() if rows else SERIES_COLUMNS.keys()
-    by_hand = not any(column in columns for column in _OF_THE_MANIFEST[1:])
-    if by_hand:
+    if not _is_of_manifest(path):
+        rows = list(read_table(path, FOLDERS_SCHEMA).rows())
         plans = plans_of_folder_rows(rows, path.name, settings.selection, settings.max_depth)
         return [plan for plan in plans if _in_shard(plan.series_hash, settings)]
-    missing = [column for column in SERIES_COLUMNS if column not in columns]
-    needed = [name for name in missing if name in (*_OF_THE_MANIFEST, *_NEEDED)]
-    if needed:
-        raise SettingsError(f"{path} has no column {', '.join(needed)}; {_AGAIN}")
-    for row in rows:
-        if not _HASH.fullmatch(row["series_hash"]):
+    table = read_table(path, VOLUMES_SCHEMA)
+    for line, series in zip(table.lines, table.columns["series_hash"], strict=True):
+        if not _HASH.fullmatch(series):
             raise SettingsError(
-                f"{path}: {row['series_hash']!r} is no series_hash (32 hexadecimal digits); "
-                f"{_AGAIN}"
+                Code.INPUT_DAMAGED,
+                "{path}: {found} on line {line} is no series_hash (32 hexadecimal digits); "
+                "make the manifest again.",
+                path=path,
+                line=line,
+                found=Private(repr(series)),
             )
-    return _plans_of_manifest([r for r in rows if _in_shard(r["series_hash"], settings)], path)
+    rows = [row for row in table.rows() if _in_shard(row["series_hash"], settings)]
+    return _plans_of_manifest(rows, path)
 
 
-_NEEDED = ("dataset", "series_dir", "series_uid", "study_uid", "split_by")
+def _is_of_manifest(path: Path) -> bool:
+    """Whether the manifest wrote the CSV, or a person did."""
+    try:
+        header = read_header(path, FOLDERS_SCHEMA)
+    except SettingsError as error:
+        if error.code is Code.INPUT_MISSING:
+            raise SettingsError(
+                Code.INPUT_MISSING,
+                "INPUT_CSV {path} does not exist; make the manifest first, or name another file.",
+                path=path,
+            ) from None
+        raise
+    return any(column in header for column in _OF_THE_MANIFEST)
 
 
 def _in_shard(series: str, settings: ConvertSettings) -> bool:
@@ -77,25 +109,11 @@ def _in_shard(series: str, settings: ConvertSettings) -> bool:
     return int(series, 16) % settings.num_shards == settings.shard_id
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise SettingsError(
-            f"INPUT_CSV {path} does not exist; make the manifest first, or name another file"
-        ) from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"INPUT_CSV {path} is not a text file in UTF-8") from None
-    except OSError as error:
-        raise SettingsError(f"INPUT_CSV {path} cannot be read: {error.strerror}") from None
-    return read_csv(text, str(path), ("series_dir",))
-
-
 # The manifest's own --------------------------------------------------------------------------
 
 
-def _plans_of_manifest(rows: Sequence[Mapping[str, str]], path: Path) -> list[VolumePlan]:
-    wanted: dict[Path, list[Mapping[str, str]]] = {}
+def _plans_of_manifest(rows: Sequence[Mapping[str, Any]], path: Path) -> list[VolumePlan]:
+    wanted: dict[Path, list[Mapping[str, Any]]] = {}
     for row in rows:
         wanted.setdefault(_files_of(row["series_hash"], path), []).append(row)
     plans = {}
@@ -116,15 +134,15 @@ def _plans_of_manifest(rows: Sequence[Mapping[str, str]], path: Path) -> list[Vo
 def _files_of(series: str, path: Path) -> Path:
     """The parquet file that lists the files of a volume."""
     if shard := SHARD_CSV.fullmatch(path.name):
-        return path.with_name(f"files_shard_{shard[1]}.parquet")
-    folder = path.parent / "shards"
-    shards = len(list(folder.glob("files_shard_*.parquet")))
+        return path.with_name(files_shard(Path(), shard[1]).name)
+    folder = path.parent / SHARDS_FOLDER
+    shards = sum(1 for file in folder.glob("*.parquet") if SHARD_FILES.fullmatch(file.name))
     if not shards:
         raise SettingsError(
             f"no files_shard_XX.parquet in {folder}, where those of {path} should be; keep the "
             f"CSV in the folder of its manifest, or {_AGAIN}"
         )
-    return folder / f"files_shard_{shard_label(int(series, 16) % shards, shards)}.parquet"
+    return files_shard(path.parent, shard_label(int(series, 16) % shards, shards))
 
 
 def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Frame, int | None]]]:
@@ -172,8 +190,8 @@ def plans_of_folder_rows(
     together: dict[str, dict[tuple[str, int], Frame]] = {}
     folders: list[tuple[str, str, list[Frame]]] = []
     for line, row in enumerate(rows, start=2):
-        folder, dataset = row["series_dir"], row.get("dataset") or DEFAULT_DATASET
-        given = row.get("series_hash", "").lower()
+        folder, dataset = row["series_dir"], row["dataset"] or DEFAULT_DATASET
+        given = row["series_hash"].lower()
         if not folder:
             raise SettingsError(f"{name}, line {line}: series_dir is empty")
         if given and not _HASH.fullmatch(given):
@@ -182,7 +200,7 @@ def plans_of_folder_rows(
                 "it empty to have one made"
             )
         folder = os.path.abspath(folder)  # noqa: PTH100 - a name on disk, not resolved
-        found = _frames_below(folder, dataset, row.get("series_uid", ""), selection, max_depth)
+        found = _frames_below(folder, dataset, row["series_uid"], selection, max_depth)
         if given:
             planned, left = _plan(found)
             renamed = _named(planned, dataset, given)

@@ -3,19 +3,22 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import Any
 
+from ..codes import Code
 from ..errors import SettingsError
 from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..run.cells import SEPARATOR
-from ..scan.frame_tables import SERIES_COLUMNS, cell, path_to_text
+from ..run.csv_tables import Cell
+from ..scan.frame_tables import path_to_text
 from ..vocabulary import Flag, Role
 from .identity import frame_order
 
 _FLAGS = {str(flag): flag for flag in Flag}
 
 
-def series_row(plan: VolumePlan) -> dict[str, str]:
-    """The cells of one volume, by column of ``tables.SERIES_COLUMNS``.
+def series_row(plan: VolumePlan) -> dict[str, Cell]:
+    """The row of one volume, by column of ``SERIES_SCHEMA``.
 
     A number that differs between planes (thickness, KVP) is left empty.
     """
@@ -30,7 +33,7 @@ def series_row(plan: VolumePlan) -> dict[str, str]:
     spacing: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
     if geometry is not None:
         spacing = geometry.spacing
-    values: dict[str, object] = {
+    return {
         "series_hash": plan.series_hash,
         "dataset": plan.dataset,
         "series_dir": path_to_text(plan.series_dir),
@@ -59,22 +62,21 @@ def series_row(plan: VolumePlan) -> dict[str, str]:
         "transfer_syntax": _joined(plane.transfer_syntax_uid for plane in planes),
         "findings": flags_to_text(plan.flags),
     }
-    return {column: cell(values[column]) for column in SERIES_COLUMNS}
 
 
-def row_order(row: Mapping[str, str]) -> tuple[str, str, str, int, str]:
+def row_order(row: Mapping[str, Any]) -> tuple[str, str, str, int, str]:
     """Rows are sorted by dataset, folder, series and part."""
     return (
         row["dataset"],
         row["series_dir"],
         row["series_uid"],
-        int(row["part"]),
+        row["part"],
         row["series_hash"],
     )
 
 
 def plan_of_row(
-    row: Mapping[str, str],
+    row: Mapping[str, Any],
     series_dir: str,
     frames: Iterable[tuple[Frame, int | None]],
     name: str,
@@ -82,13 +84,12 @@ def plan_of_row(
     """The plan that ``series_row`` and the account of files describe.
 
     Args:
-        frames: frames of the volume, each with its slice index, or None for a unused_frame.
+        frames: frames of the volume, each with its slice index, or None for an unused frame.
         name: the CSV, for messages.
 
     Raises:
         SettingsError: the row and the frames do not make a whole volume.
     """
-
     planes: dict[int, Frame] = {}
     others: list[Frame] = []
     for frame, index in frames:
@@ -97,17 +98,24 @@ def plan_of_row(
         else:
             planes[index] = frame
     try:
-        count, part, parts = int(row["slice_count"]), int(row["part"]), int(row["parts"])
         flags = flags_from_text(row["findings"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
-            f"{name}: the row of volume {row['series_hash']} is damaged; make the manifest again"
+            Code.INPUT_DAMAGED,
+            "{path}: the findings of volume {series_hash} are damaged; make the manifest again.",
+            path=name,
+            series_hash=row["series_hash"],
         ) from error
+    count = row["slice_count"]
     if sorted(planes) != list(range(count)):
         raise SettingsError(
-            f"{name} says that volume {row['series_hash']} has {count} slices, and the list of "
-            f"files beside it names {len(planes)}; the two belong to different runs: make the "
-            "manifest again"
+            Code.INPUT_MIXED,
+            "{path} says that volume {series_hash} has {due} slices, and the list of files beside "
+            "it names {found}; the two belong to different runs: make the manifest again.",
+            path=name,
+            series_hash=row["series_hash"],
+            due=count,
+            found=len(planes),
         )
     others.sort(key=frame_order)
     return VolumePlan(
@@ -116,8 +124,8 @@ def plan_of_row(
         series_dir=series_dir,
         series_uid=row["series_uid"],
         study_uid=row["study_uid"],
-        part=part,
-        parts=parts,
+        part=row["part"],
+        parts=row["parts"],
         split_by=row["split_by"],
         planes=tuple(planes[index] for index in range(count)),
         unused=tuple(UnusedFrame.of(other) for other in others),

@@ -188,31 +188,16 @@ def read_table(path: Path, schema: Schema) -> CsvTable:
         SettingsError: the file does not exist (``input_missing``), or it is not a table of this
             schema (``input_damaged``).
     """
-    try:
-        with path.open(encoding="utf-8-sig" if schema.by_hand else "utf-8", newline="") as lines:
-            return _read(lines, path, schema)
-    except FileNotFoundError:
-        raise SettingsError(
-            Code.INPUT_MISSING,
-            "{path} does not exist; {advice}",
-            path=path,
-            advice=schema.advice,
-        ) from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            Code.INPUT_DAMAGED,
-            "{path} is not text in UTF-8; {advice}",
-            path=path,
-            advice=schema.advice,
-        ) from error
-    except OSError as error:
-        raise SettingsError(
-            Code.INPUT_DAMAGED,
-            "{path} cannot be read: {cause}; {advice}",
-            path=path,
-            cause=error.strerror,
-            advice=schema.advice,
-        ) from error
+    with _file_errors(path, schema), _opened(path, schema) as lines:
+        return _read(lines, path, schema)
+
+
+def read_header(path: Path, schema: Schema) -> tuple[str, ...]:
+    """The names of the columns that a CSV file has. Raises as ``read_table``."""
+    with _file_errors(path, schema), _opened(path, schema) as lines:
+        reader = csv.reader(lines, delimiter=_delimiter(lines, schema), strict=not schema.by_hand)
+        with _csv_errors(path, schema, reader):
+            return _header(next(reader, []), path, schema)
 
 
 def read_records(path: Path, schema: Schema, record: Callable[..., Row]) -> list[Row]:
@@ -356,6 +341,35 @@ def _converter(column: Column) -> Callable[[str], Any]:
         return value
 
     return convert
+
+
+def _opened(path: Path, schema: Schema) -> TextIO:
+    return path.open(encoding="utf-8-sig" if schema.by_hand else "utf-8", newline="")
+
+
+@contextmanager
+def _file_errors(path: Path, schema: Schema) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise SettingsError(
+            Code.INPUT_MISSING, "{path} does not exist; {advice}", path=path, advice=schema.advice
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} is not text in UTF-8; {advice}",
+            path=path,
+            advice=schema.advice,
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} cannot be read: {cause}; {advice}",
+            path=path,
+            cause=error.strerror,
+            advice=schema.advice,
+        ) from error
 
 
 @contextmanager

@@ -8,18 +8,16 @@ surrogate, which no table can hold, so it is stored as a private character (U+10
 byte) and restored when read.
 """
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
 
 from ..codes import Code
-from ..errors import SettingsError
 from ..model import Frame
+from ..run.csv_tables import Column, Schema
 from ..vocabulary import Role
 
 _STRAY = re.compile("[\udc80-\udcff]")
@@ -77,51 +75,49 @@ FILES_SCHEMA = pa.schema(
 is ``slice``. ``reason`` and ``code`` are empty for slices.
 """
 
-SERIES_COLUMNS: Mapping[str, type] = {
-    "series_hash": str,
-    "dataset": str,
-    "series_dir": str,
-    "file_count": int,
-    "series_uid": str,
-    "study_uid": str,
-    "part": int,
-    "parts": int,
-    "slice_count": int,
-    "localizers_skipped": int,
-    "bytes": int,
-    "flags": str,
-    "split_by": str,
-    "single_orientation": bool,
-    "orthogonal_orientation": bool,
-    "unique_slice_positions": bool,
-    "consistent_in_plane_row": bool,
-    "consistent_in_plane_col": bool,
-    "consistent_pixel_spacing": bool,
-    "consistent_image_dimensions": bool,
-    "uniform_slice_spacing": bool,
-    "regularly_spaced_3d_volume": bool,
-    "obliquity_degrees": float,
-    "spacing_z": float,
-    "spacing_y": float,
-    "spacing_x": float,
-    "slice_thickness": float,
-    "tilt_degrees": float,
-    "rows": int,
-    "columns": int,
-    "kernel": str,
-    "kvp": float,
-    "manufacturer": str,
-    "manufacturer_model": str,
-    "transfer_syntax": str,
-    "findings": str,
-}
-"""series_all.csv and series_shard_XX.csv: a row a volume. An absent value is an empty cell, a
-truth value ``true`` or ``false``, several values of one volume are joined by ``;``; ``findings``
-is JSON, flag to evidence."""
-
-
-_LONGEST_CELL = 1 << 28
-"""Characters; the findings of a volume with many holes pass the csv module's 131072."""
+SERIES_SCHEMA = Schema(
+    (
+        Column("series_hash"),
+        Column("dataset"),
+        Column("series_dir"),
+        Column("file_count", int),
+        Column("series_uid"),
+        Column("study_uid"),
+        Column("part", int),
+        Column("parts", int),
+        Column("slice_count", int),
+        Column("localizers_skipped", int),
+        Column("bytes", int),
+        Column("flags"),
+        Column("split_by"),
+        Column("single_orientation", bool, empty=True),
+        Column("orthogonal_orientation", bool, empty=True),
+        Column("unique_slice_positions", bool, empty=True),
+        Column("consistent_in_plane_row", bool, empty=True),
+        Column("consistent_in_plane_col", bool, empty=True),
+        Column("consistent_pixel_spacing", bool, empty=True),
+        Column("consistent_image_dimensions", bool, empty=True),
+        Column("uniform_slice_spacing", bool, empty=True),
+        Column("regularly_spaced_3d_volume", bool, empty=True),
+        Column("obliquity_degrees", float, empty=True),
+        Column("spacing_z", float, empty=True),
+        Column("spacing_y", float, empty=True),
+        Column("spacing_x", float, empty=True),
+        Column("slice_thickness", float, empty=True),
+        Column("tilt_degrees", float, empty=True),
+        Column("rows", int),
+        Column("columns", int),
+        Column("kernel"),
+        Column("kvp", float, empty=True),
+        Column("manufacturer"),
+        Column("manufacturer_model"),
+        Column("transfer_syntax"),
+        Column("findings"),
+    ),
+    "make the manifest again.",
+)
+"""series_all.csv and series_shard_XX.csv: a row per volume. Several values of one volume are joined
+by ``;``; ``findings`` is JSON, flag to evidence."""
 
 
 def path_to_text(path: str) -> str:
@@ -182,47 +178,3 @@ def table_to_frames(table: pa.Table) -> Iterator[Frame]:
 def empty_frame_table() -> pa.Table:
     """A table without rows."""
     return FRAME_SCHEMA.empty_table()
-
-
-def series_csv(rows: Iterable[Mapping[str, str]]) -> str:
-    """CSV text of volumes, cells as text, in the order given."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, tuple(SERIES_COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def cell(value: object) -> str:
-    """A value as it stands in a CSV: shortest text that gives the same float, no ``None``."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def read_csv(text: str, name: str, required: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of a CSV by column; ``name`` is for the message.
-
-    Raises:
-        SettingsError: a required column is missing, or a line has too few or too many cells.
-    """
-    csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = [column.strip() for column in reader.fieldnames or ()]
-    missing = [column for column in required if column not in columns]
-    if missing:
-        raise SettingsError(
-            f"{name} has no column {', '.join(missing)}; its first line must name the columns "
-            "(series_dir alone is enough for a list written by hand)"
-        )
-    reader.fieldnames = columns
-    rows = []
-    for row in reader:
-        if None in row or None in row.values():
-            raise SettingsError(
-                f"{name}, line {reader.line_num}: the number of cells is not that of the columns"
-            )
-        rows.append({column: value.strip() for column, value in row.items()})
-    return rows
