@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ct2zarr.run.entry import run_step
 from ct2zarr.run.settings import audit_from_config
-from ct2zarr.verify.audit_run import gather_audits, tell_result
+from ct2zarr.verify.audit_run import gather_audits, print_result
 
 if __name__ == "__main__":
     settings = audit_from_config(snakemake.config, workers=1)  # noqa: F821
@@ -19,6 +19,6 @@ if __name__ == "__main__":
         )
     else:
         run_step(
-            lambda: tell_result(settings),
+            lambda: print_result(settings),
             log=snakemake.log[0],  # noqa: F821
         )

@@ -9,14 +9,12 @@ import numpy as np
 from ..dicom.planes import rescale_of
 from ..model import Json, RaisedFlag, VolumePlan
 from ..run.settings import ConvertSettings
+from ..store.attributes import RECORD_ONLY
 from ..store.zarr_documents import COMPRESSOR
 from ..version import FORMAT_VERSION, __version__
 from ..vocabulary import Flag
 from .provenance import library_versions, output_settings
 from .write_attempt import WriteAttempt, rescaled_padding
-
-RECORD_ONLY = frozenset({"tilt_degrees"})
-"""Members of the geometry that series.json has and the store does not repeat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from ..plan.grouping import plan_geometry
 from ..vocabulary import Flag
 from .zarr_documents import ArrayLayout, Scale, multiscales
 
+RECORD_ONLY = frozenset({"tilt_degrees"})
+"""Members of the geometry that series.json has and the store does not repeat."""
+
 
 def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
     """Geometry in JSON; what a volume without geometry does not have is ``None``."""

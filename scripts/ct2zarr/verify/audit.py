@@ -2,82 +2,117 @@
 
 Every byte that a conversion wrote is under a checksum: series.json under the one at its end,
 slices.csv and the store's file under those in series.json, the content of the store under its
-digest, and each plane, decoded, under its MD5 in slices.csv. Then the store, the record and the row
-of the summary have to say the same of the volume.
+digest, and each plane, decoded, under its MD5 in slices.csv. Beyond that, the store, the record and
+the row of the summary have to agree on what the volume is.
+
+A difference is an error that is listed instead of raised: a code with its facts.
 """
 
-import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from ..errors import FileError, SeriesError
+from ..codes import Code
+from ..errors import Ct2zarrError, FileError, Private, SeriesError, VerificationError, sentence
 from ..model import SliceTable, VolumeRecord
 from ..run.cells import SEPARATOR
-from ..run.checksums import file_md5
+from ..run.checksums import PLANE_MD5, file_md5, plane_md5
 from ..run.paths import VolumePaths
 from ..run.summary_columns import SummaryRow
+from ..store.attributes import RECORD_ONLY
 from ..store.containers import store_crc32, store_digest, store_size
 from ..store.records import read_record, read_slices
-from ..vocabulary import AuditStatus
+from ..vocabulary import AuditStatus, Status
 from ..volume.volume import Volume, open_volume
 from .audit_table import AuditRow
 
-GEOMETRY_OF_THE_RECORD = frozenset({"tilt_degrees"})
-"""Members of the record's geometry that the store does not repeat."""
-
-Difference = tuple[str, str]
-"""A code, and the sentence that goes with it."""
+SHOWN_PLANES = 10
+"""Number of changed planes that a sentence lists."""
 
 
 def audit_volume(paths: VolumePaths, series_hash: str, row: SummaryRow) -> AuditRow:
     """Audit one volume; ``row`` is its line in the summary. Damage is a row, never an error."""
     started = time.perf_counter()
-    gone = [path.name for path in (paths.record, paths.store, paths.slices) if not path.exists()]
-    differences = [("file_missing", f"{name} is missing.") for name in gone]
+    missing = [path for path in (paths.record, paths.store, paths.slices) if not path.exists()]
     planes = 0
-    if not gone:
-        try:
-            record = read_record(paths.record)
-            differences += _check_summary(record, row)
-            differences += _check_slices(paths, record)
-            differences += _check_file(paths, record)
-            planes, found = _check_content(paths, record)
-            differences += found
-        except (FileError, SeriesError) as error:
-            differences.append((error.reason or "damaged", str(error)))
-        except OSError as error:
-            differences.append(("unreadable", f"it cannot be read: {error.strerror or error}"))
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001  damage shows as any error of any reader
-            differences.append(("damaged", f"it cannot be read back ({type(error).__name__})"))
-    status = AuditStatus.INTACT
-    if differences:
-        status = AuditStatus.MISSING if gone else AuditStatus.DAMAGED
+    if missing:
+        status = AuditStatus.MISSING
+        differences = [_missing(path.name) for path in missing]
+    else:
+        planes, differences = _compare(paths, row)
+        status = AuditStatus.DAMAGED if differences else AuditStatus.INTACT
     return AuditRow(
         series_hash=series_hash,
         dataset=row.dataset,
         status=status,
-        reason=SEPARATOR.join(dict.fromkeys(code for code, _ in differences)),
-        error=" ".join(sentence.rstrip(".") + "." for _, sentence in differences),
+        reason=SEPARATOR.join(dict.fromkeys(str(one.code) for one in differences)),
+        error=_sentences(differences),
         planes=planes,
         bytes=store_size(paths.store) if paths.store.exists() else 0,
         seconds=round(time.perf_counter() - started, 4),
         record_md5=file_md5(paths.record) if paths.record.exists() else "",
+        code=str(differences[0].code) if differences else "",
     )
 
 
-def _check_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Difference]:
-    """The row of the summary was drawn from this record."""
+def _missing(name: str) -> Ct2zarrError:
+    return VerificationError(Code.FILE_MISSING, "{name} is missing.", name=name)
+
+
+def _sentences(differences: Iterable[Ct2zarrError]) -> str:
+    return " ".join(sentence(one).rstrip(".") + "." for one in differences)
+
+
+def _compare(paths: VolumePaths, row: SummaryRow) -> tuple[int, list[Ct2zarrError]]:
+    """Compare all parts of a volume; returns the number of planes read, and the differences.
+
+    What prevents reading further is a difference too.
+    """
+    planes = 0
+    differences: list[Ct2zarrError] = []
+    try:
+        record = read_record(paths.record)
+        differences += _compare_summary(record, row)
+        differences += _compare_slices(paths, record)
+        differences += _compare_file(paths, record)
+        differences += _compare_digest(paths, record)
+        table = read_slices(paths.slices)
+        with open_volume(paths.store, threads=1) as volume:
+            differences += _compare_attributes(volume, record)
+            differences += _compare_layout(volume, record)
+            planes, found = _compare_planes(volume, table)
+            differences += found
+    except (FileError, SeriesError) as error:
+        differences.append(error)
+    except OSError as error:
+        cause = Private(error.strerror or str(error))
+        differences.append(
+            VerificationError(Code.UNREADABLE, "The volume cannot be read: {cause}.", cause=cause)
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  damage shows as any error of any reader
+        kind = type(error).__name__
+        differences.append(
+            VerificationError(Code.DAMAGED, "The volume cannot be read back ({kind}).", kind=kind)
+        )
+    return planes, differences
+
+
+def _compare_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Ct2zarrError]:
+    """The row of the summary was made from this record."""
     if record.series_hash != row.series_hash:
-        yield "other_volume", f"series.json is that of volume {record.series_hash}."
-    if row.status != "ok":
-        return  # an older volume that a failed conversion left in its place
+        yield VerificationError(
+            Code.OTHER_VOLUME,
+            "series.json is that of volume {series_hash}.",
+            series_hash=record.series_hash,
+        )
+    if row.status != Status.OK:
+        return  # the volume is from before the conversion that failed
     planes, rows, columns = record.shape
-    said = {
+    recorded: dict[str, str | int] = {
         "slice_count": planes,
         "rows": rows,
         "columns": columns,
@@ -87,47 +122,56 @@ def _check_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Difference
         "dtype": record.dtype,
         "version": record.version,
     }
-    for name, value in said.items():
-        there = getattr(row, name)
-        if value != there:
-            yield (
-                "summary_differs",
-                f"the summary says {name} {str(there)!r}, series.json {str(value)!r}.",
+    for name, value in recorded.items():
+        found = getattr(row, name)
+        if found != value:
+            yield VerificationError(
+                Code.SUMMARY_DIFFERS,
+                "The summary has {found} as {name} where series.json has {due}.",
+                name=name,
+                found=repr(found),
+                due=repr(value),
             )
 
 
-def _check_slices(paths: VolumePaths, record: VolumeRecord) -> Iterator[Difference]:
+def _compare_slices(paths: VolumePaths, record: VolumeRecord) -> Iterator[Ct2zarrError]:
     if file_md5(paths.slices) != record.slices_md5:
-        yield "slices_changed", "slices.csv does not have the MD5 that series.json gives."
+        yield VerificationError(
+            Code.SLICES_CHANGED, "slices.csv does not have the MD5 that series.json gives."
+        )
 
 
-def _check_file(paths: VolumePaths, record: VolumeRecord) -> Iterator[Difference]:
+def _compare_file(paths: VolumePaths, record: VolumeRecord) -> Iterator[Ct2zarrError]:
     """The store as a file: its name, its size and every byte of it."""
     if paths.store.name != record.store:
-        yield "other_volume", f"series.json names the store {record.store}."
+        yield VerificationError(
+            Code.OTHER_VOLUME, "series.json names the store {name}.", name=record.store
+        )
     size = store_size(paths.store)
     if size != record.output_bytes:
-        yield "store_size", f"the store has {size} bytes where {record.output_bytes} were written."
-    if store_crc32(paths.store) != record.store_crc32:
-        yield "store_changed", "the file of the store does not have the CRC-32 of when it was made."
-
-
-def _check_content(paths: VolumePaths, record: VolumeRecord) -> tuple[int, list[Difference]]:
-    """The store as a reader sees it: keys and values, attributes, and the planes decoded."""
-    differences: list[Difference] = []
-    if store_digest(paths.store) != record.store_digest:
-        differences.append(
-            ("content_changed", "keys or values of the store are not those that were written.")
+        yield VerificationError(
+            Code.STORE_SIZE,
+            "The store has {found} bytes where {due} were written.",
+            found=size,
+            due=record.output_bytes,
         )
-    with open_volume(paths.store, threads=1) as volume:
-        differences += _check_attributes(volume, record)
-        planes, found = _check_planes(volume, read_slices(paths.slices))
-    return planes, differences + found
+    if store_crc32(paths.store) != record.store_crc32:
+        yield VerificationError(
+            Code.STORE_CHANGED, "The file of the store has another CRC-32 than when it was written."
+        )
 
 
-def _check_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Difference]:
-    """What the store says of itself is what series.json says of it."""
-    said = {
+def _compare_digest(paths: VolumePaths, record: VolumeRecord) -> Iterator[Ct2zarrError]:
+    """The keys and values of the store, whatever keeps them."""
+    if store_digest(paths.store) != record.store_digest:
+        yield VerificationError(
+            Code.CONTENT_CHANGED, "The keys or values of the store are not those that were written."
+        )
+
+
+def _compare_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Ct2zarrError]:
+    """The attributes of the store agree with series.json."""
+    recorded = {
         "version": record.version,
         "format_version": record.format_version,
         "series_hash": record.series_hash,
@@ -137,11 +181,16 @@ def _check_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Differen
         "settings": dict(record.settings),
         "libraries": dict(record.libraries),
         "manifest_md5": record.manifest_md5,
-        **{k: v for k, v in record.geometry.items() if k not in GEOMETRY_OF_THE_RECORD},
+        **{name: value for name, value in record.geometry.items() if name not in RECORD_ONLY},
     }
-    for name, value in said.items():
+    for name, value in recorded.items():
         if volume.attrs.get(name) != value:
-            yield "attribute_differs", f"the store's {name} is not that of series.json."
+            yield VerificationError(
+                Code.ATTRIBUTE_DIFFERS, "The store has another {name} than series.json.", name=name
+            )
+
+
+def _compare_layout(volume: Volume, record: VolumeRecord) -> Iterator[Ct2zarrError]:
     layout: dict[str, tuple[Any, Any]] = {
         "shape": (tuple(volume.shape), record.shape),
         "chunks": (tuple(volume.chunks), record.chunks),
@@ -149,26 +198,56 @@ def _check_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Differen
     }
     for name, (found, due) in layout.items():
         if found != due:
-            yield "layout_differs", f"the array has {name} {found}, series.json says {due}."
+            yield VerificationError(
+                Code.LAYOUT_DIFFERS,
+                "The array has {found} as {name} where series.json has {due}.",
+                name=name,
+                found=str(found),
+                due=str(due),
+            )
 
 
-def _check_planes(volume: Volume, table: SliceTable) -> tuple[int, list[Difference]]:
-    """Decode every plane, a slab of chunks at a time, and compare its MD5."""
-    digests = table.column("md5")
+def _compare_planes(volume: Volume, table: SliceTable) -> tuple[int, list[Ct2zarrError]]:
+    """Decode every plane, a slab of chunks at a time, and compare its MD5.
+
+    Returns the number of planes compared, and the differences.
+    """
+    digests = table.column(PLANE_MD5)
     if len(digests) != volume.shape[0]:
-        sentence = f"slices.csv has {len(digests)} rows for {volume.shape[0]} planes."
-        return 0, [("plane_count", sentence)]
-    different: list[int] = []
+        difference = VerificationError(
+            Code.PLANE_COUNT,
+            "slices.csv has {rows} rows for {planes} planes.",
+            rows=len(digests),
+            planes=volume.shape[0],
+        )
+        return 0, [difference]
+    changed: list[int] = []
     depth = volume.chunks[0]
     for start in range(0, len(digests), depth):
-        slab = np.ascontiguousarray(volume[start : start + depth])
-        little = slab.astype(slab.dtype.newbyteorder("<"), copy=False)
-        for index, plane in enumerate(little, start=start):
-            digest = hashlib.md5(plane.data, usedforsecurity=False).hexdigest()
-            if digest != digests[index]:
-                different.append(index)
-    if not different:
-        return len(digests), []
-    shown = ", ".join(map(str, different[:10])) + (" and others" if len(different) > 10 else "")
-    sentence = f"{len(different)} planes do not have the MD5 of slices.csv: {shown}."
-    return len(digests), [("plane_changed", sentence)]
+        slab = np.asarray(volume[start : start + depth])
+        changed += [
+            index for index, plane in enumerate(slab, start) if plane_md5(plane) != digests[index]
+        ]
+    return len(digests), list(_changed_planes(changed))
+
+
+def _changed_planes(changed: list[int]) -> Iterator[Ct2zarrError]:
+    if not changed:
+        return
+    others = len(changed) - SHOWN_PLANES
+    if others > 0:
+        yield VerificationError(
+            Code.PLANE_CHANGED,
+            "{count} planes do not have the MD5 that slices.csv gives: {planes} and {others} "
+            "others.",
+            count=len(changed),
+            planes=tuple(changed[:SHOWN_PLANES]),
+            others=others,
+        )
+        return
+    yield VerificationError(
+        Code.PLANE_CHANGED,
+        "{count} planes do not have the MD5 that slices.csv gives: {planes}.",
+        count=len(changed),
+        planes=tuple(changed),
+    )

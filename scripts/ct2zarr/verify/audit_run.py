@@ -1,7 +1,7 @@
-"""Audit the volumes of a shard, and gather the audits of all shards.
+"""Audit the volumes of a shard, and join the audits of all shards.
 
-Nothing but the tables of the audit is written. Each volume is read in a worker process, as it is
-converted: a damaged file that brings a decoder down costs its own row.
+Only the tables of the audit are written. Each volume is read in a worker process, so that a damaged
+file that crashes a decoder costs no more than its own row.
 """
 
 import json
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ..codes import Code
-from ..errors import DamageError, SeriesError, SettingsError
+from ..errors import DamageError, SeriesError, SettingsError, sentence
 from ..run.atomic_files import BUILDING_PREFIX, write_atomically
 from ..run.cells import SEPARATOR
+from ..run.checksums import file_md5
 from ..run.job_log import progress
 from ..run.paths import (
     DATA_FOLDER,
@@ -39,53 +40,51 @@ logger = logging.getLogger(__name__)
 
 PRELOADED = ("ct2zarr.verify.audit", "pebble")
 
-SHOWN = 20
-"""Names of files that a list in the JSON holds at most; their number is beside it."""
+SHOWN_NAMES = 20
+"""Number of file names that the JSON lists at most; how many there are stands beside them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """Where the table lies, and how many volumes have which status."""
+    """The table of an audit, and the number of volumes with each ``AuditStatus``."""
 
     csv_path: Path
     counts: Mapping[str, int]
 
     def require_intact(self) -> None:
-        """Raises DamageError, with the counts in its sentence, unless every volume is intact."""
-        bad = {status: n for status, n in self.counts.items() if status != AuditStatus.INTACT and n}
-        if bad:
-            listed = " and ".join(f"{count} {status}" for status, count in bad.items())
+        """Raise DamageError, with the counts in its sentence, unless every volume is intact."""
+        damaged, missing = self.counts[AuditStatus.DAMAGED], self.counts[AuditStatus.MISSING]
+        if damaged or missing:
             raise DamageError(
-                f"the audit found {listed} of {sum(self.counts.values())} volumes; "
-                f"{self.csv_path} says which and why. `snakemake --config retry_failed=true` "
-                "converts them again.",
-                "damage",
+                Code.DAMAGE_FOUND,
+                "The audit found {damaged} damaged and {missing} missing volumes among {volumes}; "
+                "{path} says which and why. `snakemake --config retry_failed=true` converts them "
+                "again.",
+                path=self.csv_path,
+                damaged=damaged,
+                missing=missing,
+                volumes=sum(self.counts.values()),
             )
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {status}" for status, count in self.counts.items())
 
 
 def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
     """Audit every volume that the summary of a shard names as finished; write the shard's table.
 
-    A volume of a failed row is audited where an older conversion of it is there.
+    A volume that failed is audited too where an older conversion of it exists.
 
     Raises:
-        SettingsError: the shard has no summary. MachineError: the folder cannot be written.
+        SettingsError: the shard has no summary.
+        MachineError: the folder cannot be written.
     """
     root = settings.store_root
-    summary = shard_summary(root, label).table
-    if not summary.is_file():
-        raise SettingsError(f"{summary} does not exist; convert the shard first.")
-    wanted = [
-        (row, volume_paths(root, row.series_hash, settings.store_type))
-        for row in read_summary(summary)
-    ]
-    wanted = [
-        (row, paths) for row, paths in wanted if row.status == Status.OK or paths.record.exists()
-    ]
+    volumes = _volumes_of_shard(settings, label)
     rows: list[AuditRow] = []
-    with progress(f"audit of shard {label}", len(wanted)) as bar:
+    with progress(f"audit of shard {label}", len(volumes)) as bar:
         audit_one = partial(_audit_in_worker, settings=settings)
-        for row in in_workers(audit_one, wanted, settings.num_workers, preloaded=PRELOADED):
+        for row in in_workers(audit_one, volumes, settings.num_workers, preloaded=PRELOADED):
             rows.append(row)
             bar.advance(row.bytes)
             if row.status == AuditStatus.INTACT:
@@ -97,6 +96,23 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
     path = shard_audit(root, label)
     write_atomically(path, audit_to_csv(rows))
     return AuditResult(path, _counts(rows))
+
+
+def _volumes_of_shard(settings: AuditSettings, label: str) -> list[tuple[SummaryRow, VolumePaths]]:
+    """The volumes to audit: their rows in the summary, and their files."""
+    root = settings.store_root
+    summary = shard_summary(root, label).table
+    if not summary.is_file():
+        raise SettingsError(
+            Code.INPUT_MISSING, "{path} does not exist; convert the shard first.", path=summary
+        )
+    volumes = [
+        (row, volume_paths(root, row.series_hash, settings.store_type))
+        for row in read_summary(summary)
+    ]
+    return [
+        (row, paths) for row, paths in volumes if row.status == Status.OK or paths.record.exists()
+    ]
 
 
 def _audit_in_worker(
@@ -112,21 +128,20 @@ def _audit_in_worker(
             series_hash=row.series_hash,
             dataset=row.dataset,
             status=AuditStatus.DAMAGED,
-            reason=error.reason,
-            error=str(error),
-            record_md5=_md5_or_nothing(paths.record),
+            reason=str(error.code),
+            error=sentence(error),
+            record_md5=_md5_or_empty(paths.record),
+            code=str(error.code),
         )
 
 
 def _audit(paths: VolumePaths, series_hash: str, row: SummaryRow) -> AuditRow:
-    from .audit import audit_volume  # numpy and codecs: only workers pay for them
+    from .audit import audit_volume  # loads numpy and codecs, in the workers only
 
     return audit_volume(paths, series_hash, row)
 
 
-def _md5_or_nothing(path: Path) -> str:
-    from ..run.checksums import file_md5
-
+def _md5_or_empty(path: Path) -> str:
     try:
         return file_md5(path)
     except OSError:
@@ -136,14 +151,19 @@ def _md5_or_nothing(path: Path) -> str:
 def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
     """Write audit_all.csv and audit_all.json from the audits of these shards.
 
-    Where every shard has a summary, what lies among the volumes and belongs to none is listed too.
+    Where every shard has a summary, the files among the volumes that belong to none are listed too.
 
     Raises:
         SettingsError: there is no shard, or a shard was not audited.
+        MachineError: the folder cannot be written.
     """
     root = settings.store_root
     if not labels:
-        raise SettingsError(f"there is no summary_shard_XX.csv in {root}; convert the shards first")
+        raise SettingsError(
+            Code.INPUT_MISSING,
+            "There is no summary_shard_XX.csv in {path}; convert the shards first.",
+            path=root,
+        )
     rows: list[AuditRow] = []
     for label in labels:
         path = shard_audit(root, label)
@@ -153,9 +173,21 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
             )
         rows += read_audit(path)
     rows.sort(key=lambda row: row.series_hash)
-    counts = _counts(rows)
+    paths = joined_audit(root)
+    result = AuditResult(paths.table, _counts(rows))
+    content = {**_totals_content(rows, result.counts), "shards": len(labels)}
+    if _are_all_shards(root, labels):
+        names = sorted(_unaccounted_names(root, settings, labels))
+        content["unaccounted"] = {"files": len(names), "names": names[:SHOWN_NAMES]}
+    write_atomically(paths.totals, json.dumps(content, indent=1) + "\n")
+    write_atomically(paths.table, audit_to_csv(rows))
+    logger.info("%d shards audited: %s", len(labels), result)
+    return result
+
+
+def _totals_content(rows: Sequence[AuditRow], counts: Mapping[str, int]) -> dict[str, Any]:
     reasons = Counter(code for row in rows for code in row.reason.split(SEPARATOR) if code)
-    content: dict[str, Any] = {
+    return {
         "version": __version__,
         "totals": {
             "volumes": len(rows),
@@ -165,16 +197,7 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
             "seconds": round(sum(row.seconds for row in rows), 3),
         },
         "reasons": dict(sorted(reasons.items())),
-        "shards": len(labels),
     }
-    if _all_are_there(root, labels):
-        strangers = sorted(_unlisted_names(root, settings, labels))
-        content["unaccounted"] = {"files": len(strangers), "names": strangers[:SHOWN]}
-    paths = joined_audit(root)
-    write_atomically(paths.totals, json.dumps(content, indent=1) + "\n")
-    write_atomically(paths.table, audit_to_csv(rows))
-    logger.info("%d shards audited: %s", len(labels), _told(counts))
-    return AuditResult(paths.table, counts)
 
 
 def audit_all(settings: AuditSettings) -> AuditResult:
@@ -186,27 +209,28 @@ def audit_all(settings: AuditSettings) -> AuditResult:
 
 
 def read_result(settings: AuditSettings) -> AuditResult:
-    """What audit_all.json says. Raises SettingsError when there is none."""
+    """The result of the last audit, from audit_all.json. Raises SettingsError without one."""
     paths = joined_audit(settings.store_root)
     try:
         totals = json.loads(paths.totals.read_text(encoding="utf-8"))["totals"]
         return AuditResult(paths.table, {status: int(totals[status]) for status in AuditStatus})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            Code.INPUT_DAMAGED, "{path} is no audit; audit again.", path=paths.totals
+            Code.INPUT_DAMAGED, "{path} is not an audit; audit again.", path=paths.totals
         ) from error
 
 
-def tell_result(settings: AuditSettings) -> None:
-    """Say how the last audit ended. Raises DamageError unless every volume is intact."""
+def print_result(settings: AuditSettings) -> None:
+    """Print and log the result of the last audit.
+
+    Raises:
+        DamageError: a volume is not intact.
+        SettingsError: there is no audit.
+    """
     result = read_result(settings)
-    logger.info("audit: %s", _told(result.counts))
-    print(f"audit: {_told(result.counts)}")  # the answer that was asked for, log or not
+    logger.info("audit: %s", result)
+    print(f"audit: {result}")  # the user asked for it, so it is not in the log only
     result.require_intact()
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def _counts(rows: Sequence[AuditRow]) -> dict[str, int]:
@@ -214,14 +238,14 @@ def _counts(rows: Sequence[AuditRow]) -> dict[str, int]:
     return {str(status): found[status] for status in AuditStatus}
 
 
-def _all_are_there(root: Path, labels: list[str]) -> bool:
-    """Whether these are all shards of the run that their summaries belong to."""
+def _are_all_shards(root: Path, labels: list[str]) -> bool:
+    """Whether these are all shards of the run to which their summaries belong."""
     content = json.loads(shard_summary(root, labels[0]).totals.read_text(encoding="utf-8"))
     return bool(content.get("num_shards") == len(labels))
 
 
-def _unlisted_names(root: Path, settings: AuditSettings, labels: list[str]) -> Iterator[str]:
-    """Names below data/ and meta/ that no row of any summary accounts for."""
+def _unaccounted_names(root: Path, settings: AuditSettings, labels: list[str]) -> Iterator[str]:
+    """Names below data/ and meta/ that belong to no row of any summary."""
     known: set[str] = set()
     for label in labels:
         for row in read_summary(shard_summary(root, label).table):

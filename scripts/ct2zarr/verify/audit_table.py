@@ -1,4 +1,4 @@
-"""The rows of an audit, a volume each, and which shards and volumes they say to convert again."""
+"""The table of an audit, a row per volume, and what it says to convert again."""
 
 import json
 from collections.abc import Iterable
@@ -17,11 +17,14 @@ class AuditRow:
     """What the audit of one volume found.
 
     Attributes:
-        status: a code of ``vocabulary.AuditStatus``. reason: codes of what is wrong, joined by
-            ``;``. error: a sentence for each.
+        status: see ``vocabulary.AuditStatus``.
+        reason: codes of all differences, joined by ``;``. error: a sentence for each.
         planes: planes that were read and compared with their MD5. bytes: size of the store.
-        seconds: wall clock. record_md5: of series.json as it was read; a volume that was
-            converted since has another one. Empty where there is none.
+        seconds: wall clock.
+        record_md5: of series.json as it was read, empty where there is none. A volume that was
+            converted after the audit has another one.
+        shard: label of the shard that has the volume.
+        code: of the first difference, see ``codes.Code``; empty when intact.
     """
 
     series_hash: str
@@ -34,10 +37,15 @@ class AuditRow:
     seconds: float = 0.0
     record_md5: str = ""
     shard: str = ""
+    code: str = ""
 
 
 AUDIT_SCHEMA = Schema(
-    columns_of(AuditRow, allowed={"status": tuple(map(str, AuditStatus))}),
+    columns_of(
+        AuditRow,
+        optional=("code",),  # an audit of version 0.1 has none
+        allowed={"status": tuple(map(str, AuditStatus))},
+    ),
     "delete it and audit again.",
     one_line=True,
 )
@@ -55,7 +63,7 @@ def read_audit(path: Path) -> list[AuditRow]:
 
 
 def damage_found(root: Path, label: str) -> dict[str, str]:
-    """Volume → record_md5, of those in which the audit of the shard found damage."""
+    """series_hash → record_md5 of the volumes in which the audit of the shard found damage."""
     try:
         rows = read_audit(shard_audit(root, label))
     except SettingsError as error:
@@ -66,7 +74,7 @@ def damage_found(root: Path, label: str) -> dict[str, str]:
 
 
 def needs_retry(root: Path, label: str, suffix: str = "") -> bool:
-    """Whether the finished shard has failed volumes, or such in which the audit found damage.
+    """Whether a finished shard has failed volumes, or volumes that the last audit found damaged.
 
     A shard without a summary is pending, not failed.
     """
@@ -78,7 +86,7 @@ def needs_retry(root: Path, label: str, suffix: str = "") -> bool:
     except FileNotFoundError:
         return False
     except (ValueError, KeyError, TypeError):
-        return True  # damaged: whatever it said, it is to be made again
+        return True  # a damaged summary has to be written again, whatever it counted
     if failed:
         return True
     try:
