@@ -204,11 +204,11 @@ def rename(attributes: dict) -> None:
         (reverse_all, "does not lie above"),
         (shift_one, "slices.csv puts plane 4"),
         (shift_all, "slices.csv puts"),
-        (stretch_rows, "otherwise along the rows"),
-        (swap_rows_and_columns, "otherwise along the columns"),
+        (stretch_rows, "spacing along the rows"),
+        (swap_rows_and_columns, "spacing along the columns"),
         (turn_orientation, r"orientation|ascend|above"),
         (lose_matrix, "index_to_lps"),
-        (rename, "says that it is volume"),
+        (rename, "has the series_hash 0000"),
     ],
 )
 def test_wrong_geometry_in_the_store_is_found_even_without_reading_a_plane(done, edit, said):

@@ -57,7 +57,7 @@ class AuditResult:
         if damaged or missing:
             raise DamageError(
                 Code.DAMAGE_FOUND,
-                "The audit found {damaged} damaged and {missing} missing volumes among {volumes}; "
+                "The audit found {damaged} damaged and {missing} missing of {volumes} volumes; "
                 "{path} says which and why. `snakemake --config retry_failed=true` converts them "
                 "again.",
                 path=self.csv_path,

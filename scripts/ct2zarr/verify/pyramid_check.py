@@ -1,8 +1,8 @@
-"""Check the reduced levels of a finished store against the level that each was made from.
+"""Check the reduced levels of a finished store, each against the level that it was made from.
 
-The store is read as a user would read it, and means are computed here in float64, another way than
-the one that made them. With the digest of the store, which covers all its keys, and level 0, which
-is compared with the source, nothing of a pyramid is left unchecked.
+The store is read as a user would read it, and means are computed here in float64, by other code
+than that of the conversion. Level 0 is compared with the source, and the digest of the store covers
+all its keys, so that nothing of a pyramid is left unchecked.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,51 +13,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import VerificationError
+from ..codes import Code
+from ..errors import Private, VerificationError
 from ..geometry.pyramid import Level
 from ..volume.volume import Volume, open_volume
 
 FLOAT_TOLERANCE = 1e-6
-"""Relative difference of float32 means that is rounding (2**-24 is half a step)."""
+"""Relative difference between float32 means that is rounding error: 2**-24 is half a step."""
 
 
-def verify_pyramid(
+def check_pyramid(
     store_path: Path,
     found: object,
     levels: Sequence[Level],
     choose: Callable[[int], Sequence[int]],
-    reason: str,
 ) -> None:
-    """Compare planes of each level with the planes of the level before that they are made from.
+    """Compare planes of each level with the planes of the level before that they reduce.
 
     Args:
-        found: the member ``levels`` of the store. levels: those that are due, level 0 first.
+        found: the attribute ``levels`` of the store.
+        levels: the levels that are due, level 0 first.
         choose: number of planes of a level → indices of those to compare.
 
     Raises:
-        VerificationError: a difference; with ``reason``. FileError: a chunk cannot be read.
+        VerificationError: a difference.
+        FileError: a chunk cannot be read.
     """
     if found != [level.as_json() for level in levels]:
         raise VerificationError(
-            f"verification failed: the store has other levels than are due: {found}", reason
+            Code.VERIFICATION_FAILED,
+            "Verification failed: the store has other levels than are due: {found}.",
+            found=Private(found),
         )
     for number, level in enumerate(levels[1:], start=1):
         with (
             open_volume(store_path, threads=1, level=number - 1) as below,
             open_volume(store_path, threads=1, level=number) as volume,
         ):
-            _check_level(volume, below, level, choose(volume.shape[0]), reason)
+            _check_level(volume, below, level, choose(volume.shape[0]))
 
 
-def _check_level(
-    volume: Volume, below: Volume, level: Level, chosen: Sequence[int], reason: str
-) -> None:
+def _check_level(volume: Volume, below: Volume, level: Level, chosen: Sequence[int]) -> None:
     due = tuple(-(-size // step) for size, step in zip(below.shape, level.steps, strict=True))
     if volume.shape != due or volume.dtype != below.dtype:
         raise VerificationError(
-            f"verification failed: {level.path} has shape {volume.shape} and type {volume.dtype}"
-            f" where {due} and {below.dtype} are due",
-            reason,
+            Code.VERIFICATION_FAILED,
+            "Verification failed: {level} has shape ({found}) and type {found_type} where "
+            "({due}) and {due_type} are due.",
+            level=level.path,
+            found=volume.shape,
+            found_type=str(volume.dtype),
+            due=due,
+            due_type=str(below.dtype),
         )
     depth = level.steps[0]
     for _, members in groupby(chosen, key=lambda index: index // volume.chunks[0]):
@@ -69,9 +76,11 @@ def _check_level(
             start = (index - first) * depth
             if not _equal(planes[index - first], _mean(sources[start : start + depth], level)):
                 raise VerificationError(
-                    f"verification failed: plane {index} of {level.path} is not the mean of the"
-                    " voxels that it reduces",
-                    reason,
+                    Code.VERIFICATION_FAILED,
+                    "Verification failed: plane {plane} of {level} is not the mean of the voxels "
+                    "that it reduces.",
+                    plane=index,
+                    level=level.path,
                 )
 
 

@@ -1,0 +1,159 @@
+"""Check planes of a store against their source files, read again by other means."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes import Code
+from ..dicom.decoding import SourceReader, StoredFrame
+from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
+from ..errors import Private, VerificationError
+from ..model import Frame, SliceTable, VolumePlan
+from ..run.checksums import PLANE_MD5, plane_md5
+from ..run.settings import ConvertSettings
+from ..volume.volume import Volume
+from .geometry_check import POSITION_TOLERANCE_MM, triple
+
+DCT_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+"""JPEG baseline and extended: their inverse cosine transform is not defined to the last bit."""
+
+DCT_ROUNDING = 1.001
+"""Stored units by which two correct decoders of these syntaxes may differ: one (measured between
+libjpeg-turbo and libjpeg, on real CT of both), and a margin for float32."""
+
+
+def check_planes(
+    volume: Volume,
+    plan: VolumePlan,
+    table: SliceTable,
+    settings: ConvertSettings,
+    chosen: Sequence[int],
+    decoders_used: Collection[str],
+) -> dict[str, int]:
+    """Compare the chosen planes; each chunk is decoded once. Returns decoder → planes."""
+    declared = volume.attrs.get("values") or {}
+    md5s = table.column(PLANE_MD5)
+    used: Counter[str] = Counter()
+    depth = volume.chunks[0]
+    with SourceReader(wanted=WANTED, avoid=decoders_used) as reader:
+        headers = FrameHeaders()
+        for _, members in groupby(chosen, key=lambda index: index // depth):
+            slab = list(members)
+            planes = _read_planes(volume, slab[0], slab[-1] + 1)
+            for index in slab:
+                plane = np.ascontiguousarray(planes[index - slab[0]])
+                if plane_md5(plane) != md5s[index]:
+                    raise VerificationError(
+                        Code.VERIFICATION_FAILED,
+                        "Verification failed: plane {plane} of the store has another MD5 than "
+                        "slices.csv gives.",
+                        plane=index,
+                    )
+                frame = plan.planes[index]
+                source = reader.read(frame)
+                header = headers.of(source, frame)
+                _check_values(plane, source, header, index, settings, frame.transfer_syntax_uid)
+                _check_source_header(header, index, frame, table, settings)
+                _check_scale(header, index, declared)
+                used[source.decoder] += 1
+    return dict(sorted(used.items()))
+
+
+def _check_values(
+    plane: NDArray[Any],
+    frame: StoredFrame,
+    header: FrameHeader,
+    index: int,
+    settings: ConvertSettings,
+    syntax: str,
+) -> None:
+    expected: NDArray[Any] = frame.stored
+    if settings.encoding.values == "hu" and (header.slope, header.intercept) != (1.0, 0.0):
+        expected = frame.stored.astype(np.float64) * header.slope + header.intercept
+        if np.issubdtype(plane.dtype, np.floating):
+            expected = expected.astype(plane.dtype)
+    different = plane != expected
+    if different.any() and syntax in DCT_SYNTAXES:
+        step = DCT_ROUNDING * (abs(header.slope) if settings.encoding.values == "hu" else 1.0)
+        distance = np.abs(plane.astype(np.float64) - expected)
+        different = distance > step
+    if not different.any():
+        return
+    row, column = (int(place) for place in np.argwhere(different)[0])
+    raise VerificationError(
+        Code.VERIFICATION_FAILED,
+        "Verification failed: plane {plane} differs from its source in {different} of {voxels} "
+        "voxels, first in row {row}, column {column}: {found} where {due} is due.",
+        plane=index,
+        different=int(different.sum()),
+        voxels=plane.size,
+        row=row,
+        column=column,
+        found=plane[row, column].item(),
+        due=expected[row, column].item(),
+    )
+
+
+def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> None:
+    """The store declares the rescale of the file, or none where planes differ."""
+    for name, own in (("slope", header.slope), ("intercept", header.intercept)):
+        declared = values.get(name)
+        if declared is not None and declared != own:
+            raise VerificationError(
+                Code.VERIFICATION_FAILED,
+                "Verification failed: the {name} of plane {plane} is {due} in its file and {found} "
+                "in the store.",
+                name=name,
+                plane=index,
+                due=own,
+                found=Private(declared),
+            )
+
+
+def _check_source_header(
+    header: FrameHeader,
+    index: int,
+    frame: Frame,
+    table: SliceTable,
+    settings: ConvertSettings,
+) -> None:
+    """The header of the file agrees with slices.csv."""
+    if not settings.metadata.deidentify:
+        written = table.column("SOPInstanceUID")[index]
+        if header.sop_instance_uid and header.sop_instance_uid != written:
+            raise VerificationError(
+                Code.VERIFICATION_FAILED,
+                "Verification failed: plane {plane} comes from a file with another SOPInstanceUID.",
+                plane=index,
+            )
+    position = triple(table.column("ImagePositionPatient")[index])
+    if position is None or header.position is None or frame.position is None:
+        return
+    distance = float(np.linalg.norm(np.subtract(position, header.position)))
+    if not distance <= POSITION_TOLERANCE_MM:
+        raise VerificationError(
+            Code.VERIFICATION_FAILED,
+            "Verification failed: plane {plane} lies {distance:.3f} mm away from where its file "
+            "has it.",
+            plane=index,
+            distance=distance,
+        )
+
+
+def _read_planes(volume: Volume, start: int, stop: int) -> NDArray[Any]:
+    try:
+        return np.asarray(volume[start:stop])
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise VerificationError(
+            Code.VERIFICATION_FAILED,
+            "Verification failed: planes {first} to {last} cannot be read from the store ({kind}).",
+            first=start,
+            last=stop - 1,
+            kind=type(error).__name__,
+        ) from error
