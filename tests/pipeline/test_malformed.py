@@ -11,6 +11,7 @@ import pytest
 from pebble import ProcessPool
 
 from converted import settings_for
+from ct2zarr.codes import Code
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.dicom.decoding import SourceReader
 from ct2zarr.dicom.frames import read_frames
@@ -43,14 +44,22 @@ NAMED = {
     "pynetdicom/CTImageStorage_bad_meta.dcm": Role.SLICE,
     "NOTES.md": Role.NOT_DICOM,
 }
-"""What is known of single files from their sources. no_meta.dcm lacks its first byte."""
+"""Roles of single files, as their sources describe them. no_meta.dcm lacks its first byte."""
+
+CODES = {
+    "fo-dicom/GH1376.dcm": Code.TRUNCATED,
+    "pydicom/rtplan_truncated.dcm": Code.DAMAGED,
+    "fo-dicom/GH178.dcm": Code.NO_PIXELS,
+    "fo-dicom/GH133.dcm": Code.NOT_CT,
+}
+"""Why single files are not slices."""
 
 HARMLESS = ("cat01_tag_overflow", "cat06_private_tags", "cat08_string_encoding")
-"""Categories of the fuzz corpus that leave geometry and pixels alone: these stay slices."""
+"""Categories of the fuzz corpus that do not change geometry or pixels: these remain slices."""
 
 
-def examine(path: str) -> list[tuple[Role, str, str]]:
-    """Role, reason and what came of decoding, for each frame of a file."""
+def examine(path: str) -> list[tuple[Role, str, str, Code | None]]:
+    """Role, reason, result of decoding and code for each frame of a file."""
     selection = SelectionSettings()
     results = []
     for frame in read_frames("malformed", str(Path(path).parent), path):
@@ -61,19 +70,19 @@ def examine(path: str) -> list[tuple[Role, str, str]]:
                 decoded = str(SourceReader().read(frame).stored.shape)
             except FileError as error:
                 decoded = f"FileError: {error}"
-        results.append((frame.role, frame.reason, decoded))
+        results.append((frame.role, frame.reason, decoded, frame.code))
     return results
 
 
 @pytest.fixture(scope="module")
-def examined() -> dict[str, list[tuple[Role, str, str]] | str]:
+def examined() -> dict[str, list[tuple[Role, str, str, Code | None]] | str]:
     """File below the folder of malformed data → its frames, or the failure as text.
 
     The files are read in a process of their own, so that a crash or a hang is one failure.
     """
     root = real_data() / "malformed"
     paths = sorted(path for path in root.rglob("*") if path.is_file())
-    results: dict[str, list[tuple[Role, str, str]] | str] = {}
+    results: dict[str, list[tuple[Role, str, str, Code | None]] | str] = {}
     with ProcessPool(max_workers=1) as pool:
         for path in paths:
             future = pool.schedule(examine, args=(str(path),), timeout=SECONDS_A_FILE)
@@ -94,10 +103,11 @@ def test_no_file_crashes_hangs_or_raises(examined):
 
 
 def test_what_is_no_slice_has_a_reason_for_people(examined):
-    for name, role, reason, _ in frames_of(examined):
+    for name, role, reason, _, code in frames_of(examined):
         if role is Role.SLICE:
-            assert reason == "", name
+            assert (reason, code) == ("", None), name
         else:
+            assert isinstance(code, Code), name
             assert len(reason.split()) >= 3, name
             assert "Traceback" not in reason
             assert len(reason) < 300
@@ -108,17 +118,16 @@ def test_named_files_get_the_role_that_is_known(examined):
     assert found == NAMED
 
 
-def test_reasons_tell_damage_from_other_kinds(examined):
-    assert "bytes are missing" in examined["fo-dicom/GH1376.dcm"][0][1]
-    assert "ends inside its header" in examined["pydicom/rtplan_truncated.dcm"][0][1]
-    assert "without pixel data" in examined["fo-dicom/GH178.dcm"][0][1]
-    assert "is not CT" in examined["fo-dicom/GH133.dcm"][0][1]
+def test_codes_distinguish_damage_from_other_kinds(examined):
+    found = {name: examined[name][0][3] for name in CODES}
+    assert found == CODES
+    assert "7947192 bytes are missing" in examined["fo-dicom/GH1376.dcm"][0][1]
 
 
 def test_long_texts_private_tags_and_odd_characters_do_not_cost_a_slice(examined):
     harmless = [
         (name, role, decoded)
-        for name, role, _, decoded in frames_of(examined)
+        for name, role, _, decoded, _ in frames_of(examined)
         if any(category in name for category in HARMLESS)
     ]
     assert len(harmless) > 50
@@ -129,7 +138,7 @@ def test_long_texts_private_tags_and_odd_characters_do_not_cost_a_slice(examined
 
 def test_a_slice_decodes_or_fails_with_a_sentence_that_names_the_file(examined):
     outcomes = Counter()
-    for name, role, _, decoded in frames_of(examined):
+    for name, role, _, decoded, _ in frames_of(examined):
         if role is not Role.SLICE:
             continue
         outcomes[decoded.startswith("FileError")] += 1
@@ -169,5 +178,5 @@ def test_the_whole_folder_is_accounted_and_each_volume_is_ok_or_has_a_reason(tmp
     rows = run_shard(replace(settings, input_csv=manifest / "series_all.csv")).rows
     assert len(rows) > 3
     for row in rows:
-        assert row.reason not in ("unexpected_error", "timeout", "crash"), row
+        assert row.reason not in (Code.UNEXPECTED_ERROR, Code.TIMEOUT, Code.WORKER_DIED), row
         assert row.verify_ok if row.status == Status.OK else len(row.error.split()) > 6

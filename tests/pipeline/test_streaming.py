@@ -1,44 +1,55 @@
 """A conversion reads files as a stream: few opens, and memory that does not grow with planes."""
 
+import json
 import os
 import subprocess
 import sys
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom.uid import JPEGLSLossless, RLELossless
 
 import ct2zarr
-from converted import convert, plans_in, settings_for
 from phantom import make_multiframe, make_series
 
-_opened: Counter[str] = Counter()
-_watching: list[str] = []
+OPENS_OF_CONVERSION = """
+import json, os, sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from converted import convert, plans_in, settings_for
+folder, verify, out = sys.argv[1:]
+(plan,) = plans_in(Path(folder))
+opened = Counter()
 
-
-def _count_open(event: str, arguments: tuple[object, ...]) -> None:
-    if _watching and event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+def count_open(event, arguments):
+    if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
         path = os.fsdecode(arguments[0])
-        if path.startswith(_watching[0]):
-            _opened[path] += 1
+        if path.startswith(folder):
+            opened[path] += 1
+
+sys.addaudithook(count_open)  # os.open and open alike
+convert(plan, replace(settings_for(Path(out)), verify_slices=json.loads(verify)))
+print(json.dumps(opened))
+"""
 
 
-sys.addaudithook(_count_open)  # os.open and open alike; a hook stays for the life of the process
+def output_of(code: str, *arguments: object) -> str:
+    """What a program prints that runs in a process of its own."""
+    roots = [str(Path(ct2zarr.__file__).parents[1]), str(Path(__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(roots)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def opens_during_conversion(folder: Path, verify: int | str, out: Path) -> Counter[str]:
-    """How often each source file is opened by a conversion with its verification."""
-    (plan,) = plans_in(folder)
-    settings = replace(settings_for(out), verify_slices=verify)  # type: ignore[arg-type]
-    _opened.clear()
-    _watching[:] = [str(folder)]
-    try:
-        convert(plan, settings)
-    finally:
-        _watching.clear()
-    return Counter(_opened)
+def opens_during_conversion(folder: Path, verify: int | str, out: Path) -> dict[str, int]:
+    """How often a conversion with its verification opens each source file."""
+    opened = output_of(OPENS_OF_CONVERSION, folder, json.dumps(verify), out)
+    return dict(json.loads(opened.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("syntax", [None, JPEGLSLossless, RLELossless])
@@ -79,12 +90,6 @@ def test_memory_does_not_grow_with_the_number_of_planes(tmp_path):
     for planes in (130, 390):
         folder = tmp_path / f"in_{planes}"
         make_series(folder, n=planes, rows=128, columns=128, spacing=(0.1, 0.1, 0.1))
-        roots = [str(Path(ct2zarr.__file__).parents[1]), str(Path(__file__).parents[1])]
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK_OF_CONVERSION, folder, tmp_path / f"out_{planes}"],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(roots)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        grown.append(int(done.stdout) / 1024)
-    volume_mib = 260 * 128 * 128 * 2 / 2**20  # what the second volume has more
+        grown.append(int(output_of(PEAK_OF_CONVERSION, folder, tmp_path / f"out_{planes}")) / 1024)
+    volume_mib = 260 * 128 * 128 * 2 / 2**20  # by which the second volume is larger
     assert grown[1] - grown[0] < volume_mib / 2, grown

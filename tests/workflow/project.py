@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import ct2zarr
 
 REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+PARTS_OF_THE_WORKFLOW = ("Snakefile", "rules", "scripts", "config", "profiles", "report", "envs")
 LIMIT_SECONDS = 600
 
 
@@ -38,6 +40,7 @@ class Project:
 
     folder: Path
     config: dict[str, Any]
+    checkout: Path = REPOSITORY
 
     @property
     def store_root(self) -> Path:
@@ -53,7 +56,8 @@ class Project:
         """The command line of a run; writes the config that it names."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.yaml").write_text(yaml.safe_dump(self.config))
-        return [*SNAKEMAKE, "--configfile", "run.yaml", "--cores", "2", *arguments]
+        program = [*SNAKEMAKE[:-1], str(self.checkout / "Snakefile")]
+        return [*program, "--configfile", "run.yaml", "--cores", "2", *arguments]
 
     def snakemake(self, *arguments: str, code: int | None = 0) -> str:
         """Run to the end and give all that was printed; ``code`` None: any code but 0."""
@@ -107,6 +111,19 @@ class Project:
     def times(self) -> dict[str, int]:
         """Modification time of each shard summary."""
         return {p.name: p.stat().st_mtime_ns for p in self.store_root.glob("summary_shard_*.csv")}
+
+
+def copy_checkout(folder: Path) -> Path:
+    """A copy of the workflow and its package, for tests that change their files."""
+    for name in PARTS_OF_THE_WORKFLOW:
+        source = REPOSITORY / name
+        if source.is_dir():
+            unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, folder / name, symlinks=True, ignore=unwanted)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name)
+    return folder
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
