@@ -63,7 +63,7 @@ def make_dataset(folder: Path) -> Dataset:
     for name in ("data", "meta"):
         prepare_folder(settings.store_root / name)
     rows, hashes = [], {}
-    for plan in _plans(source):
+    for plan in plans_of(source):
         row = convert_to_row(SeriesJob(plan, settings)).row
         assert row.status == "ok", row.error
         rows.append(row)
@@ -74,7 +74,8 @@ def make_dataset(folder: Path) -> Dataset:
     return Dataset(folder / "out", source, hashes)
 
 
-def _plans(source: Path) -> list[VolumePlan]:
+def plans_of(source: Path) -> list[VolumePlan]:
+    """The volumes of all files below a folder."""
     selection = SelectionSettings()
     frames = [
         assign_role(frame, selection)

@@ -208,10 +208,18 @@ def test_the_command_exports_a_summary_and_says_what_it_refuses(
     ("arguments", "code", "sentence"),
     [
         (("{volume}", "{folder}/v.tiff"), 2, "v.tiff must end in one of .nii, .nii.gz, .nrrd"),
-        (("{volume}", "{folder}/v.nii", "--format", "mha"), 2, "as --format mha says"),
-        (("{volume}", "{folder}/v.nii", "--spacing", "1", "1", "1"), 2, "need --resample"),
+        (
+            ("{volume}", "{folder}/v.nii", "--format", "mha"),
+            2,
+            "v.nii must end in .mha, the format that --format names",
+        ),
+        (
+            ("{volume}", "{folder}/v.nii", "--spacing", "1", "1", "1"),
+            2,
+            "can only be used with --resample",
+        ),
         (("{folder}/none.zarr", "{folder}/v.nii"), 1, "there is no such file or folder"),
-        (("{folder}/none.csv", "{folder}/n"), 1, "none.csv cannot be read"),
+        (("{folder}/none.csv", "{folder}/n"), 1, "none.csv does not exist"),
         (("{volume}", "/proc/nothing/v.nii"), 3, "cannot write"),
     ],
 )
@@ -236,4 +244,5 @@ def test_the_command_says_which_package_is_missing(zipped: Dataset, tmp_path: Pa
         env=dict(os.environ),
     )
     assert done.returncode == 2
+    assert "needs nibabel, which is not installed" in done.stderr
     assert done.stderr.strip().endswith("pip install 'ct2zarr[nifti]'")

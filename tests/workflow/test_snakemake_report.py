@@ -27,7 +27,7 @@ def results(page: str) -> dict[str, dict[str, object]]:
     return json.loads(found[1])
 
 
-def test_summary_has_a_line_a_volume_and_no_folder(parts, finished):
+def test_summary_has_one_line_per_volume_and_no_folder(parts, finished):
     (text,) = (content for name, content in parts.items() if name.endswith("/summary.csv"))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["series_hash"] for row in rows] == [r["series_hash"] for r in finished.rows()]
@@ -43,7 +43,7 @@ def test_verification_report_is_the_file_of_the_run(parts, finished):
 def test_every_plot_stands_alone(parts):
     plots = {name.rpartition("/")[2]: text for name, text in parts.items() if ".svg" in name}
     assert {
-        "slices_a_volume.svg", "spacing_of_planes.svg", "slice_thickness.svg", "kernel.svg",
+        "slices_per_volume.svg", "slice_spacing.svg", "slice_thickness.svg", "kernel.svg",
         "manufacturer.svg", "transfer_syntax.svg", "compression.svg", "speed.svg", "flags.svg",
         "failed_and_rejected_by_reason.svg",
     } <= set(plots)  # fmt: skip
@@ -58,8 +58,8 @@ def test_each_result_has_a_caption_and_the_page_says_what_was_done(parts):
     for path, result in listed.items():
         assert "<p>" in result["caption"], path
         assert result["labels"], path
-    assert "Over all volumes of the run: slices a volume." in str(listed)
-    assert "every file was accounted for" in parts["report.html"]
+    assert "Slices per volume, over all volumes of the run." in str(listed)
+    assert "accounted for every file" in parts["report.html"]
 
 
 def test_no_source_folder_and_no_file_name_is_in_it(parts, dataset):

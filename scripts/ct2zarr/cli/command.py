@@ -1,4 +1,4 @@
-"""The command ``ct2zarr``: volumes as files of other formats.
+"""The command ``ct2zarr``, which writes volumes as files of other formats.
 
 ct2zarr export VOLUME scan.nii.gz
 ct2zarr export zarr_sqlite/summary_all.csv nifti/ --format nii.gz
@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import FileError, MachineError, SettingsError
+from ..codes import Code
+from ..errors import FileError, MachineError, Private, SettingsError
 from ..run.atomic_files import prepare_folder
 from ..run.entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
 from ..version import __version__
@@ -24,11 +25,11 @@ Export = Callable[[Volume, Path], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, and leave the process with 1 where a volume could not be exported."""
+    """Run the command, and exit with 1 if a volume could not be exported."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if not given.resample and (given.spacing or given.fill is not None):
-        parser.error("--spacing and --fill need --resample")
+        parser.error("--spacing and --fill can only be used with --resample")
     try:
         with stop_with_sentence():
             failed = export(
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 spacing=tuple(given.spacing) if given.spacing else None,
                 fill=given.fill,
             )
-    except BrokenPipeError:  # the reader of the output has seen enough
+    except BrokenPipeError:  # whatever reads the output has closed it
         sys.exit(UNEXPECTED)
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -56,13 +57,35 @@ def export(
     spacing: tuple[float, float, float] | None,
     fill: float | None,
 ) -> int:
-    """Export one volume, or all finished ones of a summary; returns how many were refused.
+    """Export one volume, or all converted volumes of a summary.
 
-    A refused volume is a sentence on stderr, an exported one a line on stdout.
+    A line on stdout names each file that was written; a sentence on stderr says why a volume could
+    not be exported.
 
-    Raises:
-        SettingsError: the format is not known, or goes with no suffix.
-        MachineError: the target cannot be written. FileError: the summary cannot be read.
+    Parameters
+    ----------
+    source
+        A volume, or a summary, whose name ends in ``.csv``.
+    target
+        The file to write; the folder for the files of a summary.
+    format_
+        One of ``FORMATS``; for a single volume the suffix of ``target`` says it.
+    resample, spacing, fill
+        As ``Volume.to_nifti`` takes them.
+
+    Returns
+    -------
+    int
+        Number of volumes that could not be exported.
+
+    Raises
+    ------
+    SettingsError
+        The suffix does not name a format, or a package is not installed.
+    FileError
+        The summary cannot be read, or names a volume that is not there.
+    MachineError
+        The target cannot be written.
     """
     many = source.suffix == ".csv"
     suffix = _suffix(target, many=many, format_=format_)
@@ -82,7 +105,12 @@ def export(
             failed += 1
             continue
         except OSError as error:
-            raise MachineError(f"cannot write {file}: {error.strerror or error}") from error
+            raise MachineError(
+                Code.MACHINE,
+                "cannot write {path}: {cause}",
+                path=file,
+                cause=error.strerror or Private(error),
+            ) from error
         print(f"{file}{': ' if note else ''}{note}")
     return failed
 
@@ -96,7 +124,7 @@ def _write(
     spacing: tuple[float, float, float] | None,
     fill: float | None,
 ) -> str:
-    """Write one file and say how it was interpolated, if it was."""
+    """Write one file; return how it was interpolated, or an empty text if it was not."""
     try:
         if suffix in NIFTI_SUFFIXES:
             nifti = volume.to_nifti(file, resample=resample, spacing=spacing, fill=fill)
@@ -105,7 +133,12 @@ def _write(
     except ModuleNotFoundError as error:
         extra = "nifti" if suffix in NIFTI_SUFFIXES else "sitk"
         raise SettingsError(
-            f"{file.name} needs {error.name}, which is not there: pip install 'ct2zarr[{extra}]'"
+            Code.SETTING_WRONG,
+            "writing {file} needs {package}, which is not installed; run pip install "
+            "'ct2zarr[{extra}]'",
+            path=file,
+            package=error.name,
+            extra=extra,
         ) from error
     save_with_sitk(image, file)
     return image.GetMetaData(RESAMPLED) if image.HasMetaDataKey(RESAMPLED) else ""
@@ -117,9 +150,18 @@ def _suffix(target: Path, *, many: bool, format_: str | None) -> str:
     for name in FORMATS:
         if target.name.endswith(f".{name}") and format_ in (None, name):
             return f".{name}"
+    if format_:
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "{file} must end in .{wanted}, the format that --format names",
+            path=target,
+            wanted=format_,
+        )
     raise SettingsError(
-        f"{target.name} must end in one of .{', .'.join(FORMATS)}"
-        f"{f', as --format {format_} says' if format_ else ''}"
+        Code.SETTING_WRONG,
+        "{file} must end in one of {suffixes}, which says the format",
+        path=target,
+        suffixes=tuple(f".{name}" for name in FORMATS),
     )
 
 
@@ -131,36 +173,49 @@ def _name(store: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ct2zarr", description="Volumes of CT in Zarr.")
+    parser = argparse.ArgumentParser(
+        prog="ct2zarr", description="Work with CT volumes that ct2zarr has converted to Zarr."
+    )
     parser.add_argument("--version", action="version", version=f"ct2zarr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser(
         "export",
-        help="write volumes as NIfTI, NRRD or MetaImage",
-        description="Write a volume, or all finished volumes of a summary, as files that other"
-        " programs read, in Hounsfield units. Unevenly spaced planes (and for other formats than"
-        " NIfTI the shear of a tilted gantry) do not fit and are refused, unless --resample says"
-        " to interpolate them.",
+        help="write volumes as NIfTI, NRRD or MetaImage files",
+        description="Write a volume, or all converted volumes of a summary, as files that other"
+        " programs read, in Hounsfield units. These formats cannot hold unevenly spaced planes, and"
+        " only NIfTI can hold the shear of a tilted gantry. Such volumes are refused unless"
+        " --resample allows them to be interpolated.",
     )
-    one.add_argument("source", type=Path, help="a volume, or a summary_all.csv beside its data/")
-    one.add_argument("target", type=Path, help="the file to write; for a summary, a folder")
-    one.add_argument("--format", choices=FORMATS, help="for a summary (default: nii.gz)")
+    one.add_argument(
+        "source", type=Path, help="a volume, or summary_all.csv in the folder where it was written"
+    )
+    one.add_argument(
+        "target", type=Path, help="the file to write, or the folder for the files of a summary"
+    )
+    one.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="format of the files of a summary (default: nii.gz); a single file takes its format"
+        " from its name",
+    )
     one.add_argument(
         "--resample",
         action="store_true",
-        help="interpolate linearly on a regular grid what does not fit, and say so",
+        help="interpolate volumes that the format cannot hold linearly to a regular grid, and say"
+        " so",
     )
     one.add_argument(
         "--spacing",
         type=float,
         nargs=3,
         metavar=("DZ", "DY", "DX"),
-        help="with --resample: the grid's spacing in mm (default: the mean spacing of the volume)",
+        help="with --resample: spacing of the grid in mm (default: the mean spacing of the volume)",
     )
     one.add_argument(
         "--fill",
         type=float,
         metavar="VALUE",
-        help="with --resample: value outside of all planes (default: the smallest of the volume)",
+        help="with --resample: value outside the planes (default: the smallest value of the"
+        " volume)",
     )
     return parser

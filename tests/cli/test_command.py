@@ -1,0 +1,127 @@
+"""The command ``ct2zarr``: a mistake is one sentence and an exit code that says whose it is."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ct2zarr.cli.command import FORMATS, export, main
+from ct2zarr.codes import Code
+from ct2zarr.errors import SettingsError
+from ct2zarr.run.summary_columns import SummaryRow, rows_to_csv
+from ct2zarr.version import __version__
+from handmade_volume import voxels, write_volume
+
+HASH = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Path:
+    """A summary of one volume, beside its store."""
+    folder = tmp_path / "zarr_sqlite"
+    (folder / "data").mkdir(parents=True)
+    write_volume(folder / "data" / f"{HASH}.zarr.sqlite", voxels((3, 8, 8)))
+    path = folder / "summary_all.csv"
+    path.write_text(rows_to_csv([SummaryRow(HASH, "v1", "/a", "ok")]))
+    return path
+
+
+def exported(source: Path, target: Path, **options: object) -> int:
+    given = {"format_": None, "resample": False, "spacing": None, "fill": None, **options}
+    return export(source, target, **given)  # type: ignore[arg-type]
+
+
+def left_with(arguments: list[str]) -> int | str | None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return left.value.code
+
+
+def test_formats_are_offered_without_their_dot():
+    assert FORMATS == ("nii", "nii.gz", "nrrd", "mha")
+
+
+@pytest.mark.parametrize("name", ["v.tiff", "v", "nii", "v.nii.xz"])
+def test_suffix_that_names_no_format_is_refused(tmp_path, name):
+    with pytest.raises(SettingsError) as caught:
+        exported(tmp_path / "gone.zarr", tmp_path / name)
+    assert caught.value.code is Code.SETTING_WRONG
+    assert str(caught.value) == (
+        f"{name} must end in one of .nii, .nii.gz, .nrrd, .mha, which says the format"
+    )
+
+
+def test_suffix_and_format_have_to_agree(tmp_path):
+    with pytest.raises(SettingsError, match=r"v\.nii must end in \.mha, the format that --format"):
+        exported(tmp_path / "gone.zarr", tmp_path / "v.nii", format_="mha")
+
+
+def test_volume_that_is_not_there_is_counted_and_named(tmp_path, capsys):
+    assert exported(tmp_path / "gone.zarr", tmp_path / "new" / "v.nii", format_="nii") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert "gone.zarr" in said.err
+    assert left_with(["export", str(tmp_path / "gone.zarr"), str(tmp_path / "v.nii")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("v.nii", "nibabel", "nifti"),
+        ("v.nii.gz", "nibabel", "nifti"),
+        ("v.mha", "SimpleITK", "sitk"),
+    ],
+)
+def test_missing_package_is_named_with_what_installs_it(
+    summary, tmp_path, monkeypatch, capsys, name, package, extra
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    store = summary.parent / "data" / f"{HASH}.zarr.sqlite"
+    target = tmp_path / "new" / name
+    assert left_with(["export", str(store), str(target)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: writing {name} needs {package}, which is not installed; run pip install "
+        f"'ct2zarr[{extra}]'\n"
+    )
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "suffix"),
+    [((), "nii.gz"), (("--format", "nii"), "nii"), (("--format", "nrrd"), "nrrd")],
+)
+def test_files_of_a_summary_are_named_after_their_volumes(
+    summary, tmp_path, monkeypatch, capsys, options, suffix
+):
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    assert left_with(["export", str(summary), str(tmp_path / "new"), *options]) == 2
+    assert f"writing {HASH}.{suffix} needs" in capsys.readouterr().err
+    assert (tmp_path / "new").is_dir()
+
+
+@pytest.mark.parametrize("option", [("--spacing", "1", "1", "1"), ("--fill", "0")])
+def test_options_of_resampling_need_it(tmp_path, capsys, option):
+    assert left_with(["export", "a.zarr", str(tmp_path / "v.nii"), *option]) == 2
+    assert "--spacing and --fill can only be used with --resample" in capsys.readouterr().err
+
+
+def test_target_that_cannot_be_created_is_a_fault_of_the_machine(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert left_with(["export", "a.zarr", str(tmp_path / "file" / "v.nii")]) == 3
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_interrupted_command_exits_as_a_shell_says(tmp_path, monkeypatch, capsys):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ct2zarr.cli.command.export", interrupt)
+    assert left_with(["export", "a.zarr", str(tmp_path / "v.nii")]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_version_is_that_of_the_package(capsys):
+    assert left_with(["--version"]) == 0
+    assert capsys.readouterr().out == f"ct2zarr {__version__}\n"
