@@ -30,12 +30,13 @@ def fingerprint(
     Args:
         environment: holds the key of the pseudonyms, which matters with ``deidentify``.
     """
+    # The names of the members are hashed too: another name would convert every volume again.
     content = {
         "format_version": FORMAT_VERSION,
         "series_hash": plan.series_hash,
         "part": [plan.part, plan.parts, plan.split_by],
         "planes": [_frame(plane, plan.series_dir) for plane in plan.planes],
-        "unused": sorted([*_frame(left.frame, plan.series_dir), left.role] for left in plan.unused),
+        "leftovers": sorted([*_frame(one.frame, plan.series_dir), one.role] for one in plan.unused),
         "findings": [[raised.flag, dict(raised.evidence)] for raised in plan.flags],
         "settings": output_settings(settings),
     }
