@@ -28,6 +28,7 @@ from ..run.csv_tables import read_table, rows_to_csv
 from ..run.paths import (
     FILES_EXCLUDED,
     MANIFEST_SUMMARY,
+    SCAN_CACHE_FOLDER,
     SERIES_ALL,
     SHARD_CSV,
     SHARD_FILES,
@@ -41,7 +42,7 @@ from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.cache import FACTS_VERSION
 from ..scan.frame_tables import FILES_SCHEMA, SERIES_SCHEMA, table_to_frames
 from ..scan.scanning import Scan, scan
-from ..scan.shares import CACHE, merge_parts
+from ..scan.shares import merge_parts
 from ..scan.walking import check_roots
 from ..version import __version__
 from ..vocabulary import Flag, Role
@@ -75,9 +76,9 @@ def make_manifest(settings: ManifestSettings) -> None:
     folder = settings.manifest_dir
     check_roots(settings.datasets)
     with machine_errors(folder):
-        for made in (folder, folder / CACHE, folder / SHARDS_FOLDER):
+        for made in (folder, folder / SCAN_CACHE_FOLDER, folder / SHARDS_FOLDER):
             made.mkdir(parents=True, exist_ok=True)
-        remove_abandoned((folder, folder / CACHE, folder / SHARDS_FOLDER))
+        remove_abandoned((folder, folder / SCAN_CACHE_FOLDER, folder / SHARDS_FOLDER))
         # Before hours of reading, not after: may the folder be written at all?
         for made in (folder, folder / SHARDS_FOLDER):
             with tempfile.TemporaryFile(dir=made):
@@ -89,7 +90,7 @@ def make_manifest(settings: ManifestSettings) -> None:
             settings.datasets,
             max_depth=settings.max_depth,
             workers=settings.workers,
-            cache=folder / CACHE,
+            cache=folder / SCAN_CACHE_FOLDER,
             log=logger.info,
         )
     _warn(found, settings)
@@ -250,7 +251,7 @@ def _write(
     summary = {**_summary(found, account, settings), INDEX_MD5: index_md5}
     changed = 0
     names = []
-    (folder / CACHE / STATE).unlink(missing_ok=True)
+    (folder / SCAN_CACHE_FOLDER / STATE).unlink(missing_ok=True)
     shards = _sorted_files(found.table, account, rows_of)
     for number, (label, (table, rows)) in enumerate(zip(labels, shards, strict=True)):
         name = str(files_shard(Path(), label))
@@ -444,7 +445,7 @@ def _key(found: Scan, settings: ManifestSettings) -> str:
 def _is_whole(folder: Path, key: str) -> bool:
     """Whether the manifest of this key lies there with every file as it was written."""
     try:
-        state = json.loads((folder / CACHE / STATE).read_text(encoding="utf-8"))
+        state = json.loads((folder / SCAN_CACHE_FOLDER / STATE).read_text(encoding="utf-8"))
         return bool(state["key"] == key) and all(
             _stamp(folder / name) == stamp for name, stamp in state["files"].items()
         )
@@ -454,7 +455,7 @@ def _is_whole(folder: Path, key: str) -> bool:
 
 def _keep_state(folder: Path, key: str, names: Iterable[str]) -> None:
     state = {"key": key, "files": {name: _stamp(folder / name) for name in names}}
-    write_bytes_if_changed(folder / CACHE / STATE, json.dumps(state).encode())
+    write_bytes_if_changed(folder / SCAN_CACHE_FOLDER / STATE, json.dumps(state).encode())
 
 
 def _stamp(path: Path) -> list[int]:

@@ -18,10 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import MachineError
-from .paths import DATA_FOLDER, META_FOLDER
-
-BUILDING_PREFIX = ".building-"
-"""Start of every temporary name; no pattern for finished volumes or sidecars matches it."""
+from .paths import DATA_FOLDER, META_FOLDER, TEMPORARY_PREFIX
 
 ABANDONED_AFTER_SECONDS = 24 * 3600
 """Age at which a temporary file of another machine, whose processes cannot be seen, is taken for
@@ -77,7 +74,7 @@ def _machine_sentence(folder: Path, cause: str, number: int | None) -> str:
 def temporary_path(folder: Path, name: str) -> Path:
     """A name in ``folder`` that no other process or call uses and that tells who made it."""
     owner = f"{_machine()}-{os.getpid()}-{_process_start(os.getpid())}-{next(_serial)}"
-    return folder / f"{BUILDING_PREFIX}{owner}-{name}"
+    return folder / f"{TEMPORARY_PREFIX}{owner}-{name}"
 
 
 def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTER_SECONDS) -> int:
@@ -89,7 +86,7 @@ def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTE
     removed = 0
     for folder in folders:
         try:
-            entries = [e for e in os.scandir(folder) if e.name.startswith(BUILDING_PREFIX)]
+            entries = [e for e in os.scandir(folder) if e.name.startswith(TEMPORARY_PREFIX)]
         except FileNotFoundError:
             continue
         for entry in entries:
@@ -102,7 +99,7 @@ def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTE
 
 
 def _is_abandoned(path: Path, older_than: float) -> bool:
-    parts = path.name.removeprefix(BUILDING_PREFIX).split("-")
+    parts = path.name.removeprefix(TEMPORARY_PREFIX).split("-")
     if len(parts) >= 4 and parts[0] == _machine() and parts[1].isdigit():
         return _process_start(int(parts[1])) != parts[2]
     try:

@@ -163,6 +163,10 @@ def convert_log(store_root: Path, label: str) -> Path:
     return store_root / LOGS_FOLDER / f"convert_shard_{label}.log"
 
 
+RECORD_ENDING, SLICES_ENDING = ".series.json", ".slices.csv"
+"""What follows the ``series_hash`` in the names of the sidecars."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumePaths:
     """Where the three parts of one volume lie."""
@@ -176,6 +180,6 @@ def volume_paths(store_root: Path, series_hash: str, store_type: StoreType) -> V
     """The final names of a volume below ``zarr_{store}/`` (the folder layout of the output)."""
     return VolumePaths(
         store=store_root / DATA_FOLDER / f"{series_hash}{store_type.suffix}",
-        slices=store_root / META_FOLDER / f"{series_hash}.slices.csv",
-        record=store_root / META_FOLDER / f"{series_hash}.series.json",
+        slices=store_root / META_FOLDER / f"{series_hash}{SLICES_ENDING}",
+        record=store_root / META_FOLDER / f"{series_hash}{RECORD_ENDING}",
     )

@@ -27,6 +27,7 @@ from rich.progress import (
 from rich.table import Table
 
 from .counts import Counts
+from .paths import REPORT, joined_summary, shard_summary
 
 LOG_WIDTH = 1000
 """Columns at most of a table in a log file: no path is broken."""
@@ -61,8 +62,8 @@ def run_lines(store_root: Path, labels: Sequence[str]) -> list[tuple[str, str]]:
     """What the closing table of a run says; the report only where it is of all these shards."""
     counts, there = run_counts(store_root, labels)
     lines = [("shards", f"{there:,} of {len(labels):,}"), *counts.lines()]
-    html = store_root / "verify_report.html"
-    shards = [store_root / f"summary_shard_{label}.json" for label in labels]
+    html = store_root / REPORT
+    shards = [shard_summary(store_root, label).totals for label in labels]
     if there == len(labels) and html.is_file():
         made = html.stat().st_mtime_ns
         if all(path.stat().st_mtime_ns <= made for path in shards):
@@ -75,9 +76,9 @@ def run_counts(store_root: Path, labels: Sequence[str]) -> tuple[Counts, int]:
 
     The joined summary knows of decisions too; it counts where it is newer than all shards.
     """
-    shards = [store_root / f"summary_shard_{label}.json" for label in labels]
+    shards = [shard_summary(store_root, label).totals for label in labels]
     there = [path for path in shards if path.is_file()]
-    joined = store_root / "summary_all.json"
+    joined = joined_summary(store_root).totals
     newest = max((path.stat().st_mtime_ns for path in there), default=0)
     whole = len(there) == len(shards) and joined.is_file()
     if whole and joined.stat().st_mtime_ns >= newest:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ..errors import SettingsError
 from ..run.atomic_files import machine_errors, remove_abandoned, temporary_path, write_atomically
-from ..run.paths import shard_label
+from ..run.paths import SCAN_CACHE_FOLDER, scan_part_paths
 from ..run.settings import ManifestSettings
 from ..version import __version__
 from .cache import FACTS_VERSION
@@ -32,14 +32,7 @@ logger = logging.getLogger(__name__)
 BATCH_ROWS = 1 << 17
 """Rows that are in memory at a time while parts are put together: some 100 MB."""
 
-FOLDER = "scan"
-CACHE = "scan_cache"
 AGAIN = "scan again: `-R manifest`, or the parts one by one"
-
-
-def share_path(folder: Path, part: int, parts: int) -> Path:
-    """The JSON of a part; its rows lie beside it as an Arrow file."""
-    return folder / FOLDER / f"part_{shard_label(part, parts)}_of_{parts}.json"
 
 
 def scan_part(settings: ManifestSettings) -> None:
@@ -52,9 +45,9 @@ def scan_part(settings: ManifestSettings) -> None:
     part, parts = settings.scan_part, settings.scan_jobs
     assert part is not None
     roots = check_roots(settings.datasets)
-    path = share_path(settings.manifest_dir, part, parts)
     # Each part has a cache of its own, so that a second scan reads only what is new.
-    cache = settings.manifest_dir / CACHE / path.stem
+    mine = scan_part_paths(settings.manifest_dir, part, parts)
+    path, cache = mine.facts, mine.cache
     with machine_errors(settings.manifest_dir):
         for folder in (path.parent, cache):
             folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +66,7 @@ def scan_part(settings: ManifestSettings) -> None:
         walks(), max_depth=settings.max_depth, workers=settings.workers, cache=cache
     )
     with machine_errors(path.parent):
-        write_arrow(path.with_suffix(".arrow"), found.table.to_batches(max_chunksize=BATCH_ROWS))
+        write_arrow(mine.rows, found.table.to_batches(max_chunksize=BATCH_ROWS))
     content = {
         **share_key(settings, roots),
         "files_found": found.files_found,
@@ -115,8 +108,11 @@ def merge_parts(settings: ManifestSettings) -> Scan:
     """
     folder, parts = settings.manifest_dir, settings.scan_jobs
     roots = check_roots(settings.datasets)
-    contents = [_content(share_path(folder, n, parts), settings, roots) for n in range(parts)]
-    tables = [_table(share_path(folder, n, parts), contents[n]["rows"]) for n in range(parts)]
+    paths = [scan_part_paths(folder, part, parts) for part in range(parts)]
+    contents = [_content(one.facts, settings, roots) for one in paths]
+    tables = [
+        _table(one.rows, content["rows"]) for one, content in zip(paths, contents, strict=True)
+    ]
     rows: list[Iterable[pa.RecordBatch]] = []
     unreadable: list[tuple[str, str]] = []
     linked: list[Scan] = []
@@ -137,12 +133,12 @@ def merge_parts(settings: ManifestSettings) -> Scan:
                 [walk_links(dataset, root, links, seen)],
                 max_depth=settings.max_depth,
                 workers=settings.workers,
-                cache=folder / CACHE / f"links_of_{dataset}",
+                cache=folder / SCAN_CACHE_FOLDER / f"links_of_{dataset}",
             )
             rows.append(found.table.to_batches(max_chunksize=BATCH_ROWS))
             unreadable += found.unreadable_folders
             linked.append(found)
-    path = temporary_path(folder / CACHE, "merged")
+    path = temporary_path(folder / SCAN_CACHE_FOLDER, "merged")
     with machine_errors(path.parent):
         try:
             write_arrow(path, chain.from_iterable(rows))
@@ -176,7 +172,6 @@ def _content(path: Path, settings: ManifestSettings, roots: Mapping[str, str]) -
 
 
 def _table(path: Path, rows: int) -> pa.Table:
-    path = path.with_suffix(".arrow")
     try:
         table = _mapped(path)
     except (pa.ArrowInvalid, OSError, ValueError) as error:

@@ -16,13 +16,14 @@ from typing import Any
 
 from ..codes import Code
 from ..errors import DamageError, SeriesError, SettingsError, sentence
-from ..run.atomic_files import BUILDING_PREFIX, write_atomically
+from ..run.atomic_files import write_atomically
 from ..run.cells import SEPARATOR
 from ..run.checksums import file_md5
 from ..run.job_log import progress
 from ..run.paths import (
     DATA_FOLDER,
     META_FOLDER,
+    TEMPORARY_PREFIX,
     VolumePaths,
     joined_audit,
     shard_audit,
@@ -253,5 +254,5 @@ def _unaccounted_names(root: Path, settings: AuditSettings, labels: list[str]) -
             known |= {path.name for path in (paths.store, paths.slices, paths.record)}
     for folder in (DATA_FOLDER, META_FOLDER):
         for entry in os.scandir(root / folder):
-            if entry.name not in known and not entry.name.startswith(BUILDING_PREFIX):
+            if entry.name not in known and not entry.name.startswith(TEMPORARY_PREFIX):
                 yield f"{folder}/{entry.name}"

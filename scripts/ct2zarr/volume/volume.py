@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import FileError
 from ..geometry.placement import FloatArray, Placement, attributes_at
+from ..run.paths import ARRAY_NAME, META_FOLDER, RECORD_ENDING, SLICES_ENDING
 from ..store.array_reading import ReadableArray, read_region, readable_array
 from ..store.base import Container
 from ..store.containers import open_container
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import SimpleITK
     import zarr
 
-ARRAY_NAME = "volume"
 """Name of the array in the group at the root of a store."""
 
 ATTRIBUTE = "ct2zarr"
@@ -306,13 +306,13 @@ class Volume(Placement):
     @cached_property
     def series(self) -> dict[str, Any]:
         """Content of ``series.json``: tags of the series, findings, counts, timings, versions."""
-        document: dict[str, Any] = json.loads(self._sidecar("series.json").read_text("utf-8"))
+        document: dict[str, Any] = json.loads(self._sidecar(RECORD_ENDING).read_text("utf-8"))
         return document
 
     @cached_property
     def slices(self) -> list[dict[str, str]]:
         """Rows of ``slices.csv``, one a plane, all values as text."""
-        table = read_slices(self._sidecar("slices.csv"))
+        table = read_slices(self._sidecar(SLICES_ENDING))
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     def slice_table(self) -> "pd.DataFrame":
@@ -320,11 +320,11 @@ class Volume(Placement):
         import pandas as pd
 
         text = dict.fromkeys(_TEXT_COLUMNS, str)
-        return pd.read_csv(self._sidecar("slices.csv"), dtype=text)
+        return pd.read_csv(self._sidecar(SLICES_ENDING), dtype=text)
 
-    def _sidecar(self, name: str) -> Path:
-        file_name = f"{self.series_hash}.{name}"
-        meta = self.path.parent.parent / "meta"
+    def _sidecar(self, ending: str) -> Path:
+        file_name = f"{self.series_hash}{ending}"
+        meta = self.path.parent.parent / META_FOLDER
         for folder in (meta, self.path.parent):
             if (folder / file_name).is_file():
                 return folder / file_name
