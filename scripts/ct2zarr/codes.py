@@ -8,16 +8,19 @@ from .vocabulary import Described
 
 
 class Code(Described):
-    """Why something is not as it should be: the codes of errors and of tables."""
+    """What went wrong: the codes of errors and tables."""
 
     # Settings and the machine: these end a job.
-    SETTING_MISSING = "setting_missing", "a setting that is needed is not set"
-    SETTING_WRONG = "setting_wrong", "a setting has a value that it cannot have"
-    INPUT_MISSING = "input_missing", "a file that an earlier step writes is not there"
-    INPUT_DAMAGED = "input_damaged", "a file that an earlier step wrote cannot be read as such"
-    INPUT_MIXED = "input_mixed", "files of different runs lie together"
-    DAMAGE_FOUND = "damage_found", "an audit found volumes that are not as they were written"
-    MACHINE = "machine", "a disk, a folder or a process of the machine fails"
+    SETTING_MISSING = "setting_missing", "a required setting is missing"
+    SETTING_WRONG = "setting_wrong", "a setting has an invalid value"
+    INPUT_MISSING = "input_missing", "the output of an earlier step is missing"
+    INPUT_DAMAGED = "input_damaged", "the output of an earlier step cannot be read"
+    INPUT_MIXED = "input_mixed", "a folder has files of different runs"
+    DAMAGE_FOUND = (
+        "damage_found",
+        "an audit found volumes that have changed since they were written",
+    )
+    MACHINE = "machine", "a fault of the machine: a disk, a folder or a process"
 
     # Files, volumes and stores: these become rows.
     UNEXPECTED_ERROR = (
@@ -30,62 +33,68 @@ class Code(Described):
         "unreadable_files",
         "a file of the series cannot be read or decoded, and on_bad_slice is fail",
     )
-    UNREADABLE = "unreadable", "the system refuses to read a file: rights, or a fault of the disk"
-    NOT_DICOM = "not_dicom", "a file of the series is not DICOM, or not any more"
+    UNREADABLE = "unreadable", "a file cannot be read: missing permission, or a disk fault"
+    NOT_DICOM = "not_dicom", "a file is not DICOM, or no longer"
     DAMAGED = "damaged", "the header of a source file, or a finished volume, cannot be read"
     TRUNCATED = "truncated", "the pixel data of a file end too early"
-    CANNOT_DECODE = "cannot_decode", "no decoder can unpack the pixel data of a file"
+    CANNOT_DECODE = "cannot_decode", "no decoder can decode the pixel data of a file"
     CANNOT_RESCALE = "cannot_rescale", "RescaleSlope is 0, which would lose all pixels"
     NO_PIXELS = "no_pixels", "a file has no pixels"
     NO_MATRIX = "no_matrix", "Rows, Columns or BitsAllocated is missing or zero"
-    BROKEN_LINK = "broken_link", "a link leads to a file that is not there"
+    BROKEN_LINK = "broken_link", "a link to a file that does not exist"
     HEADER_TIMEOUT = "header_timeout", "reading the header of a file took too long"
-    HEADER_CRASH = "header_crash", "reading the header of a file ended the process that read it"
-    TOO_DEEP = "too_deep", "a file lies deeper below its root than max_depth"
-    NOT_CT = "not_ct", "an image of another kind than CT"
+    HEADER_CRASH = "header_crash", "the process crashed while reading the header of a file"
+    TOO_DEEP = "too_deep", "a file is deeper below its root than max_depth"
+    NOT_CT = "not_ct", "an image that is not CT"
     SECONDARY_CAPTURE = (
         "secondary_capture",
-        "a secondary capture; include_secondary_capture would take it in",
+        "a secondary capture; include_secondary_capture includes these",
     )
     LOCALIZER = "localizer", "ImageType says that the image is a localizer, scout or topogram"
-    COLOUR = "colour", "a colour image, which has more than one number per pixel"
-    BITS_ALLOCATED = "bits_allocated", "BitsAllocated is a number that cannot be converted"
+    COLOUR = "colour", "a colour image, which has several values per pixel"
+    BITS_ALLOCATED = "bits_allocated", "BitsAllocated has an unsupported value"
     EXCLUDED_IMAGE_TYPE = "excluded_image_type", "exclude_image_types names the ImageType"
-    DUPLICATE = "duplicate", "another frame has the same position and the same pixels"
+    DUPLICATE = "duplicate", "another frame has the same position and pixels"
     CONFLICTING_SLICES = (
         "conflicting_slices",
-        "another frame, which was kept, has the same position and other pixels",
+        "a frame that was kept has the same position and different pixels",
     )
-    OTHER_MATRIX = "other_matrix", "a file has another number of rows or columns than its volume"
-    NO_PLANES = "no_planes", "no plane of the volume is left that could be converted"
-    SOURCE_GONE = "source_gone", "a source file is not where the manifest saw it"
+    OTHER_MATRIX = "other_matrix", "the number of rows or columns differs from that of the volume"
+    NO_PLANES = "no_planes", "the volume has no plane that can be converted"
+    SOURCE_GONE = "source_gone", "a source file is no longer where the manifest found it"
     SOURCE_CHANGED = "source_changed", "a source file has changed since the manifest was made"
     HASH_COLLISION = "hash_collision", "two volumes have the same series_hash"
     TIMEOUT = "timeout", "the conversion took longer than series_timeout"
-    OUT_OF_MEMORY = "out_of_memory", "the conversion wanted more memory than series_memory"
+    OUT_OF_MEMORY = "out_of_memory", "the conversion needed more memory than series_memory"
     WORKER_DIED = "worker_died", "the process that converted the volume crashed or was killed"
     VERIFICATION_FAILED = (
         "verification_failed",
-        "the finished store does not agree with its source; it was not published",
+        "the finished store differs from its source and was not published",
     )
-    DAMAGED_RECORD = "damaged_record", "series.json or slices.csv is not as it was written"
+    DAMAGED_RECORD = "damaged_record", "series.json or slices.csv has changed since it was written"
     FILE_MISSING = "file_missing", "the store, its series.json or its slices.csv is gone"
-    OTHER_VOLUME = "other_volume", "series.json is that of another volume"
-    SUMMARY_DIFFERS = "summary_differs", "the line of the summary is not that of series.json"
-    SLICES_CHANGED = "slices_changed", "slices.csv has another MD5 than series.json gives"
-    STORE_SIZE = "store_size", "the store has another size than series.json gives"
-    STORE_CHANGED = "store_changed", "the file of the store has another CRC-32 than when made"
-    CONTENT_CHANGED = "content_changed", "the keys or values of the store have another digest"
-    ATTRIBUTE_DIFFERS = "attribute_differs", "an attribute of the store is not that of series.json"
-    LAYOUT_DIFFERS = "layout_differs", "shape, chunks or data type are not those of series.json"
-    PLANE_COUNT = "plane_count", "slices.csv has another number of planes than the array"
-    PLANE_CHANGED = "plane_changed", "a plane has another MD5 than slices.csv gives"
-    STORE_MISSING = "store_missing", "the store is not there"
-    STORE_UNREADABLE = "store_unreadable", "the system refuses to read the store"
-    STORE_INCOMPLETE = "store_incomplete", "the store was not written or copied to its end"
-    STORE_DAMAGED = "store_damaged", "a chunk of the store is missing or cannot be unpacked"
-    STORE_IN_WAL_MODE = "store_in_wal_mode", "something has opened the SQLite file to write"
-    NOT_A_SUMMARY = "not_a_summary", "the file is no summary of ct2zarr"
-    UNKNOWN_FLAG = "unknown_flag", "there is no flag of that name"
-    NOT_A_STORE = "not_a_store", "the file or folder is no store"
-    NOT_A_VOLUME = "not_a_volume", "the store is no volume of ct2zarr"
+    OTHER_VOLUME = "other_volume", "series.json belongs to another volume"
+    SUMMARY_DIFFERS = "summary_differs", "the row of the summary differs from series.json"
+    SLICES_CHANGED = "slices_changed", "the MD5 of slices.csv differs from the one in series.json"
+    STORE_SIZE = "store_size", "the size of the store differs from the one in series.json"
+    STORE_CHANGED = "store_changed", "the CRC-32 of the store's file has changed"
+    CONTENT_CHANGED = "content_changed", "the digest of the store's keys and values has changed"
+    ATTRIBUTE_DIFFERS = "attribute_differs", "an attribute of the store differs from series.json"
+    LAYOUT_DIFFERS = "layout_differs", "shape, chunks or data type differ from series.json"
+    PLANE_COUNT = "plane_count", "slices.csv and the array have different numbers of planes"
+    PLANE_CHANGED = "plane_changed", "the MD5 of a plane differs from the one in slices.csv"
+    STORE_MISSING = "store_missing", "the store does not exist"
+    STORE_UNREADABLE = (
+        "store_unreadable",
+        "the store cannot be read: missing permission, or a disk fault",
+    )
+    STORE_INCOMPLETE = "store_incomplete", "the store was not completely written or copied"
+    STORE_DAMAGED = "store_damaged", "a chunk of the store is missing or cannot be decompressed"
+    STORE_IN_WAL_MODE = (
+        "store_in_wal_mode",
+        "another program has opened the SQLite file for writing",
+    )
+    NOT_A_SUMMARY = "not_a_summary", "the file is not a summary of ct2zarr"
+    UNKNOWN_FLAG = "unknown_flag", "no flag has this name"
+    NOT_A_STORE = "not_a_store", "the file or folder is not a store"
+    NOT_A_VOLUME = "not_a_volume", "the store is not a volume of ct2zarr"

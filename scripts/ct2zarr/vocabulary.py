@@ -22,30 +22,30 @@ class Described(StrEnum):
 
 
 class Role(Described):
-    """What became of a regular file found under a dataset root; every file has exactly one role."""
+    """How a regular file found under a dataset root is used; every file has exactly one role."""
 
     SLICE = "slice", "a plane of a volume"
-    DUPLICATE = "duplicate", "same position and same pixels as a slice that was kept"
+    DUPLICATE = "duplicate", "same position and pixels as a slice that was kept"
     LOCALIZER = "localizer", "a localizer, scout or topogram"
-    NOT_CT = "not_ct", "a DICOM image of another kind than CT"
+    NOT_CT = "not_ct", "a DICOM image that is not CT"
     NOT_IMAGE = "not_image", "a DICOM object without pixels"
     NOT_DICOM = "not_dicom", "not a DICOM file"
-    UNREADABLE = "unreadable", "a file that cannot be read, or is cut short"
-    EXCLUDED = "excluded", "left out by a setting or because it cannot be part of a volume"
+    UNREADABLE = "unreadable", "a file that cannot be read or is truncated"
+    EXCLUDED = "excluded", "left out by a setting, or because it cannot be part of a volume"
 
 
 class Flag(Described):
-    """What is unusual about a volume. Every flag set has its evidence in series.json."""
+    """What is unusual about a volume. Every flag that is set has its evidence in series.json."""
 
     SPLIT_SERIES = "split_series", "the series was divided into several volumes"
     MISSING_SLICES = "missing_slices", "planes are missing on the grid that the others make"
     DUPLICATE_SLICES = (
         "duplicate_slices",
-        "files with the same position and the same pixels; one of each was kept",
+        "files with the same position and pixels; one of each was kept",
     )
     CONFLICTING_SLICES = (
         "conflicting_slices",
-        "files with the same position, other pixels, and no tag that tells them apart",
+        "files with the same position, different pixels, and no tag that tells them apart",
     )
     UNEVEN_SPACING = (
         "uneven_spacing",
@@ -54,7 +54,7 @@ class Flag(Described):
     GANTRY_TILT = "gantry_tilt", "planes are sheared along the stack; index_to_lps has the shear"
     IN_PLANE_SHIFT = (
         "in_plane_shift",
-        "plane origins do not lie on a line; use slice_origins_lps for exact positions",
+        "plane origins are not on a line; use slice_origins_lps for exact positions",
     )
     NO_GEOMETRY = (
         "no_geometry",
@@ -66,9 +66,9 @@ class Flag(Described):
         "bits stored or signedness differs between planes",
     )
     UNREADABLE_FILES = "unreadable_files", "files of the series could not be read or decoded"
-    LOCALIZERS_REMOVED = "localizers_removed", "localizer images were taken out of the series"
+    LOCALIZERS_REMOVED = "localizers_removed", "localizer images were removed from the series"
     SINGLE_SLICE = "single_slice", "the volume has one plane; its spacing along z is nominal"
-    LOSSY_COMPRESSION = "lossy_compression", "the pixels went through lossy compression"
+    LOSSY_COMPRESSION = "lossy_compression", "the pixels were compressed with loss"
     PADDING = "padding", "the series declares a pixel padding value; it is kept in the array"
     SUSPICIOUS_HU = "suspicious_hu", "the histogram does not look like Hounsfield units"
     NOT_HU = "not_hu", "the rescaled values are not declared to be Hounsfield units"
@@ -85,31 +85,34 @@ class Status(Described):
     """How the conversion of one volume ended."""
 
     OK = "ok", "converted and published"
-    FAILED = "failed", "not converted; reason and error say why"
-    REJECTED = "rejected", "not to be used: a flag named in reject_flags, or a person's decision"
+    FAILED = "failed", "not converted; see reason and error"
+    REJECTED = "rejected", "not for use: a flag is named in reject_flags, or a person rejected it"
 
 
 class Decision(Described):
-    """What a person decided on a volume that the report shows."""
+    """A person's decision on a volume in the report."""
 
-    ACCEPT = "accept", "seen and found good"
-    REJECT = "reject", "seen and found unfit; its status becomes rejected, its store stays"
+    ACCEPT = "accept", "reviewed and found good"
+    REJECT = (
+        "reject",
+        "reviewed and found unfit; its status becomes rejected, and its store is kept",
+    )
 
 
 class AuditStatus(Described):
-    """What reading a finished volume back showed."""
+    """The result of reading a finished volume back."""
 
-    INTACT = "intact", "every byte and every plane is as it was recorded"
-    DAMAGED = "damaged", "something differs from the record; reason and error say what"
-    MISSING = "missing", "the summary names the volume, but a file of it is gone"
+    INTACT = "intact", "every byte and every plane is as recorded"
+    DAMAGED = "damaged", "something differs from the record; see reason and error"
+    MISSING = "missing", "the summary names the volume, but one of its files is gone"
 
 
 class StoreType(Described):
-    """In what a volume is kept on disk."""
+    """The kinds of store that hold a volume on disk."""
 
-    SQLITE = "sqlite", "one SQLite file a volume"
-    DIR = "dir", "one directory a volume"
-    ZIP = "zip", "one zip file a volume"
+    SQLITE = "sqlite", "one SQLite file per volume"
+    DIR = "dir", "one directory per volume"
+    ZIP = "zip", "one zip file per volume"
 
     @property
     def suffix(self) -> str:
