@@ -18,7 +18,6 @@ from monai.transforms import (
 )
 
 import ct2zarr
-from ct2zarr.volume.monai_reader import VolumeReader
 
 SIZE = (16, 16, 16)
 
@@ -28,8 +27,8 @@ def main() -> None:
     volumes = ct2zarr.volumes_in(sys.argv[1], exclude_flags=["no_geometry", "single_slice"])
     transforms = Compose(
         [
-            # Unevenly spaced planes have no affine: say what is to become of them.
-            LoadImaged("image", reader=VolumeReader(resample=True)),
+            # Unevenly spaced planes have no affine; resample=True interpolates them.
+            LoadImaged("image", reader=ct2zarr.MonaiReader(resample=True)),
             EnsureChannelFirstd("image"),
             Orientationd("image", axcodes="RAS", labels=(("L", "R"), ("P", "A"), ("I", "S"))),
             Spacingd("image", pixdim=(1.5, 1.5, 1.5)),

@@ -11,7 +11,6 @@ import torch
 from torch.utils.data import DataLoader
 
 import ct2zarr
-from ct2zarr.volume.patch_dataset import PatchDataset
 
 SIZE = (16, 16, 16)
 
@@ -21,7 +20,7 @@ def main() -> None:
     torch.manual_seed(0)
     # Volumes of one spacing only: 1.5 mm, whatever the scanner did.
     volumes = ct2zarr.volumes_in(sys.argv[1], exclude_flags=["no_geometry", "single_slice"])
-    dataset = PatchDataset(volumes, SIZE, spacing=(1.5, 1.5, 1.5), patches_per_volume=4)
+    dataset = ct2zarr.PatchDataset(volumes, SIZE, spacing=(1.5, 1.5, 1.5), patches_per_volume=4)
     loader = DataLoader(dataset, batch_size=4, shuffle=True, num_workers=2)
 
     model = torch.nn.Sequential(

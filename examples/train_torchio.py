@@ -8,7 +8,6 @@ import sys
 import torchio
 
 import ct2zarr
-from ct2zarr.volume.torchio_reader import read_resampled
 
 SIZE = 12
 
@@ -17,7 +16,8 @@ def main() -> None:
     """Load, transform and sample."""
     volumes = ct2zarr.volumes_in(sys.argv[1], exclude_flags=["no_geometry", "single_slice"])
     subjects = [
-        torchio.Subject(ct=torchio.ScalarImage(path, reader=read_resampled)) for path in volumes
+        torchio.Subject(ct=torchio.ScalarImage(path, reader=ct2zarr.torchio_resampling_reader))
+        for path in volumes
     ]
     transform = torchio.Compose(
         [torchio.ToCanonical(), torchio.Resample(1.5), torchio.Clamp(-1000, 1000)]

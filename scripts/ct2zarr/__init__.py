@@ -6,7 +6,11 @@ from .version import FORMAT_VERSION, __version__
 
 if TYPE_CHECKING:
     from .store.zarr_stores import SQLiteStore, open_store
+    from .volume.monai_reader import MonaiReader as MonaiReader
+    from .volume.patch_dataset import PatchDataset as PatchDataset
     from .volume.summary_volumes import volumes_in
+    from .volume.torchio_reader import torchio_reader as torchio_reader
+    from .volume.torchio_reader import torchio_resampling_reader as torchio_resampling_reader
     from .volume.volume import Volume, open_volume
 
 __all__ = [
@@ -18,18 +22,24 @@ __all__ = [
     "open_volume",
     "volumes_in",
 ]
+"""What ``import *`` takes: the names that need none of the optional packages."""
 
 _HOME = {
-    "Volume": "volume.volume",
-    "open_volume": "volume.volume",
+    "MonaiReader": "volume.monai_reader",
+    "PatchDataset": "volume.patch_dataset",
     "SQLiteStore": "store.zarr_stores",
+    "Volume": "volume.volume",
     "open_store": "store.zarr_stores",
+    "open_volume": "volume.volume",
+    "torchio_reader": "volume.torchio_reader",
+    "torchio_resampling_reader": "volume.torchio_reader",
     "volumes_in": "volume.summary_volumes",
 }
+"""Module of each public name. It is imported on first use: a shard job must not pay for zarr, and
+PyTorch, MONAI and TorchIO are optional."""
 
 
 def __getattr__(name: str) -> object:
-    """Import what users ask for when they ask: a shard job must not pay for zarr."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -38,4 +48,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_HOME})

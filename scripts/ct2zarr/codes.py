@@ -98,3 +98,8 @@ class Code(Described):
     UNKNOWN_FLAG = "unknown_flag", "no flag has this name"
     NOT_A_STORE = "not_a_store", "the file or folder is not a store"
     NOT_A_VOLUME = "not_a_volume", "the store is not a volume of ct2zarr"
+    NO_LEVEL = "no_level", "the volume has no reduced copy of this level"
+    NO_HU = "no_hu", "it is not known how the values of the volume become Hounsfield units"
+    NOT_REGULAR = "not_regular", "the planes do not lie on a regular grid, which was required"
+    UNKNOWN_FORMAT = "unknown_format", "the name of a file to export to belongs to no known format"
+    NO_VOLUMES = "no_volumes", "a dataset of patches has no volumes"

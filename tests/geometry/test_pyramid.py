@@ -213,7 +213,7 @@ def test_a_level_pickles_and_a_missing_one_says_so(tmp_path: Path) -> None:
     assert copy.shape == level.shape
     assert open_volume(done.paths.store).levels == 2
     for number in (2, -1):
-        with pytest.raises(FileError, match=rf"no level {number}; the volume has 2"):
+        with pytest.raises(FileError, match=rf"no level {number}; the number of levels is 2"):
             open_volume(done.paths.store, level=number)
 
 

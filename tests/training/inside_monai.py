@@ -10,8 +10,8 @@ from monai.data import DataLoader
 from monai.data import Dataset as MonaiDataset
 from monai.transforms import Compose, EnsureChannelFirst, LoadImage, LoadImaged, Spacing
 
+from ct2zarr import MonaiReader
 from ct2zarr.errors import FileError
-from ct2zarr.volume.monai_reader import VolumeReader
 from phantom import hu_at
 
 
@@ -24,7 +24,7 @@ def hu_error(image: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("name", ["even", "oblique", "tilted"])
 def test_load_image_takes_a_volume_of_each_store(dataset: Dataset, name: str) -> None:
-    image = LoadImage(reader=VolumeReader())(dataset.path(name))
+    image = LoadImage(reader=MonaiReader())(dataset.path(name))
     assert tuple(image.shape) == dataset.made[name].hu.shape[::-1]
     assert hu_error(image) <= 0.5001
     assert image.meta["ct2zarr_series_hash"] == dataset.hashes[name]
@@ -32,19 +32,19 @@ def test_load_image_takes_a_volume_of_each_store(dataset: Dataset, name: str) ->
 
 def test_the_reader_is_found_by_suffix_once_it_is_registered(dataset: Dataset) -> None:
     load = LoadImage()
-    load.register(VolumeReader())
+    load.register(MonaiReader())
     assert hu_error(load(str(dataset.path("even")))) <= 0.5001
-    assert not VolumeReader().verify_suffix("scan.nii.gz")
+    assert not MonaiReader().verify_suffix("scan.nii.gz")
 
 
 def test_load_image_takes_the_reader_by_its_class(zipped: Dataset) -> None:
-    assert hu_error(LoadImage(reader=VolumeReader)(zipped.path("even"))) <= 0.5001
+    assert hu_error(LoadImage(reader=MonaiReader)(zipped.path("even"))) <= 0.5001
 
 
 def test_uneven_volumes_are_refused_or_interpolated(zipped: Dataset) -> None:
     with pytest.raises((FileError, RuntimeError), match="ask for resampling"):
-        LoadImage(reader=VolumeReader())(zipped.path("uneven"))
-    image = LoadImage(reader=VolumeReader(resample=True, spacing=(1, 0.8, 0.7)))(
+        LoadImage(reader=MonaiReader())(zipped.path("uneven"))
+    image = LoadImage(reader=MonaiReader(resample=True, spacing=(1, 0.8, 0.7)))(
         zipped.path("uneven")
     )
     assert hu_error(image) <= 1.0
@@ -53,7 +53,7 @@ def test_uneven_volumes_are_refused_or_interpolated(zipped: Dataset) -> None:
 
 def test_the_transforms_of_monai_go_by_the_affine(zipped: Dataset) -> None:
     transforms = Compose(
-        [LoadImage(reader=VolumeReader()), EnsureChannelFirst(), Spacing((1.5, 1.5, 1.5))]
+        [LoadImage(reader=MonaiReader()), EnsureChannelFirst(), Spacing((1.5, 1.5, 1.5))]
     )
     image = transforms(zipped.path("oblique"))
     assert image.shape[0] == 1
@@ -66,15 +66,15 @@ def test_the_transforms_of_monai_go_by_the_affine(zipped: Dataset) -> None:
 
 def test_volumes_of_one_geometry_are_stacked_as_channels(zipped: Dataset) -> None:
     same = zipped.path("even")
-    image = LoadImage(reader=VolumeReader(), ensure_channel_first=True)([same, same])
+    image = LoadImage(reader=MonaiReader(), ensure_channel_first=True)([same, same])
     assert image.shape[0] == 2
     np.testing.assert_array_equal(image[0].numpy(), image[1].numpy())
     with pytest.raises((ValueError, RuntimeError), match="same shape and affine"):
-        LoadImage(reader=VolumeReader())([same, zipped.path("oblique")])
+        LoadImage(reader=MonaiReader())([same, zipped.path("oblique")])
 
 
 def load_in_workers(dataset: Dataset, method: str) -> None:
-    load = LoadImaged("image", reader=VolumeReader(), ensure_channel_first=True)
+    load = LoadImaged("image", reader=MonaiReader(), ensure_channel_first=True)
     data = MonaiDataset([{"image": str(dataset.path("even"))}] * 4, load)
     loader = DataLoader(data, batch_size=2, num_workers=2, multiprocessing_context=method)
     for batch in loader:
@@ -93,4 +93,4 @@ def test_spawned_workers_of_a_data_loader_load_volumes(zipped: Dataset) -> None:
 
 def test_a_missing_volume_says_so(tmp_path: Path) -> None:
     with pytest.raises((FileError, RuntimeError, FileNotFoundError), match="no such file"):
-        LoadImage(reader=VolumeReader())(tmp_path / "none.zarr")
+        LoadImage(reader=MonaiReader())(tmp_path / "none.zarr")

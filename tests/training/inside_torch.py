@@ -12,12 +12,13 @@ from torch.utils.data import DataLoader
 import ct2zarr
 from ct2zarr.errors import FileError
 from ct2zarr.vocabulary import StoreType
-from ct2zarr.volume.patch_dataset import PatchDataset
 from phantom import hu_at
 
 
 def test_a_patch_is_the_voxels_at_its_start(dataset: Dataset) -> None:
-    patches = PatchDataset(ct2zarr.volumes_in(dataset.summary), (4, 10, 12), patches_per_volume=5)
+    patches = ct2zarr.PatchDataset(
+        ct2zarr.volumes_in(dataset.summary), (4, 10, 12), patches_per_volume=5
+    )
     assert len(patches) == 20
     seen = set()
     for item in (patches[n] for n in range(20)):
@@ -32,7 +33,7 @@ def test_a_patch_is_the_voxels_at_its_start(dataset: Dataset) -> None:
 
 
 def test_a_volume_smaller_than_a_patch_lies_within_it(zipped: Dataset) -> None:
-    patches = PatchDataset([zipped.path("even")], (20, 30, 40), fill=-2000)
+    patches = ct2zarr.PatchDataset([zipped.path("even")], (20, 30, 40), fill=-2000)
     for _ in range(5):
         item = patches[0]
         z, y, x = (-item["start"]).tolist()
@@ -44,7 +45,9 @@ def test_a_volume_smaller_than_a_patch_lies_within_it(zipped: Dataset) -> None:
 
 def test_patches_with_a_spacing_have_it_in_every_volume(zipped: Dataset) -> None:
     volumes = ct2zarr.volumes_in(zipped.summary)
-    patches = PatchDataset(volumes, (3, 5, 5), spacing=(2.0, 1.0, 1.0), patches_per_volume=4)
+    patches = ct2zarr.PatchDataset(
+        volumes, (3, 5, 5), spacing=(2.0, 1.0, 1.0), patches_per_volume=4
+    )
     for item in (patches[n] for n in range(len(patches))):
         name = next(n for n, found in zipped.hashes.items() if found == item["series_hash"])
         volume = ct2zarr.open_volume(zipped.path(name))
@@ -67,7 +70,9 @@ def test_workers_read_right_patches_and_draw_other_places_each(
 ) -> None:
     if persistent and dataset.path("even").suffix != ".sqlite":
         pytest.skip("that workers live on has nothing to do with the store; sqlite is tested")
-    patches = PatchDataset(ct2zarr.volumes_in(dataset.summary), (4, 8, 8), patches_per_volume=8)
+    patches = ct2zarr.PatchDataset(
+        ct2zarr.volumes_in(dataset.summary), (4, 8, 8), patches_per_volume=8
+    )
     _ = patches[0]  # an open volume must not be carried over into a worker
     loader = DataLoader(
         patches,
@@ -95,7 +100,7 @@ def test_workers_read_right_patches_and_draw_other_places_each(
 
 
 def test_a_run_is_repeated_by_its_seed(zipped: Dataset) -> None:
-    patches = PatchDataset([zipped.path("even")], (4, 8, 8), patches_per_volume=10)
+    patches = ct2zarr.PatchDataset([zipped.path("even")], (4, 8, 8), patches_per_volume=10)
     runs = []
     for _ in range(2):
         torch.manual_seed(11)
@@ -104,7 +109,7 @@ def test_a_run_is_repeated_by_its_seed(zipped: Dataset) -> None:
 
 
 def test_a_dataset_pickles_without_its_open_volumes(zipped: Dataset) -> None:
-    patches = PatchDataset([zipped.path("even")], (4, 8, 8))
+    patches = ct2zarr.PatchDataset([zipped.path("even")], (4, 8, 8))
     empty = len(pickle.dumps(patches))
     _ = patches[0]
     assert len(pickle.dumps(patches)) == empty
@@ -121,7 +126,7 @@ def test_only_finished_volumes_without_the_excluded_flags_are_taken(zipped: Data
     with pytest.raises(FileError, match="no flag tilted"):
         ct2zarr.volumes_in(zipped.summary, exclude_flags=["tilted"])
     with pytest.raises(FileError, match="at least one volume"):
-        PatchDataset([])
+        ct2zarr.PatchDataset([])
 
 
 def test_a_summary_without_its_volumes_says_so(zipped: Dataset, tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_stored_values_give_hounsfield_units_unless_told_otherwise(tmp_path: Pat
     stored = Dataset(tmp_path, StoreType.SQLITE, values="stored")
     path, made = stored.path("even"), stored.made["even"]
     whole = made.hu.shape
-    hu = PatchDataset([path], whole)[0]["image"][0].numpy()
+    hu = ct2zarr.PatchDataset([path], whole)[0]["image"][0].numpy()
     np.testing.assert_array_equal(hu, np.rint(made.hu))
-    as_is = PatchDataset([path], whole, hu=False, transform=lambda item: item["image"])[0]
+    as_is = ct2zarr.PatchDataset([path], whole, hu=False, transform=lambda item: item["image"])[0]
     np.testing.assert_array_equal(as_is[0].numpy(), np.stack(made.stored))

@@ -149,7 +149,7 @@ def test_what_the_direct_path_does_not_know_is_read_through_zarr(
             writer.put(file.relative_to(source).as_posix(), file.read_bytes())
     writer.finish()
     volume = open_volume(tmp_path / "v")
-    assert volume._layout is None
+    assert volume._direct is None
     assert (volume.shape, volume.dtype) == (data.shape, np.dtype("int16"))
     np.testing.assert_array_equal(volume[2:9, ::2, -3], data[2:9, ::2, -3])
 
@@ -371,7 +371,7 @@ def test_a_converted_volume_has_the_phantoms_hu_where_to_lps_says(
     (plan,) = plans_in(tmp_path / "in")
     done = convert(plan, settings_for(tmp_path / "out", store_type))
     volume = open_volume(done.paths.store)
-    assert volume._layout is not None, "the direct path does not know what the conversion writes"
+    assert volume._direct is not None, "the direct path does not know what the conversion writes"
     points = volume.to_lps(np.stack(np.indices(volume.shape), axis=-1))
     assert np.abs(volume.numpy() - hu_at(points)).max() <= 0.5
     np.testing.assert_array_equal(volume.numpy(), np.asarray(volume.array[:]))
@@ -421,6 +421,6 @@ def test_damaged_metadata_is_named(tmp_path: Path, content: bytes) -> None:
 
 def test_an_empty_region_is_an_empty_array(tmp_path: Path) -> None:
     path = write_volume(tmp_path / "v", voxels())
-    layout = open_volume(path)._layout
+    layout = open_volume(path)._direct
     assert layout is not None
     assert read_region(open_container(path), layout, [(2, 2), (0, 5), (0, 5)]).shape == (0, 5, 5)

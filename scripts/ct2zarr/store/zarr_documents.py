@@ -15,6 +15,9 @@ import numpy as np
 from ..model import Json, Vector
 from ..run.paths import ARRAY_NAME
 
+GROUP_ATTRIBUTE = "ct2zarr"
+"""Name of the group attribute that describes the volume."""
+
 AXES = ("z", "y", "x")
 FILL_VALUE = 0
 """Every chunk is written, so a chunk that is missing is a damaged store, never an empty region; the

@@ -1,8 +1,8 @@
-"""A volume as an image of SimpleITK or nibabel, with the geometry that these can hold.
+"""Volumes as images of SimpleITK and nibabel, with the geometry that these can express.
 
-NIfTI holds one affine: even spacing and the shear of a tilted gantry, no planes at uneven
-distances. SimpleITK has no shear either. What does not fit is refused, and interpolated on a
-regular grid only when asked to; the image then says so.
+NIfTI has one affine: even spacing and the shear of a tilted gantry, but no unevenly spaced planes.
+SimpleITK has no shear either. A volume that does not fit is refused. It is interpolated on a
+regular grid only on request, and the image then says so.
 """
 
 from collections.abc import Callable
@@ -14,29 +14,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..codes import Code
 from ..errors import FileError
 from ..geometry.resampling import grid_around, resample, stack_axes
 from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
 from ..run.atomic_files import temporary_path
-from .hounsfield import hu_of
+from .readable import Readable
 
 if TYPE_CHECKING:
     import nibabel
     import SimpleITK
 
-    from .volume import Volume
-
 Triple = tuple[float, float, float]
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".nrrd", ".mha")
-"""Formats in one file: the two of ``.mhd`` name each other, and could not be renamed when done."""
+"""Formats with one file. The two files of ``.mhd`` name each other, so neither can be renamed."""
 
 RESAMPLED = "ct2zarr_resampled"
-"""Metadata of an image that was interpolated: how, as a sentence."""
+"""Key of the metadata that says, in a sentence, how an image was interpolated."""
+
+SERIES_HASH = "ct2zarr_series_hash"
+"""Key of the metadata with the hash of the volume."""
 
 _SCANNER = 1
-"""NIfTI's code for coordinates of the scanner, as dcm2niix sets it."""
+"""The NIfTI code for coordinates of the scanner, which dcm2niix sets too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class EvenVolume:
     Attributes:
         voxels: (z, y, x). index_to_lps: (4, 4) for (z, y, x, 1) to LPS mm.
         sheared: the columns of ``index_to_lps`` are not at right angles.
-        resampled: how the voxels were interpolated, as a sentence; empty where they were not.
+        resampled: how the voxels were interpolated, as a sentence; empty if they were not.
     """
 
     voxels: npt.NDArray[Any]
@@ -56,40 +58,42 @@ class EvenVolume:
 
 
 def even_volume(
-    volume: "Volume",
+    volume: Readable,
     *,
     resample_uneven: bool = False,
     spacing: Triple | None = None,
     allow_shear: bool = True,
     fill: float | None = None,
 ) -> EvenVolume:
-    """All voxels of a volume, in Hounsfield units where it has them, on an even grid.
+    """Read all voxels of a volume on an even grid, in Hounsfield units if these are known.
 
     Args:
-        resample_uneven: interpolate linearly what is uneven (or sheared, unless ``allow_shear``);
-            a volume that is even keeps its voxels unless ``spacing`` is given.
+        resample_uneven: interpolate a volume linearly if it is uneven (or sheared, unless
+            ``allow_shear``). An even volume keeps its voxels unless ``spacing`` is given.
         spacing: (dz, dy, dx) of the grid to interpolate on, mm; ``None``: that of the volume.
-        fill: value outside of all planes; ``None``: the smallest in the volume.
+        allow_shear: the shear of a tilted gantry is no reason to interpolate.
+        fill: value outside all planes; ``None``: the smallest value of the volume.
 
     Raises:
         FileError: positions are not known, or the volume is uneven or sheared and resampling was
-            not asked for.
+            not requested.
     """
     stack = volume.stack_geometry()
     why = _unevenness(stack, allow_shear)
     if not resample_uneven and (why or spacing):
         raise FileError(
-            f"{volume.path}: {why or 'another spacing needs new voxels'}; ask for resampling"
-            " (resample=True, on the command line --resample) to have it interpolated on a"
-            " regular grid",
-            "not_regular",
+            Code.NOT_REGULAR,
+            "{path}: {why}; ask for resampling (resample=True, on the command line --resample) to"
+            " have the volume interpolated on a regular grid.",
+            path=volume.path,
+            why=why or "another spacing needs new voxels",
         )
-    with suppress(FileError):  # values of another unit are exported as they are
-        volume = hu_of(volume)
+    with suppress(FileError):  # values of another unit are exported unchanged
+        volume = volume.hu
     if not why and spacing is None:
         sheared = stack.drift_mm > IN_PLANE_TOLERANCE_MM
         matrix = stack.index_to_lps.copy()
-        if not sheared:  # what drift is left is rounding: SimpleITK wants right angles
+        if not sheared:  # the remaining drift is rounding, and SimpleITK expects right angles
             matrix[:3, :3] = stack_axes(stack).T * stack.spacing
         return EvenVolume(volume.numpy(), matrix, sheared, "")
     z, y, x = volume.shape
@@ -101,7 +105,7 @@ def even_volume(
     return EvenVolume(voxels, grid.index_to_lps, False, note)
 
 
-def to_sitk(volume: "Volume", **options: Any) -> "SimpleITK.Image":
+def to_sitk(volume: Readable, **options: Any) -> "SimpleITK.Image":
     """See ``Volume.to_sitk``."""
     import SimpleITK
 
@@ -117,13 +121,13 @@ def to_sitk(volume: "Volume", **options: Any) -> "SimpleITK.Image":
     return image
 
 
-def to_nifti(volume: "Volume", path: Path | str | None, **options: Any) -> "nibabel.Nifti1Image":
+def to_nifti(volume: Readable, path: Path | str | None, **options: Any) -> "nibabel.Nifti1Image":
     """See ``Volume.to_nifti``."""
     import nibabel
 
     even = even_volume(volume, **options)
-    # In the order of dcm2niix: x as in DICOM, y turned round (rows from the back to the front of
-    # an axial slice), z along the slice normal.
+    # In the order of dcm2niix: x as in DICOM, y reversed (in an axial slice rows go from the back
+    # to the front), z along the slice normal.
     matrix = even.index_to_lps[:, [2, 1, 0, 3]].copy()
     matrix[:, 3] += matrix[:, 1] * (even.voxels.shape[1] - 1)
     matrix[:, 1] *= -1
@@ -140,20 +144,24 @@ def to_nifti(volume: "Volume", path: Path | str | None, **options: Any) -> "niba
     if path is not None:
         target = Path(path)
         if not target.name.endswith(NIFTI_SUFFIXES):
-            raise FileError(f"{target}: a NIfTI file ends in .nii or .nii.gz", "suffix")
+            raise FileError(
+                Code.UNKNOWN_FORMAT,
+                "{path}: the name of a NIfTI file ends in .nii or .nii.gz.",
+                path=target,
+            )
         write_whole(target, lambda temporary: nibabel.save(image, temporary))
     return image
 
 
 def save_with_sitk(image: "SimpleITK.Image", path: Path) -> None:
-    """Write an image in a format of ``ITK_SUFFIXES``, under its name only when it is complete."""
+    """Write an image in a format of ``ITK_SUFFIXES``; the file appears when it is complete."""
     import SimpleITK
 
     write_whole(path, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path`` and give it the name when it is done."""
+    """Call ``write`` with a temporary name beside ``path``, and rename the file when it is done."""
     temporary = temporary_path(path.parent, path.name)
     try:
         write(temporary)
@@ -163,7 +171,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _unevenness(stack: StackGeometry, allow_shear: bool) -> str:
-    """Why one affine does not describe the stack; empty where it does."""
+    """Why no single affine describes the stack; empty if one does."""
     if not stack.uniform:
         gaps = stack.gaps_mm
         return f"planes unevenly spaced ({gaps.min():.4g} to {gaps.max():.4g} mm)"
@@ -174,18 +182,18 @@ def _unevenness(stack: StackGeometry, allow_shear: bool) -> str:
     return ""
 
 
-def _lowest(volume: "Volume") -> float:
+def _lowest(volume: Readable) -> float:
     lowest = volume.values.get("minimum")
     return float(volume.numpy().min()) if lowest is None else float(lowest)
 
 
-def _notes(volume: "Volume", even: EvenVolume) -> dict[str, str]:
-    notes = {"ct2zarr_series_hash": volume.series_hash}
+def _notes(volume: Readable, even: EvenVolume) -> dict[str, str]:
+    notes = {SERIES_HASH: volume.series_hash}
     if even.resampled:
         notes[RESAMPLED] = even.resampled
     return notes
 
 
-def _description(volume: "Volume", even: EvenVolume) -> str:
-    """At most the 79 characters that the header field ``descrip`` has."""
+def _description(volume: Readable, even: EvenVolume) -> str:
+    """At most 79 characters, the length of the header field ``descrip``."""
     return f"ct2zarr {volume.series_hash}{', interpolated' if even.resampled else ''}"

@@ -1,109 +1,89 @@
-"""Hounsfield units of a volume that was converted with ``values: stored``, as it is read."""
+"""Hounsfield units of stored values: from the rescale of each plane, as voxels are read."""
 
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FileError
-from ..vocabulary import Flag
-from .volume import Volume
+DEFAULT_SLOPE, DEFAULT_INTERCEPT = 1.0, 0.0
+Factors = npt.NDArray[np.float64]
 
 
-class HuVolume(Volume):
-    """A volume of stored values that gives Hounsfield units wherever voxels are read.
+@dataclass(frozen=True, slots=True)
+class HuRescale:
+    """How the stored values of a volume become Hounsfield units.
 
-    ``array`` still gives what is stored. The dtype is int16 where slope and intercept are whole
-    numbers and all values fit, int32 where they do not fit, and else float32.
+    Attributes:
+        slopes, intercepts: one value per voxel (planes, rows, columns), as views of one value per
+            plane, so that they can be indexed like the volume.
+        dtype: of the Hounsfield units: int16 where slopes and intercepts are whole numbers and all
+            values fit, int32 where they do not fit, and otherwise float32.
     """
 
-    @cached_property
-    def _rescale(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """(slopes, intercepts), each (planes, 1, 1)."""
-        values = super().values
-        if values.get("slope") is not None and values.get("intercept") is not None:
-            slopes, intercepts = [values["slope"]], [values["intercept"]]
-        elif self.level:
-            raise FileError(
-                f"{self.path}: slope and intercept differ between planes, so a reduced level of"
-                " stored values has no Hounsfield units; use level 0",
-                "not_hu",
-            )
-        else:
-            slopes = [float(row.get("RescaleSlope") or 1) for row in self._rescale_rows()]
-            intercepts = [float(row.get("RescaleIntercept") or 0) for row in self._rescale_rows()]
-        planes = (self.shape[0], 1, 1)
-        return (
-            np.broadcast_to(np.array(slopes, np.float64)[:, None, None], planes),
-            np.broadcast_to(np.array(intercepts, np.float64)[:, None, None], planes),
-        )
+    slopes: Factors
+    intercepts: Factors
+    dtype: np.dtype[Any]
 
-    def _rescale_rows(self) -> list[dict[str, str]]:
-        """Rows of slices.csv, with what all planes share from series.json."""
-        shared = {
-            name: str(self.series["tags"][name])
-            for name in ("RescaleSlope", "RescaleIntercept")
-            if self.series["tags"].get(name) is not None
-        }
-        return [shared | row for row in self.slices]
+    def apply(self, stored: Any, key: Any) -> Any:
+        """Hounsfield units of the voxels ``stored``, which are those at index ``key``."""
+        hu = np.asarray(stored) * self.slopes[key] + self.intercepts[key]
+        return hu.astype(self.dtype) if isinstance(stored, np.ndarray) else self.dtype.type(hu)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the Hounsfield units."""
-        return self._hu_dtype
-
-    @dtype.setter
-    def dtype(self, stored: np.dtype[Any]) -> None:
-        self._stored_dtype = stored
-
-    @cached_property
-    def _hu_dtype(self) -> np.dtype[Any]:
-        slopes, intercepts = self._rescale
-        whole = (slopes % 1 == 0).all() and (intercepts % 1 == 0).all()
-        if not whole or self._stored_dtype.kind == "f":
-            return np.dtype(np.float32)
-        written = super().values
-        ends = np.array([written["minimum"], written["maximum"]])
-        reached = slopes * ends + intercepts
-        limits = np.iinfo(np.int16)
-        fits = limits.min <= reached.min() and reached.max() <= limits.max
-        return np.dtype(np.int16 if fits else np.int32)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What the voxels mean as they are read: Hounsfield units."""
-        slopes, intercepts = self._rescale
-        found = super().values
-        # Where planes differ a bound of the stored values is no bound of these.
-        alike = (slopes == slopes[0]).all() and (intercepts == intercepts[0]).all()
+    def values(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """The attribute ``values`` of the Hounsfield units, from that of the stored values."""
+        found = dict(written)
+        slope, intercept = float(self.slopes.flat[0]), float(self.intercepts.flat[0])
+        # Where planes differ, a bound of the stored values is no bound of the Hounsfield units.
+        alike = (self.slopes == slope).all() and (self.intercepts == intercept).all()
         for name in ("minimum", "maximum", "padding_value"):
             value = found.get(name)
             if value is not None:
-                hu = float(slopes.flat[0]) * float(value) + float(intercepts.flat[0])
-                found[name] = hu if alike else None
+                found[name] = slope * float(value) + intercept if alike else None
+        if alike and slope < 0:
+            found["minimum"], found["maximum"] = found.get("maximum"), found.get("minimum")
         return found | {"kind": "hu", "units": "HU"}
 
-    def __getitem__(self, key: Any) -> Any:
-        """As of the stored volume, rescaled."""
-        stored = super().__getitem__(key)
-        slopes, intercepts = (np.broadcast_to(each, self.shape)[key] for each in self._rescale)
-        hu = np.asarray(stored) * slopes + intercepts
-        return hu.astype(self.dtype) if isinstance(stored, np.ndarray) else self.dtype.type(hu)
+
+def rescale_of_planes(rows: Sequence[Mapping[str, str]]) -> tuple[list[float], list[float]]:
+    """Slope and intercept of each plane, from the tags of each."""
+    return (
+        [float(row.get("RescaleSlope") or DEFAULT_SLOPE) for row in rows],
+        [float(row.get("RescaleIntercept") or DEFAULT_INTERCEPT) for row in rows],
+    )
 
 
-def hu_of(volume: Volume) -> Volume:
-    """The volume in Hounsfield units: itself, or rescaled as it is read.
+def hu_rescale(
+    slopes: Sequence[float],
+    intercepts: Sequence[float],
+    shape: tuple[int, ...],
+    stored: np.dtype[Any],
+    ends: tuple[float, float],
+) -> HuRescale:
+    """The rescale of a volume.
 
-    Raises:
-        FileError: it is not known how its values become Hounsfield units.
+    Args:
+        slopes, intercepts: one per plane, or a single one for all planes.
+        shape: (planes, rows, columns) of the volume.
+        stored: data type of the stored values.
+        ends: the smallest and the largest stored value.
     """
-    if volume.units == "HU":
-        return volume
-    unknown = [flag for flag in (Flag.NO_RESCALE, Flag.NOT_HU) if flag in volume.flags]
-    if unknown or volume.values.get("kind") != "stored":
-        why = unknown[0].sentence if unknown else "their unit is another one"
-        raise FileError(
-            f"{volume.path}: the values cannot become Hounsfield units: {why}", "not_hu"
-        )
-    return HuVolume(volume.path, volume.threads, volume.level)
+    slope, intercept = (np.array(each, np.float64)[:, None, None] for each in (slopes, intercepts))
+    return HuRescale(
+        np.broadcast_to(slope, shape),
+        np.broadcast_to(intercept, shape),
+        _hu_type(slope, intercept, stored, ends),
+    )
+
+
+def _hu_type(
+    slopes: Factors, intercepts: Factors, stored: np.dtype[Any], ends: tuple[float, float]
+) -> np.dtype[Any]:
+    whole = (slopes % 1 == 0).all() and (intercepts % 1 == 0).all()
+    if not whole or stored.kind == "f":
+        return np.dtype(np.float32)
+    reached = slopes * np.array(ends) + intercepts
+    limits = np.iinfo(np.int16)
+    fits = limits.min <= reached.min() and reached.max() <= limits.max
+    return np.dtype(np.int16 if fits else np.int32)

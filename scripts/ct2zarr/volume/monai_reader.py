@@ -1,10 +1,10 @@
 """Volumes in MONAI: an ``ImageReader`` for ``LoadImage`` and ``LoadImaged``.
 
-    load = LoadImage(reader=VolumeReader())
+    load = LoadImage(reader=ct2zarr.MonaiReader())
     image = load("zarr_sqlite/data/0a1b....zarr.sqlite")  # a MetaTensor with its affine
 
-``pip install 'ct2zarr[monai]'``. As with MONAI's own readers the axes are x, y, z and the affine
-gives RAS mm; it holds the shear of a tilted gantry, and not planes at uneven distances.
+Needs ``pip install 'ct2zarr[monai]'``. As with MONAI's own readers, the axes are x, y, z and the
+affine leads to RAS mm. It can express the shear of a tilted gantry, but no uneven planes.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,14 @@ from monai.data.utils import affine_to_spacing, is_supported_format
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from ..geometry.placement import LPS_TO_RAS
+from ..run.cells import SEPARATOR
 from ..vocabulary import StoreType
-from .exporting import RESAMPLED, even_volume
+from .exporting import RESAMPLED, SERIES_HASH, even_volume
 from .volume import Volume, open_volume
 
 
-class VolumeReader(ImageReader):
-    """Reads volumes of any of the three stores, in Hounsfield units where they are known."""
+class MonaiReader(ImageReader):
+    """Reads volumes from any of the three stores, in Hounsfield units where these are known."""
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class VolumeReader(ImageReader):
         fill: float | None = None,
         threads: int | None = 1,
     ) -> None:
-        """Choose what becomes of unevenly spaced volumes.
+        """Choose how volumes are read.
 
         Args:
-            resample: interpolate them linearly on a regular grid; without it they are an error.
-            spacing, fill: see ``Volume.to_nifti``. threads: see ``open_volume``.
+            resample: interpolate unevenly spaced volumes linearly on a regular grid; without it
+                they are an error.
+            spacing, fill: see ``Volume.to_nifti``.
+            threads: see ``open_volume``.
         """
         super().__init__()
         self.resample = resample
@@ -45,16 +48,16 @@ class VolumeReader(ImageReader):
         self.threads = threads
 
     def verify_suffix(self, filename: Any) -> bool:
-        """Whether all files have a suffix of ct2zarr."""
+        """Whether all files have a suffix that ct2zarr gives to stores."""
         return bool(is_supported_format(filename, [kind.suffix[1:] for kind in StoreType]))
 
     def read(self, data: Any, **_: Any) -> Volume | list[Volume]:
-        """Open one volume or several; no voxel is read yet."""
+        """Open one volume or several, without reading voxels."""
         opened = [open_volume(path, threads=self.threads) for path in ensure_tuple(data)]
         return opened if len(opened) > 1 else opened[0]
 
     def get_data(self, img: Any) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
-        """(voxels (x, y, z), metadata); several volumes are stacked as channels in front.
+        """Read voxels (x, y, z) and metadata; several volumes are stacked along a first axis.
 
         Raises:
             FileError: a volume is uneven and ``resample`` is not set, or has no positions.
@@ -86,7 +89,7 @@ class VolumeReader(ImageReader):
             # float("nan") is MONAI's "no_channel" in all its versions.
             MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
             "spacing": np.asarray(affine_to_spacing(affine)),
-            "ct2zarr_series_hash": volume.series_hash,
-            "ct2zarr_flags": ";".join(volume.flags),
+            SERIES_HASH: volume.series_hash,
+            "ct2zarr_flags": SEPARATOR.join(volume.flags),
             RESAMPLED: even.resampled,
         }

@@ -1,10 +1,12 @@
 """Random patches for training as a plain ``torch.utils.data.Dataset``.
 
-    dataset = PatchDataset(volumes_in("zarr_sqlite/summary_all.csv"), size=(96, 96, 96))
+    volumes = ct2zarr.volumes_in("zarr_sqlite/summary_all.csv")
+    dataset = ct2zarr.PatchDataset(volumes, size=(96, 96, 96))
     loader = DataLoader(dataset, batch_size=4, num_workers=8, shuffle=True)
 
-``pip install 'ct2zarr[torch]'``. Places are drawn from torch's own generator, which a DataLoader
-seeds for each worker and epoch: no two workers draw alike, and ``torch.manual_seed`` repeats a run.
+Needs ``pip install 'ct2zarr[torch]'``. Places are drawn from torch's own generator, which a
+DataLoader seeds for each worker and epoch, so that no two workers draw the same places and
+``torch.manual_seed`` makes a run repeatable.
 """
 
 from collections import OrderedDict
@@ -15,21 +17,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..codes import Code
 from ..errors import FileError
+from ..run.cells import SEPARATOR
 from .volume import Volume, open_volume
 
 Triple = tuple[float, float, float]
 
 OPEN_VOLUMES = 128
-"""Volumes that a process keeps open; a process may have 1024 files open on most systems."""
+"""Most volumes that a process keeps open; most systems allow it 1024 open files."""
 
 
 class PatchDataset(torch.utils.data.Dataset[dict[str, Any]]):
-    """Patches at random places, ``patches_per_volume`` of each volume.
+    """Patches at random places, ``patches_per_volume`` from each volume.
 
-    An item is a dict: ``image``, a float32 tensor (1, z, y, x); ``series_hash``; ``flags``, joined
-    by ``;``; ``start``, int64 (z, y, x), index of the first voxel, or ``center_lps``, float64
-    (x, y, z) mm, where ``spacing`` is set. A DataLoader collates all of them.
+    An item is a dict with ``image``, a float32 tensor (1, z, y, x); ``series_hash``; ``flags``,
+    joined by ``;``; and ``start``, the index (z, y, x) of the first voxel, int64, or with
+    ``spacing`` instead ``center_lps``, (x, y, z) in mm, float64. A DataLoader collates all of them.
 
     The object may be forked or pickled to workers at any time: each process opens volumes itself.
     """
@@ -45,16 +49,17 @@ class PatchDataset(torch.utils.data.Dataset[dict[str, Any]]):
         hu: bool = True,
         transform: Callable[[dict[str, Any]], Any] | None = None,
     ) -> None:
-        """Keep what is to be drawn; no volume is opened yet.
+        """Store the arguments; no volume is opened yet.
 
         Args:
-            volumes: paths of stores, such as ``ct2zarr.volumes_in`` gives.
+            volumes: paths of stores, such as ``ct2zarr.volumes_in`` returns.
             size: voxels of a patch along z, y, x.
             spacing: (dz, dy, dx), mm, to which patches are interpolated, so that all volumes have
-                the same; ``None``: voxels as they are.
-            fill: value outside of a volume that is smaller than a patch.
-            hu: volumes of stored values give Hounsfield units, and one whose unit is another is
-                an error; ``False``: values as they are.
+                the same; ``None``: voxels of the array.
+            patches_per_volume: how often each volume is drawn from in an epoch.
+            fill: value outside a volume that is smaller than a patch.
+            hu: stored values become Hounsfield units, and a volume with another unit is an error;
+                ``False``: values of the array.
             transform: applied to each item.
 
         Raises:
@@ -62,7 +67,7 @@ class PatchDataset(torch.utils.data.Dataset[dict[str, Any]]):
         """
         self.volumes = [Path(path) for path in volumes]
         if not self.volumes:
-            raise FileError("a dataset of patches needs at least one volume", "no_volumes")
+            raise FileError(Code.NO_VOLUMES, "a dataset of patches needs at least one volume.")
         self.size = size
         self.spacing = spacing
         self.patches_per_volume = patches_per_volume
@@ -80,7 +85,7 @@ class PatchDataset(torch.utils.data.Dataset[dict[str, Any]]):
         volume = self._volume(self.volumes[index % len(self) // self.patches_per_volume])
         item: dict[str, Any] = {
             "series_hash": volume.series_hash,
-            "flags": ";".join(volume.flags),
+            "flags": SEPARATOR.join(volume.flags),
         }
         if self.spacing is None:
             start = [_between(n, wanted) for n, wanted in zip(volume.shape, self.size, strict=True)]

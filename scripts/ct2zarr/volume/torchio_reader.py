@@ -1,9 +1,9 @@
-"""Volumes in TorchIO: a function that ``torchio.ScalarImage`` takes as its reader.
+"""Volumes in TorchIO: functions that ``torchio.ScalarImage`` takes as its reader.
 
-    image = torchio.ScalarImage("zarr_sqlite/data/0a1b....zarr.sqlite", reader=read_volume)
+    path = "zarr_sqlite/data/0a1b....zarr.sqlite"
+    image = torchio.ScalarImage(path, reader=ct2zarr.torchio_reader)
 
-``pip install 'ct2zarr[torchio]'``. TorchIO has spacing, orientation and origin and no shear:
-what else does not fit is an error here, or interpolated with ``read_resampled``.
+Needs ``pip install 'ct2zarr[torchio]'``. TorchIO has spacing, orientation and origin, but no shear.
 """
 
 from pathlib import Path
@@ -16,8 +16,8 @@ from .exporting import even_volume
 from .volume import open_volume
 
 
-def read_volume(path: Path | str) -> tuple[torch.Tensor, FloatArray]:
-    """(voxels (1, x, y, z), affine (4, 4) to RAS mm), in Hounsfield units where they are known.
+def torchio_reader(path: Path | str) -> tuple[torch.Tensor, FloatArray]:
+    """Read voxels (1, x, y, z) and affine (4, 4) to RAS mm, in Hounsfield units where known.
 
     Raises:
         FileError: planes are unevenly spaced or sheared, or have no positions.
@@ -25,8 +25,8 @@ def read_volume(path: Path | str) -> tuple[torch.Tensor, FloatArray]:
     return _read(path, resample=False)
 
 
-def read_resampled(path: Path | str) -> tuple[torch.Tensor, FloatArray]:
-    """As ``read_volume``; what is uneven or sheared is interpolated linearly on a regular grid."""
+def torchio_resampling_reader(path: Path | str) -> tuple[torch.Tensor, FloatArray]:
+    """The same; uneven or sheared volumes are interpolated linearly on a regular grid."""
     return _read(path, resample=True)
 
 

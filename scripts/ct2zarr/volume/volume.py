@@ -1,10 +1,10 @@
 """Open a converted volume: voxels, geometry, slices and metadata in one object.
 
     volume = ct2zarr.open_volume("zarr_sqlite/data/0a1b....zarr.sqlite")
-    volume[40:60, 100:200, 100:200]        # a numpy array, lazily read
-    volume.affine_ras_xyz                  # what nibabel wants
+    volume[40:60, 100:200, 100:200]        # a numpy array; only the chunks needed are read
+    volume.affine_ras_xyz                  # what nibabel expects
 
-Nothing but numpy and numcodecs is imported until ``volume.array`` or ``slice_table`` is asked for.
+Only numpy and numcodecs are imported until ``volume.array`` or ``slice_table`` is used.
 """
 
 import json
@@ -16,13 +16,20 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import FileError
+from ..codes import Code
+from ..errors import FileError, Private
 from ..geometry.placement import FloatArray, Placement, attributes_at
+from ..run.checksums import PLANE_MD5
 from ..run.paths import ARRAY_NAME, META_FOLDER, RECORD_ENDING, SLICES_ENDING
 from ..store.array_reading import ReadableArray, read_region, readable_array
 from ..store.base import Container
 from ..store.containers import open_container
 from ..store.records import read_slices
+from ..store.zarr_documents import GROUP_ATTRIBUTE
+from ..vocabulary import Flag
+from .hounsfield import HuRescale, hu_rescale, rescale_of_planes
+from .indexing import basic_index
+from .patches import read_patch, read_patch_mm
 
 if TYPE_CHECKING:
     import nibabel
@@ -30,27 +37,23 @@ if TYPE_CHECKING:
     import SimpleITK
     import zarr
 
-"""Name of the array in the group at the root of a store."""
-
-ATTRIBUTE = "ct2zarr"
-"""Name of the group attribute that describes the volume."""
-
-_TEXT_COLUMNS = ("file_name", "SOPInstanceUID", "md5")
+_TEXT_COLUMNS = ("file_name", "SOPInstanceUID", PLANE_MD5)
+"""Columns of slices.csv whose values may look like numbers."""
 
 
 def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0) -> "Volume":
-    """Open a volume kept in a SQLite file, a zip file or a directory; told apart by content.
+    """Open a volume in a SQLite file, a zip file or a folder, recognised by its content.
 
     Args:
-        path: the store; its sidecars are looked for in ``../meta`` and beside it when needed.
-        threads: how many threads decompress at once. ``None``: one a processor, up to 8. Give 1
+        path: the store. Its sidecars are looked for in ``../meta`` and beside it when needed.
+        threads: how many threads decompress at once; ``None``: one per processor, up to 8. Use 1
             in the worker processes of a data loader.
         level: of a pyramid (option ``pyramid_levels``): 0 is the volume itself, 1 the first reduced
             copy.
 
     Raises:
-        FileError: there is nothing, or no volume of ct2zarr, or it was not written to its end, or
-            it has no such level.
+        FileError: there is nothing at ``path``, or no volume of ct2zarr, or one that was not
+            written to its end, or the volume has no such level.
     """
     return Volume(Path(path), threads, level)
 
@@ -58,55 +61,64 @@ def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0)
 class Volume(Placement):
     """A converted volume, read only. Axes are z, y, x: planes, rows, columns.
 
-    Pickling carries the path alone; forked processes and threads may share the object.
+    A pickle holds the path only. Forked processes and threads may share the object.
 
     Attributes:
         path: of the store, absolute.
-        threads: as given to ``open_volume``.
-        level: of the pyramid; geometry is that of the level, sidecars are those of level 0.
-        attrs: the group attribute ``ct2zarr`` as written, its geometry that of the level.
-        levels: how many there are; 1 without a pyramid.
-        shape: (planes, rows, columns). dtype: of the voxels. chunks: shape of a chunk.
+        threads: the argument of ``open_volume``.
+        level: of the pyramid. The geometry is that of the level, the sidecars are those of level 0.
+        rescale: from stored values to Hounsfield units, applied when voxels are read; ``None``:
+            voxels are returned as they are stored. See ``hu``.
+        attrs: the group attribute ``ct2zarr``, with the geometry of the level.
+        levels: number of levels; 1 without a pyramid.
+        shape: (planes, rows, columns).
+        dtype: of the voxels; with ``rescale`` that of the Hounsfield units.
+        chunks: shape of a chunk.
     """
 
     path: Path
-    threads: int | None
     attrs: dict[str, Any]
 
-    def __init__(self, path: Path, threads: int | None = None, level: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int | None = None,
+        level: int = 0,
+        rescale: HuRescale | None = None,
+    ) -> None:
         self.path = path.absolute()
         self.threads = threads
         self.level = level
+        self.rescale = rescale
         self._container: Container = open_container(self.path)
-        group = self._documents("", "attributes")
-        attrs = group.get(ATTRIBUTE)
+        attrs = self._documents("", "attributes").get(GROUP_ATTRIBUTE)
         if not isinstance(attrs, dict):
             raise FileError(
-                f"{path}: a Zarr store, but no volume written by ct2zarr (its root group has no"
-                f" attribute {ATTRIBUTE})",
-                "not_a_volume",
+                Code.NOT_A_VOLUME,
+                "{path} is a Zarr store, but no volume written by ct2zarr (its root group has no"
+                " attribute {attribute}).",
+                path=path,
+                attribute=GROUP_ATTRIBUTE,
             )
-        self.attrs = attrs
         levels = attrs.get("levels") or [{"path": ARRAY_NAME, "factors": [1, 1, 1]}]
         self.levels = len(levels)
         if not 0 <= level < self.levels:
             raise FileError(
-                f"{path}: there is no level {level}; the volume has {self.levels}"
-                " (option pyramid_levels of its conversion)",
-                "no_level",
+                Code.NO_LEVEL,
+                "{path} has no level {level}; the number of levels is {levels} (option"
+                " pyramid_levels of the conversion).",
+                path=path,
+                level=level,
+                levels=self.levels,
             )
-        if level:
-            self.attrs = attributes_at(attrs, levels, level)
+        self.attrs = attributes_at(attrs, levels, level) if level else attrs
         self._array_name = str(levels[level]["path"])
-        array = self._documents(self._array_name, "array")
-        self._layout: ReadableArray | None = readable_array(self._array_name, array)
-        self.shape: tuple[int, ...] = tuple(array["shape"])
-        if self._layout is not None:
-            self.dtype: np.dtype[Any] = self._layout.dtype
-            self.chunks: tuple[int, ...] = self._layout.chunks
-        else:
-            self.dtype = self.array.dtype
-            self.chunks = self.array.chunks
+        document = self._documents(self._array_name, "array")
+        self.shape: tuple[int, ...] = tuple(document["shape"])
+        self._direct: ReadableArray | None = readable_array(self._array_name, document)
+        array = self.array if self._direct is None else self._direct
+        self.dtype: np.dtype[Any] = array.dtype if rescale is None else rescale.dtype
+        self.chunks: tuple[int, ...] = array.chunks
 
     def _documents(self, folder: str, what: str) -> dict[str, Any]:
         """Metadata of a node, of format 3 or else 2: its array document, or its attributes."""
@@ -117,9 +129,11 @@ class Volume(Placement):
         document = self._json(f"{prefix}.zattrs" if what == "attributes" else f"{prefix}.zarray")
         if document is None:
             raise FileError(
-                f"{self.path}: no metadata of {folder or 'the root group'}; it is no volume of"
-                " ct2zarr, or was not written to its end",
-                "not_a_volume",
+                Code.NOT_A_VOLUME,
+                "{path} has no metadata of {node}: it is no volume of ct2zarr, or was not written"
+                " to its end.",
+                path=self.path,
+                node=folder or "the root group",
             )
         return document
 
@@ -130,13 +144,21 @@ class Volume(Placement):
         try:
             document = json.loads(bytes(value))
         except ValueError as error:
-            raise FileError(f"{self.path}: {key} is damaged: {error}", "store_damaged") from error
+            raise FileError(
+                Code.STORE_DAMAGED,
+                "{path}: {key} is damaged: {cause}.",
+                path=self.path,
+                key=key,
+                cause=Private(error),
+            ) from error
         if not isinstance(document, dict):
-            raise FileError(f"{self.path}: {key} is no JSON object", "store_damaged")
+            raise FileError(
+                Code.STORE_DAMAGED, "{path}: {key} is no JSON object.", path=self.path, key=key
+            )
         return document
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path, int | None, int]]:
-        return type(self), (self.path, self.threads, self.level)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.path, self.threads, self.level, self.rescale is not None)
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.shape))
@@ -156,14 +178,16 @@ class Volume(Placement):
 
     @cached_property
     def array(self) -> "zarr.Array[Any]":
-        """The array as zarr gives it, with all that zarr can do with it."""
+        """The array of zarr-python, with everything that zarr can do; never rescaled."""
         import zarr
 
         from ..store.zarr_stores import open_store
 
         node = zarr.open_group(open_store(self.path), mode="r")[self._array_name]
         if not isinstance(node, zarr.Array):
-            raise FileError(f"{self.path}: {self._array_name} is no array", "not_a_volume")
+            raise FileError(
+                Code.NOT_A_VOLUME, "{path}: {node} is no array.", path=self.path, node=node.name
+            )
         return node
 
     def numpy(self) -> npt.NDArray[Any]:
@@ -173,14 +197,16 @@ class Volume(Placement):
     read = numpy
 
     def __getitem__(self, key: Any) -> Any:
-        """Voxels by integers, slices and ``...`` as numpy has them; the rest as zarr has it."""
-        if self._layout is None:
-            return self.array[key]
-        basic = _basic_index(key, self.shape)
-        if basic is None:
+        """Voxels by integers, slices and ``...`` as in numpy; any other index as in zarr."""
+        stored = self._read(key)
+        return stored if self.rescale is None else self.rescale.apply(stored, key)
+
+    def _read(self, key: Any) -> Any:
+        basic = None if self._direct is None else basic_index(key, self.shape)
+        if self._direct is None or basic is None:
             return self.array[key]
         region, within = basic
-        return read_region(self._container, self._layout, region, self.threads)[within]
+        return read_region(self._container, self._direct, region, self.threads)[within]
 
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
@@ -202,11 +228,9 @@ class Volume(Placement):
     ) -> npt.NDArray[Any]:
         """The voxels from index ``start`` (z, y, x) on, exactly of shape ``size``.
 
-        ``fill`` is the value outside of the volume; without it a patch that reaches outside is an
+        ``fill`` is the value outside the volume; without it a patch that reaches outside is an
         ``IndexError``.
         """
-        from .patches import read_patch
-
         return read_patch(self, start, size, fill)
 
     def patch_mm(
@@ -219,11 +243,9 @@ class Volume(Placement):
     ) -> npt.NDArray[Any]:
         """The voxels of a box of ``size_mm`` (along z, y, x) around a point (x, y, z) in LPS mm.
 
-        They are those of the array, or with ``spacing`` (dz, dy, dx in mm) interpolated linearly
-        on a regular grid, which works for uneven spacing and tilted gantries too.
+        These are voxels of the array. With ``spacing`` (dz, dy, dx in mm) they are interpolated
+        linearly on a regular grid, which works for uneven spacing and tilted gantries too.
         """
-        from .patches import read_patch_mm
-
         return read_patch_mm(self, center_lps, size_mm, spacing, fill)
 
     @property
@@ -233,9 +255,38 @@ class Volume(Placement):
         Raises:
             FileError: it is not known how its values become Hounsfield units.
         """
-        from .hounsfield import hu_of
+        if self.units == "HU":
+            return self
+        unknown = next(
+            (flag for flag in (Flag.NO_RESCALE, Flag.NOT_HU) if flag in self.flags), None
+        )
+        if unknown or self.values.get("kind") != "stored":
+            raise FileError(
+                Code.NO_HU,
+                "{path}: the values cannot become Hounsfield units: {why}.",
+                path=self.path,
+                why=unknown.sentence if unknown else "they have another unit",
+            )
+        return Volume(self.path, self.threads, self.level, self._hu_rescale())
 
-        return hu_of(self)
+    def _hu_rescale(self) -> HuRescale:
+        values = self.values
+        if values.get("slope") is not None and values.get("intercept") is not None:
+            slopes, intercepts = [float(values["slope"])], [float(values["intercept"])]
+        elif self.level:
+            raise FileError(
+                Code.NO_HU,
+                "{path}: slope and intercept differ between planes, so a reduced level of stored"
+                " values has no Hounsfield units; use level 0.",
+                path=self.path,
+            )
+        else:
+            shared = {
+                name: str(tag) for name, tag in self.series["tags"].items() if tag is not None
+            }
+            slopes, intercepts = rescale_of_planes([shared | row for row in self.slices])
+        ends = (values["minimum"], values["maximum"])
+        return hu_rescale(slopes, intercepts, self.shape, self.dtype, ends)
 
     # For other tools.
 
@@ -246,13 +297,13 @@ class Volume(Placement):
         spacing: tuple[float, float, float] | None = None,
         fill: float | None = None,
     ) -> "SimpleITK.Image":
-        """The whole volume as an image of SimpleITK, which needs ``pip install 'ct2zarr[sitk]'``.
+        """The whole volume as an image of SimpleITK; needs ``pip install 'ct2zarr[sitk]'``.
 
         Args:
-            resample: interpolate linearly what SimpleITK cannot hold: unevenly spaced planes and
-                the shear of a tilted gantry. Metadata ``ct2zarr_resampled`` then says so.
+            resample: interpolate linearly what SimpleITK cannot express: unevenly spaced planes
+                and the shear of a tilted gantry. The metadata ``ct2zarr_resampled`` then says so.
             spacing: (dz, dy, dx) to interpolate on, mm; that of the volume by default.
-            fill: value outside of all planes; the smallest of the volume by default.
+            fill: value outside all planes; the smallest of the volume by default.
 
         Raises:
             FileError: the volume does not fit, and ``resample`` is not set.
@@ -271,9 +322,9 @@ class Volume(Placement):
     ) -> "nibabel.Nifti1Image":
         """The whole volume as NIfTI, written to ``path`` if given.
 
-        Needs ``pip install 'ct2zarr[nifti]'``.
-        Voxels and affine are those of dcm2niix. The affine holds the shear of a tilted gantry;
-        unevenly spaced planes need ``resample``. Arguments and errors are those of ``to_sitk``.
+        Needs ``pip install 'ct2zarr[nifti]'``. Voxels and affine are those of dcm2niix. The affine
+        includes the shear of a tilted gantry; unevenly spaced planes need ``resample``. Arguments
+        and errors are those of ``to_sitk``.
         """
         from .exporting import to_nifti
 
@@ -289,7 +340,8 @@ class Volume(Placement):
     @property
     def values(self) -> dict[str, Any]:
         """What the voxels mean: kind (hu or stored), slope, intercept, units and more."""
-        return dict(self.attrs.get("values", {}))
+        written = dict(self.attrs.get("values", {}))
+        return written if self.rescale is None else self.rescale.values(written)
 
     @property
     def units(self) -> str:
@@ -298,7 +350,7 @@ class Volume(Placement):
 
     @property
     def series_hash(self) -> str:
-        """32 hexadecimal digits that name the volume."""
+        """32 hexadecimal digits that identify the volume."""
         return str(self.attrs.get("series_hash", ""))
 
     # Sidecars.
@@ -311,67 +363,33 @@ class Volume(Placement):
 
     @cached_property
     def slices(self) -> list[dict[str, str]]:
-        """Rows of ``slices.csv``, one a plane, all values as text."""
+        """Rows of ``slices.csv``, one per plane, all values as text."""
         table = read_slices(self._sidecar(SLICES_ENDING))
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     def slice_table(self) -> "pd.DataFrame":
-        """``slices.csv`` as a DataFrame, one row a plane."""
+        """``slices.csv`` as a DataFrame, one row per plane."""
         import pandas as pd
 
         text = dict.fromkeys(_TEXT_COLUMNS, str)
         return pd.read_csv(self._sidecar(SLICES_ENDING), dtype=text)
 
     def _sidecar(self, ending: str) -> Path:
-        file_name = f"{self.series_hash}{ending}"
+        name = f"{self.series_hash}{ending}"
         meta = self.path.parent.parent / META_FOLDER
         for folder in (meta, self.path.parent):
-            if (folder / file_name).is_file():
-                return folder / file_name
+            if (folder / name).is_file():
+                return folder / name
         raise FileError(
-            f"{self.path}: {file_name} is neither in {meta} nor beside the store;"
-            " copy it along with the store",
-            "sidecar_missing",
+            Code.FILE_MISSING,
+            "{path}: {name} is neither in {folder} nor beside the store; copy it along with the"
+            " store.",
+            path=self.path,
+            name=name,
+            folder=meta,
         )
 
 
-def _basic_index(
-    key: Any, shape: tuple[int, ...]
-) -> tuple[list[tuple[int, int]], tuple[Any, ...]] | None:
-    """The region to read, as (start, stop) an axis, and the index to apply to it.
-
-    ``None`` where ``key`` holds anything but integers, slices and one ``...``. Raises
-    ``IndexError`` as numpy does.
-    """
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if sum(part is Ellipsis for part in parts) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
-    if any(isinstance(part, bool | np.bool_) for part in parts) or not all(
-        part is Ellipsis or isinstance(part, slice | int | np.integer) for part in parts
-    ):
-        return None
-    given = [part for part in parts if part is not Ellipsis]
-    if len(given) > len(shape):
-        raise IndexError(f"too many indices: the volume has {len(shape)} axes")
-    place = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
-    fill = [slice(None)] * (len(shape) - len(given))
-    full = given[:place] + fill + given[place:]
-    region: list[tuple[int, int]] = []
-    within: list[int | slice] = []
-    for axis, (part, size) in enumerate(zip(full, shape, strict=True)):
-        if isinstance(part, slice):
-            wanted = range(*part.indices(size))
-            if not wanted:
-                region.append((0, 0))
-                within.append(slice(None))
-                continue
-            region.append((min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1))
-            within.append(slice(None, None, part.step))
-        else:
-            number = int(part)
-            if not -size <= number < size:
-                raise IndexError(f"index {number} is out of bounds for axis {axis} of size {size}")
-            region.append((number % size, number % size + 1))
-            within.append(0)
-    # With "..." numpy gives an array of no axes where it would give a scalar.
-    return region, (*within, ...) if len(given) < len(parts) else tuple(within)
+def _reopen(path: Path, threads: int | None, level: int, in_hu: bool) -> Volume:
+    volume = Volume(path, threads, level)
+    return volume.hu if in_hu else volume
