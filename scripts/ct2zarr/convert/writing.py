@@ -20,7 +20,7 @@ from ..run.checksums import PLANE_MD5
 from ..run.settings import ConvertSettings
 from ..store.attributes import convention_attributes, geometry_attributes, ome_attributes
 from ..store.base import StoreWriter
-from ..store.zarr_documents import ArrayLayout, documents
+from ..store.zarr_documents import GROUP_ATTRIBUTE, ArrayLayout, documents
 from .volume_attributes import Source, all_flags, values_attribute, volume_attributes
 from .write_attempt import Seconds, WriteAttempt
 
@@ -122,7 +122,7 @@ def _with_documents(
     geometry = geometry_attributes(plan, protect)
     layout = attempt.layout()
     group = {
-        "ct2zarr": volume_attributes(plan, settings, attempt, source, flags, values, geometry),
+        GROUP_ATTRIBUTE: volume_attributes(plan, settings, attempt, source, flags, values, geometry),
         **ome_attributes(plan, layout, attempt.levels),
     }
     conventions = convention_attributes(values, flags)
