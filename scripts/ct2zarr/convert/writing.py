@@ -122,7 +122,9 @@ def _with_documents(
     geometry = geometry_attributes(plan, protect)
     layout = attempt.layout()
     group = {
-        GROUP_ATTRIBUTE: volume_attributes(plan, settings, attempt, source, flags, values, geometry),
+        GROUP_ATTRIBUTE: volume_attributes(
+            plan, settings, attempt, source, flags, values, geometry
+        ),
         **ome_attributes(plan, layout, attempt.levels),
     }
     conventions = convention_attributes(values, flags)
