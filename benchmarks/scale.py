@@ -26,12 +26,13 @@ import yaml
 from ct2zarr.convert.shard_summary import ShardSummary, write_summary
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import Frame
+from ct2zarr.plan.manifest_rows import SERIES_SCHEMA
 from ct2zarr.run.csv_tables import read_table
-from ct2zarr.run.paths import shard_labels
+from ct2zarr.run.paths import scan_share_paths, shard_labels
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings
 from ct2zarr.run.summary_columns import SummaryRow
-from ct2zarr.scan.frame_tables import FRAME_SCHEMA, SERIES_SCHEMA, frames_to_table
-from ct2zarr.scan.shares import BATCH_ROWS, share_key, share_path, write_arrow
+from ct2zarr.scan.frame_tables import FRAME_SCHEMA, frames_to_table
+from ct2zarr.scan.shares import BATCH_ROWS, share_key, write_arrow
 from phantom import make_series
 
 SHARES = 16
@@ -94,10 +95,10 @@ def write_shares(folder: Path, series: int, slices: int) -> ManifestSettings:
     sample = sample_header(folder)
     settings = ManifestSettings({"v1": data}, folder / "manifests", scan_jobs=SHARES)
     for share in range(SHARES):
-        path = share_path(settings.manifest_dir, share, SHARES)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = scan_share_paths(settings.manifest_dir, share, SHARES)
+        path.facts.parent.mkdir(parents=True, exist_ok=True)
         rows = rows_of_share(sample, share, series, slices)
-        write_arrow(path.with_suffix(".arrow"), rows.to_batches(max_chunksize=BATCH_ROWS))
+        write_arrow(path.rows, rows.to_batches(max_chunksize=BATCH_ROWS))
         about = {"v1": {"unreadable_folders": [], "links": [], "seen": [], "level": 2}}
         counts = dict.fromkeys(("deeper", "others"), 0)
         content = {
@@ -109,7 +110,7 @@ def write_shares(folder: Path, series: int, slices: int) -> ManifestSettings:
             "rows": rows.num_rows,
             "datasets": about,
         }
-        path.write_text(json.dumps(content))
+        path.facts.write_text(json.dumps(content))
     return settings
 
 

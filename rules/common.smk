@@ -76,7 +76,7 @@ def scanned_parts(wildcards):
     if parts == 1:
         return []
     files = [
-        shared(f"{MANIFEST_DIR}/scan/part_{part}_of_{parts}.json")
+        shared(f"{MANIFEST_DIR}/scan/share_{part}_of_{parts}.json")
         for part in shard_labels(parts)
     ]
     if any(forced.name == "manifest" for forced in workflow.dag.forcerules):

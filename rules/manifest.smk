@@ -28,8 +28,8 @@ checkpoint manifest:
 rule scan_part:
     """Read the headers of one part of the dataset folders, where scan_jobs asks for several."""
     output:
-        about=shared(f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.json"),
-        rows=shared(f"{MANIFEST_DIR}/scan/part_{{part}}_of_{{parts}}.arrow"),
+        about=shared(f"{MANIFEST_DIR}/scan/share_{{part}}_of_{{parts}}.json"),
+        rows=shared(f"{MANIFEST_DIR}/scan/share_{{part}}_of_{{parts}}.arrow"),
     log:
         shared(f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.log"),
     benchmark:

@@ -3,8 +3,8 @@
 Snakemake runs this for the checkpoint ``manifest`` and the rule ``scan_part``. Alone, it takes
 environment variables:
     DATASET_V1_ROOT=/data/ct OUT_DIR=manifests python scripts/generate_manifest.py
-With SCAN_JOBS=8 it scans an eighth for each SCAN_PART from 0 to 7, and without SCAN_PART makes the
-manifest of them.
+With SCAN_JOBS=8 it scans an eighth for each SCAN_PART from 0 to 7; without SCAN_PART it makes the
+manifest from all eight.
 """
 
 import os
@@ -12,15 +12,15 @@ import os
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.entry import run_step
 from ct2zarr.run.settings import ManifestSettings, manifest_from_config, manifest_from_environ
-from ct2zarr.scan.shares import scan_part
+from ct2zarr.scan.shares import scan_share
 
 
 def scan_or_make_manifest(settings: ManifestSettings) -> None:
-    """Scan the part of the datasets that the settings name; without one, make the manifest."""
+    """Scan the share of the datasets that the settings name; without one, make the manifest."""
     if settings.scan_part is None:
         make_manifest(settings)
     else:
-        scan_part(settings)
+        scan_share(settings)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ct2zarr.run.settings import (
     convert_from_config,
     manifest_from_config,
 )
-from ct2zarr.scan.shares import scan_part
+from ct2zarr.scan.shares import scan_share
 from phantom import make_series
 
 CONVERTS, SUMMARISES, SCANS, NOTHING = "converts", "summarises", "scans", "nothing"
@@ -116,7 +116,7 @@ def test_a_changed_option_converts_finished_volumes_again_or_not(option, base, t
 def shards(config: dict[str, Any]) -> list[ConvertSettings]:
     """Make the manifest; the settings of its shards."""
     for part in range(config.get("scan_jobs", 1)):
-        scan_part(manifest_from_config(config, workers=1, scan_part=part))
+        scan_share(manifest_from_config(config, workers=1, scan_part=part))
     make_manifest(manifest_from_config(config, workers=1))
     return [
         convert_from_config(config, path, int(path.stem[-2:]), workers=1)

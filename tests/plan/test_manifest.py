@@ -17,10 +17,12 @@ import phantom
 from ct2zarr.errors import Ct2zarrError, MachineError, SettingsError
 from ct2zarr.model import VolumePlan
 from ct2zarr.plan.grouping import plan_volumes, series_hash
-from ct2zarr.plan.manifest import make_manifest, read_plans
+from ct2zarr.plan.manifest import make_manifest
+from ct2zarr.plan.manifest_reading import read_plans
+from ct2zarr.plan.manifest_rows import SERIES_SCHEMA
 from ct2zarr.plan.roles import assign_role
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings, SelectionSettings
-from ct2zarr.scan.frame_tables import FILES_SCHEMA, SERIES_SCHEMA
+from ct2zarr.scan.frame_tables import FILES_SCHEMA
 from ct2zarr.scan.scanning import scan, table_to_frames
 from ct2zarr.vocabulary import Role
 
@@ -359,7 +361,7 @@ def test_series_are_grouped_alike_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_manifest(settings(tmp_path))
-    monkeypatch.setattr("ct2zarr.plan.manifest.GROUPED_ROWS", 1)
+    monkeypatch.setattr("ct2zarr.plan.account.GROUPED_ROWS", 1)
     make_manifest(settings(tmp_path, manifest_dir=tmp_path / "other"))
     assert {k: v[1] for k, v in snapshot(tmp_path / "manifest").items()} == {
         k: v[1] for k, v in snapshot(tmp_path / "other").items()
@@ -504,7 +506,7 @@ def test_given_names_are_used(tmp_path: Path) -> None:
     assert (plan.series_hash, plan.series_uid) == (given, one.series_uid)
     plans = read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,,{given}"))
     assert len({plan.series_hash for plan in plans} - {given}) == 2
-    with pytest.raises(SettingsError, match=r"line 2: series_hash '\.\./x' is not"):
+    with pytest.raises(SettingsError, match=r"has '\.\./x' as series_hash on line 2"):
         read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,,../x"))
 
 

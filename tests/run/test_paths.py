@@ -26,7 +26,7 @@ def test_names_are_those_of_the_contract() -> None:
     volume = paths.volume_paths(ROOT, "abc", StoreType.SQLITE)
     summary = paths.shard_summary(ROOT, "03", "_again")
     joined, audits = paths.joined_summary(ROOT), paths.joined_audit(ROOT)
-    part = paths.scan_part_paths(ROOT, 3, 16)
+    share = paths.scan_share_paths(ROOT, 3, 16)
 
     assert (volume.store, volume.slices, volume.record) == (
         Path("out/data/abc.zarr.sqlite"),
@@ -42,10 +42,10 @@ def test_names_are_those_of_the_contract() -> None:
         Path("out/summary_all.json"),
     )
     assert (audits.table, audits.totals) == (Path("out/audit_all.csv"), Path("out/audit_all.json"))
-    assert (part.facts, part.rows, part.cache) == (
-        Path("out/scan/part_03_of_16.json"),
-        Path("out/scan/part_03_of_16.arrow"),
-        Path("out/scan_cache/part_03_of_16"),
+    assert (share.facts, share.rows, share.cache) == (
+        Path("out/scan/share_03_of_16.json"),
+        Path("out/scan/share_03_of_16.arrow"),
+        Path("out/scan_cache/share_03_of_16"),
     )
     assert paths.shard_audit(ROOT, "03") == Path("out/audit_shard_03.csv")
     assert paths.series_shard(ROOT, "03") == Path("out/shards/series_shard_03.csv")

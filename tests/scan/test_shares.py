@@ -11,17 +11,17 @@ import pytest
 from ct2zarr.errors import SettingsError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.settings import ManifestSettings, manifest_from_environ
-from ct2zarr.scan.shares import scan_part
+from ct2zarr.scan.shares import scan_share
 from ct2zarr.scan.walking import share_of, walk_root
 from phantom import localizer, make_series, not_dicom
 
-PARTS = [2, 3, 16]
+SHARES = [2, 3, 16]
 
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory) -> dict[str, Path]:
     """Two datasets: a wide one with awkward names, and one whose folders lie deep."""
-    root = tmp_path_factory.mktemp("parts")
+    root = tmp_path_factory.mktemp("shares")
     wide = root / "wide"
     for number in range(20):
         name = f"s {number}" if number % 3 else f"s-{number}"
@@ -41,7 +41,7 @@ def datasets(tmp_path_factory) -> dict[str, Path]:
     (root / "beside" / "back").symlink_to(wide / "Images" / "s 2")
     (wide / "a link").symlink_to(root / "beside")
     os.mkfifo(wide / "Images" / "pipe")
-    # One series in folders that fall to several parts, and a localizer in another.
+    # One series in folders that belong to several shares, and a localizer in another.
     split = make_series(root / "deep" / "p" / "q" / "r0", name="split", n=4)
     for number, path in enumerate(split.paths):
         folder = root / "deep" / "p" / "q" / f"r{number}"
@@ -58,12 +58,12 @@ def settings_for(datasets: dict[str, Path], folder: Path, **changes: Any) -> Man
     )
 
 
-def made_of_parts(datasets: dict[str, Path], folder: Path, parts: int, **changes: Any) -> None:
-    order = list(range(parts))
-    random.Random(parts).shuffle(order)
-    for part in order:
-        scan_part(settings_for(datasets, folder, scan_jobs=parts, scan_part=part, **changes))
-    make_manifest(settings_for(datasets, folder, scan_jobs=parts, **changes))
+def made_of_shares(datasets: dict[str, Path], folder: Path, shares: int, **changes: Any) -> None:
+    order = list(range(shares))
+    random.Random(shares).shuffle(order)
+    for share in order:
+        scan_share(settings_for(datasets, folder, scan_jobs=shares, scan_part=share, **changes))
+    make_manifest(settings_for(datasets, folder, scan_jobs=shares, **changes))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -82,40 +82,40 @@ def alone(datasets, tmp_path_factory) -> dict[str, bytes]:
     return content(folder)
 
 
-@pytest.mark.parametrize("parts", PARTS)
-def test_the_manifest_does_not_depend_on_the_number_of_parts(datasets, alone, tmp_path, parts):
-    made_of_parts(datasets, tmp_path, parts)
+@pytest.mark.parametrize("count", SHARES)
+def test_the_manifest_does_not_depend_on_the_number_of_shares(datasets, alone, tmp_path, count):
+    made_of_shares(datasets, tmp_path, count)
     found = content(tmp_path)
     assert found.keys() == alone.keys()
     for name, expected in alone.items():
         assert found[name] == expected, name
 
 
-@pytest.mark.parametrize("parts", PARTS)
-def test_each_file_is_walked_by_one_part_and_the_work_is_divided(datasets, parts):
+@pytest.mark.parametrize("count", SHARES)
+def test_each_file_is_in_one_share_and_the_work_is_divided(datasets, count):
     root = str(datasets["wide"])
-    shares = [walk_root("v1", root, None, share_of(root, part, parts)) for part in range(parts)]
+    shares = [walk_root("v1", root, None, share_of(root, n, count)) for n in range(count)]
     paths = [[file.path for file in share.files] for share in shares]
     together = sorted(path for some in paths for path in some)
     assert len(together) == len(set(together))
     linked = (f"{root}/a link", f"{root}/Images/again")
     whole = sorted(f.path for f in walk_root("v1", root).files if not f.path.startswith(linked))
     assert together == whole
-    # 22 folders are dealt out where all lie in one: no part has nearly all of them.
+    # 22 folders are dealt out where all lie in one: no share has nearly all of them.
     assert max(map(len, paths)) < 0.8 * len(together)
 
 
-def test_a_second_scan_in_parts_reads_only_what_is_new(datasets, tmp_path):
+def test_a_second_scan_in_shares_reads_only_what_is_new(datasets, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(datasets["deep"], root)
     folder = tmp_path / "manifest"
-    made_of_parts({"v1": root}, folder, 3)
+    made_of_shares({"v1": root}, folder, 3)
     before = {path: path.stat().st_mtime_ns for path in folder.glob("shards/*")}
-    made_of_parts({"v1": root}, folder, 3)
+    made_of_shares({"v1": root}, folder, 3)
     assert headers_read(folder) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
     make_series(root / "new", name="new", n=3)
-    made_of_parts({"v1": root}, folder, 3)
+    made_of_shares({"v1": root}, folder, 3)
     assert headers_read(folder) == 3
 
 
@@ -123,30 +123,30 @@ def headers_read(folder: Path) -> int:
     import json
 
     return sum(
-        json.loads(path.read_text())["headers_read"] for path in folder.glob("scan/part_*.json")
+        json.loads(path.read_text())["headers_read"] for path in folder.glob("scan/share_*.json")
     )
 
 
-def test_a_part_that_is_missing_damaged_or_of_other_settings_is_named(datasets, tmp_path):
+def test_a_share_that_is_missing_damaged_or_of_other_settings_is_named(datasets, tmp_path):
     settings = settings_for(datasets, tmp_path, scan_jobs=2)
-    made_of_parts(datasets, tmp_path, 2)
-    with pytest.raises(SettingsError, match=r"part_00_of_2\.json was scanned with other settings"):
+    made_of_shares(datasets, tmp_path, 2)
+    with pytest.raises(SettingsError, match=r"share_00_of_2\.json was scanned with other settings"):
         make_manifest(settings_for(datasets, tmp_path, scan_jobs=2, max_depth=9))
-    path = tmp_path / "scan" / "part_01_of_2.json"
+    path = tmp_path / "scan" / "share_01_of_2.json"
     text = path.read_text()
     path.write_text(text[:50])
-    with pytest.raises(SettingsError, match=r"part_01_of_2\.json is damaged"):
+    with pytest.raises(SettingsError, match=r"share_01_of_2\.json is damaged"):
         make_manifest(settings)
     path.unlink()
-    with pytest.raises(SettingsError, match=r"part_01_of_2\.json is missing; scan that part"):
+    with pytest.raises(SettingsError, match=r"share_01_of_2\.json is missing; scan that share"):
         make_manifest(settings)
     path.write_text(text)
     path.with_suffix(".arrow").write_bytes(b"ARROW1")
-    with pytest.raises(SettingsError, match=r"part_01_of_2\.arrow is damaged"):
+    with pytest.raises(SettingsError, match=r"share_01_of_2\.arrow is damaged"):
         make_manifest(settings)
 
 
-def test_the_environment_names_part_and_number_of_parts():
+def test_the_environment_names_share_and_number_of_shares():
     environ = {"OUT_DIR": "m", "DATASET_V1_ROOT": "/one", "SCAN_JOBS": "4", "SCAN_PART": "3"}
     settings = manifest_from_environ(environ)
     assert (settings.scan_jobs, settings.scan_part) == (4, 3)

@@ -1,7 +1,7 @@
 """A CSV of series to the plans of its volumes: the manifest's own, or one written by hand.
 
-The manifest's CSVs name volumes whose files stand in the parquet files beside them; nothing is
-scanned again. A CSV by hand names folders, which are scanned now.
+The CSVs of the manifest name volumes whose files are listed in the parquet files beside them;
+nothing is scanned again. A CSV written by hand names folders, which are scanned now.
 """
 
 import logging
@@ -19,16 +19,12 @@ import pyarrow.parquet as pq
 from ..codes import Code
 from ..errors import Private, SettingsError
 from ..model import Frame, UnusedFrame, VolumePlan
-from ..run.csv_tables import Column, Schema, read_header, read_table
-from ..run.paths import SHARD_CSV, SHARD_FILES, SHARDS_FOLDER, files_shard, shard_label
+from ..run import paths
+from ..run.csv_tables import Column, CsvTable, Schema, read_header, read_table
 from ..run.settings import ConvertSettings, SelectionSettings
-from ..scan.frame_tables import (
-    FILES_SCHEMA,
-    table_to_frames,
-    text_to_path,
-)
+from ..scan.frame_tables import FILES_SCHEMA, table_to_frames, text_to_path
 from .identity import series_hash
-from .manifest_rows import plan_of_row
+from .manifest_rows import ADVICE, plan_of_row
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +32,8 @@ DEFAULT_DATASET = "default"
 """Dataset of a row written by hand that names none."""
 
 _HASH = re.compile(r"[0-9a-f]{32}")
-_OF_THE_MANIFEST = ("part", "parts", "slice_count", "findings")
-"""Columns that only the manifest writes; a CSV without any of them was written by hand."""
+_ONLY_OF_MANIFEST = ("part", "parts", "slice_count", "findings")
+"""Columns that only the manifest has; a CSV without any of them was written by hand."""
 
 FOLDERS_SCHEMA = Schema(
     (
@@ -53,12 +49,10 @@ _TEXTS = ("series_hash", "dataset", "series_dir", "series_uid", "study_uid", "sp
 _COUNTS = ("part", "parts", "slice_count")
 VOLUMES_SCHEMA = Schema(
     (*(Column(name) for name in _TEXTS), *(Column(name, int) for name in _COUNTS)),
-    "make the manifest again.",
+    ADVICE,
     by_hand=True,
 )
 """The columns of the manifest's CSV that make a plan. People filter them, in a spreadsheet too."""
-
-_AGAIN = "make the manifest again"
 
 
 def read_plans(settings: ConvertSettings) -> list[VolumePlan]:
@@ -66,24 +60,17 @@ def read_plans(settings: ConvertSettings) -> list[VolumePlan]:
 
     Raises:
         SettingsError: the CSV or the parquet files beside it are missing, damaged, or do not
-            belong together; a folder that was written by hand is missing.
+            belong together; a row written by hand names no folder.
     """
     path = settings.input_csv
     if not _is_of_manifest(path):
-        rows = list(read_table(path, FOLDERS_SCHEMA).rows())
-        plans = plans_of_folder_rows(rows, path.name, settings.selection, settings.max_depth)
+        table = read_table(path, FOLDERS_SCHEMA)
+        plans = plans_of_folder_rows(table, settings.selection, settings.max_depth)
         return [plan for plan in plans if _in_shard(plan.series_hash, settings)]
     table = read_table(path, VOLUMES_SCHEMA)
-    for line, series in zip(table.lines, table.columns["series_hash"], strict=True):
-        if not _HASH.fullmatch(series):
-            raise SettingsError(
-                Code.INPUT_DAMAGED,
-                "{path}: {found} on line {line} is no series_hash (32 hexadecimal digits); "
-                "make the manifest again.",
-                path=path,
-                line=line,
-                found=Private(repr(series)),
-            )
+    for line, name in zip(table.lines, table.columns["series_hash"], strict=True):
+        if not _HASH.fullmatch(name):
+            raise _no_hash(path, name, line, ADVICE)
     rows = [row for row in table.rows() if _in_shard(row["series_hash"], settings)]
     return _plans_of_manifest(rows, path)
 
@@ -100,13 +87,25 @@ def _is_of_manifest(path: Path) -> bool:
                 path=path,
             ) from None
         raise
-    return any(column in header for column in _OF_THE_MANIFEST)
+    return any(column in header for column in _ONLY_OF_MANIFEST)
+
+
+def _no_hash(path: Path, found: str, line: int, advice: str) -> SettingsError:
+    return SettingsError(
+        Code.INPUT_DAMAGED,
+        "{path} has {found} as series_hash on line {line}, which is not 32 hexadecimal digits; "
+        "{advice}",
+        path=path,
+        found=Private(repr(found)),
+        line=line,
+        advice=advice,
+    )
 
 
 def _in_shard(series: str, settings: ConvertSettings) -> bool:
     if settings.shard_id is None or settings.num_shards is None:
         return True
-    return int(series, 16) % settings.num_shards == settings.shard_id
+    return paths.shard_of(series, settings.num_shards) == settings.shard_id
 
 
 # The manifest's own --------------------------------------------------------------------------
@@ -123,26 +122,36 @@ def _plans_of_manifest(rows: Sequence[Mapping[str, Any]], path: Path) -> list[Vo
             name = row["series_hash"]
             if name not in frames:
                 raise SettingsError(
-                    f"{path} names volume {name}, of which {files} has no file; the two belong to "
-                    f"different runs: {_AGAIN}"
+                    Code.INPUT_MIXED,
+                    "{path} names volume {series_hash}, of which {files} has no file; the two "
+                    "belong to different runs: {advice}",
+                    path=path,
+                    series_hash=name,
+                    files=files,
+                    advice=ADVICE,
                 )
             folder = text_to_path(row["series_dir"])
-            plans[name] = plan_of_row(row, folder, frames[name], str(path))
+            plans[name] = plan_of_row(row, folder, frames[name], path)
     return [plans[row["series_hash"]] for row in rows]
 
 
 def _files_of(series: str, path: Path) -> Path:
     """The parquet file that lists the files of a volume."""
-    if shard := SHARD_CSV.fullmatch(path.name):
-        return path.with_name(files_shard(Path(), shard[1]).name)
-    folder = path.parent / SHARDS_FOLDER
-    shards = sum(1 for file in folder.glob("*.parquet") if SHARD_FILES.fullmatch(file.name))
+    if shard := paths.SHARD_CSV.fullmatch(path.name):
+        return path.with_name(paths.files_shard(path.parent, shard[1]).name)
+    folder = path.parent / paths.SHARDS_FOLDER
+    shards = sum(1 for file in folder.glob("*.parquet") if paths.SHARD_FILES.fullmatch(file.name))
     if not shards:
         raise SettingsError(
-            f"no files_shard_XX.parquet in {folder}, where those of {path} should be; keep the "
-            f"CSV in the folder of its manifest, or {_AGAIN}"
+            Code.INPUT_MISSING,
+            "{folder} has no files_shard_XX.parquet, which list the files of {path}; keep the CSV "
+            "in the folder of its manifest, or {advice}",
+            folder=folder,
+            path=path,
+            advice=ADVICE,
         )
-    return files_shard(path.parent, shard_label(int(series, 16) % shards, shards))
+    label = paths.shard_label(paths.shard_of(series, shards), shards)
+    return paths.files_shard(path.parent, label)
 
 
 def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Frame, int | None]]]:
@@ -152,13 +161,28 @@ def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Frame, int | N
             table = file.read()
     except FileNotFoundError:
         raise SettingsError(
-            f"{path} is missing; it lists the files of the volumes: {_AGAIN}"
+            Code.INPUT_MISSING,
+            "{path} is missing, which lists the files of the volumes; {advice}",
+            path=path,
+            advice=ADVICE,
         ) from None
     except (OSError, pa.ArrowInvalid) as error:
-        raise SettingsError(f"{path} cannot be read ({type(error).__name__}); {_AGAIN}") from None
-    missing = [name for name in FILES_SCHEMA.names if name not in table.schema.names]
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} cannot be read ({kind}); {advice}",
+            path=path,
+            kind=type(error).__name__,
+            advice=ADVICE,
+        ) from error
+    missing = tuple(name for name in FILES_SCHEMA.names if name not in table.schema.names)
     if missing:
-        raise SettingsError(f"{path} has no column {', '.join(missing)}; {_AGAIN}")
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} lacks the column {column}; {advice}",
+            path=path,
+            column=missing,
+            advice=ADVICE,
+        )
     table = table.filter(pc.is_in(table["series_hash"], pa.array(sorted(wanted), pa.string())))
     frames: dict[str, list[tuple[Frame, int | None]]] = {}
     places = zip(table["series_hash"].to_pylist(), table["slice_index"].to_pylist(), strict=True)
@@ -171,57 +195,73 @@ def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Frame, int | N
 
 
 def plans_of_folder_rows(
-    rows: Sequence[Mapping[str, str]], name: str, selection: SelectionSettings, max_depth: int
+    table: CsvTable, selection: SelectionSettings, max_depth: int
 ) -> list[VolumePlan]:
     """The volumes below the folders of a CSV written by hand.
 
-    A row's ``series_dir`` is scanned with all that lies below it, ``max_depth`` deep; ``dataset``
-    is ``default`` where it is not given, and ``series_uid`` takes only that series. Rows without
+    A row's ``series_dir`` is scanned with everything below it, ``max_depth`` deep; ``dataset`` is
+    ``default`` where it is not given, and ``series_uid`` selects one series. Rows without
     ``series_hash`` are grouped together, so that a series may lie in several of them. A given
-    ``series_hash`` names the volume of its row; where the row yields several, they are named by a
-    hash of it and their part. A folder that does not exist or holds no CT image gives a plan
+    ``series_hash`` names the volume of its row; where the row has several volumes, they are named
+    by a hash of it and their part. A folder that does not exist or holds no CT image gives a plan
     without planes, which becomes a failed row.
 
     Raises:
-        SettingsError: a folder is not absolute or not given, or a ``series_hash`` is not 32
-            hexadecimal digits.
+        SettingsError: a folder is not given, or a ``series_hash`` is not 32 hexadecimal digits.
     """
     plans: list[VolumePlan] = []
     together: dict[str, dict[tuple[str, int], Frame]] = {}
     folders: list[tuple[str, str, list[Frame]]] = []
-    for line, row in enumerate(rows, start=2):
-        folder, dataset = row["series_dir"], row["dataset"] or DEFAULT_DATASET
-        given = row["series_hash"].lower()
-        if not folder:
-            raise SettingsError(f"{name}, line {line}: series_dir is empty")
-        if given and not _HASH.fullmatch(given):
-            raise SettingsError(
-                f"{name}, line {line}: series_hash {given!r} is not 32 hexadecimal digits; leave "
-                "it empty to have one made"
-            )
-        folder = os.path.abspath(folder)  # noqa: PTH100 - a name on disk, not resolved
-        found = _frames_below(folder, dataset, row["series_uid"], selection, max_depth)
+    for line, row in zip(table.lines, table.rows(), strict=True):
+        folder, dataset, given = _listed_folder(row, line, table.path)
+        frames = _frames_below(folder, dataset, row["series_uid"], selection, max_depth)
         if given:
-            planned, left = _plan(found)
-            renamed = _named(planned, dataset, given)
-            plans.extend(renamed or [_nothing(folder, dataset, given, left)])
+            planned, unused = _plan(frames)
+            named = _named(planned, dataset, given)
+            plans.extend(named or [_without_planes(folder, dataset, given, unused)])
             continue
-        for frame in found:
+        for frame in frames:
             together.setdefault(dataset, {})[frame.path, frame.frame_number] = frame
-        folders.append((folder, dataset, found))
-    unused: list[UnusedFrame] = []
+        folders.append((folder, dataset, frames))
+    unused = []
     for dataset in sorted(together):
-        planned, left = _plan(list(together[dataset].values()))
+        planned, others = _plan(list(together[dataset].values()))
         plans.extend(planned)
-        unused.extend(left)
+        unused.extend(others)
+    return plans + _plans_of_empty_folders(folders, plans, unused)
+
+
+def _listed_folder(row: Mapping[str, Any], line: int, path: Path) -> tuple[str, str, str]:
+    """Absolute folder, dataset and given hash (or ``""``) of a row written by hand."""
+    folder, given = row["series_dir"], row["series_hash"].lower()
+    if not folder:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} has no series_dir on line {line}; name a folder there.",
+            path=path,
+            line=line,
+        )
+    if given and not _HASH.fullmatch(given):
+        raise _no_hash(path, given, line, "leave the cell empty to have one made.")
+    absolute = os.path.abspath(folder)  # noqa: PTH100 - a name on disk, not resolved
+    return absolute, row["dataset"] or DEFAULT_DATASET, given
+
+
+def _plans_of_empty_folders(
+    folders: Sequence[tuple[str, str, list[Frame]]],
+    plans: Sequence[VolumePlan],
+    unused: Sequence[UnusedFrame],
+) -> list[VolumePlan]:
+    """Plans without planes for the folders of which no file is accounted with a volume."""
     used = {frame.path for plan in plans for frame in plan.planes}
-    used |= {left.frame.path for plan in plans for left in plan.unused}
-    for folder, dataset, found in folders:
-        if not any(frame.path in used for frame in found):
-            here = [left for left in unused if left.frame.path.startswith(folder + "/")]
+    used |= {entry.frame.path for plan in plans for entry in plan.unused}
+    empty = []
+    for folder, dataset, frames in folders:
+        if not any(frame.path in used for frame in frames):
+            below = [entry for entry in unused if entry.frame.path.startswith(folder + "/")]
             digits = series_hash(dataset, f"folder:{folder}", 0)
-            plans.append(_nothing(folder, dataset, digits, here))
-    return plans
+            empty.append(_without_planes(folder, dataset, digits, below))
+    return empty
 
 
 def _frames_below(
@@ -239,11 +279,11 @@ def _frames_below(
             "%d files lie deeper below a series_dir than max_depth %d; %d would reach them",
             found.deeper, max_depth, found.deepest,
         )  # fmt: skip
-    # The root of all is "/", so that series without a UID in different folders stay apart.
+    # All have the root "/", so that series without a UID in different folders stay apart.
     frames = [
         replace(assign_role(frame, selection), root="/") for frame in table_to_frames(found.table)
     ]
-    return [i for i in frames if not series_uid or i.series_uid == series_uid]
+    return [frame for frame in frames if not series_uid or frame.series_uid == series_uid]
 
 
 def _plan(frames: Sequence[Frame]) -> tuple[list[VolumePlan], list[UnusedFrame]]:
@@ -262,8 +302,10 @@ def _named(plans: Sequence[VolumePlan], dataset: str, given: str) -> list[Volume
     ]
 
 
-def _nothing(folder: str, dataset: str, digits: str, unused: Sequence[UnusedFrame]) -> VolumePlan:
-    """A plan without planes: the row of a folder in which no CT image is."""
+def _without_planes(
+    folder: str, dataset: str, digits: str, unused: Sequence[UnusedFrame]
+) -> VolumePlan:
+    """The plan of a folder that holds no CT image."""
     return VolumePlan(
         series_hash=digits,
         dataset=dataset,

@@ -3,25 +3,73 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ..codes import Code
 from ..errors import SettingsError
 from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..run.cells import SEPARATOR
-from ..run.csv_tables import Cell
+from ..run.csv_tables import Cell, Column, Schema
 from ..scan.frame_tables import path_to_text
 from ..vocabulary import Flag, Role
 from .identity import frame_order
+
+ADVICE = "make the manifest again."
+
+SERIES_SCHEMA = Schema(
+    (
+        Column("series_hash"),
+        Column("dataset"),
+        Column("series_dir"),
+        Column("file_count", int),
+        Column("series_uid"),
+        Column("study_uid"),
+        Column("part", int),
+        Column("parts", int),
+        Column("slice_count", int),
+        Column("localizers_skipped", int),
+        Column("bytes", int),
+        Column("flags"),
+        Column("split_by"),
+        Column("single_orientation", bool, empty=True),
+        Column("orthogonal_orientation", bool, empty=True),
+        Column("unique_slice_positions", bool, empty=True),
+        Column("consistent_in_plane_row", bool, empty=True),
+        Column("consistent_in_plane_col", bool, empty=True),
+        Column("consistent_pixel_spacing", bool, empty=True),
+        Column("consistent_image_dimensions", bool, empty=True),
+        Column("uniform_slice_spacing", bool, empty=True),
+        Column("regularly_spaced_3d_volume", bool, empty=True),
+        Column("obliquity_degrees", float, empty=True),
+        Column("spacing_z", float, empty=True),
+        Column("spacing_y", float, empty=True),
+        Column("spacing_x", float, empty=True),
+        Column("slice_thickness", float, empty=True),
+        Column("tilt_degrees", float, empty=True),
+        Column("rows", int),
+        Column("columns", int),
+        Column("kernel"),
+        Column("kvp", float, empty=True),
+        Column("manufacturer"),
+        Column("manufacturer_model"),
+        Column("transfer_syntax"),
+        Column("findings"),
+    ),
+    ADVICE,
+)
+"""series_all.csv and series_shard_XX.csv: a row per volume. Several values of one volume are joined
+by ``;``; ``findings`` is JSON, flag to evidence."""
 
 _FLAGS = {str(flag): flag for flag in Flag}
 
 
 def series_row(plan: VolumePlan) -> dict[str, Cell]:
-    """The row of one volume, by column of ``SERIES_SCHEMA``.
+    """The row of one volume: values by column of ``SERIES_SCHEMA``.
 
-    A number that differs between planes (thickness, KVP) is left empty.
+    A number that differs between planes (thickness, KVP) is absent.
     """
+    # The conversion reads rows and writes none; it does not load what grouping needs.
     from .geometry_columns import geometry_columns
     from .grouping import plan_geometry
 
@@ -29,11 +77,11 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
     planes = plan.planes
     first = planes[0]
     files = {plane.path: plane.bytes for plane in planes}
-    localizers = {left.frame.path for left in plan.unused if left.role is Role.LOCALIZER}
+    localizers = {unused.frame.path for unused in plan.unused if unused.role is Role.LOCALIZER}
     spacing: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
     if geometry is not None:
         spacing = geometry.spacing
-    return {
+    values: dict[str, Cell] = {
         "series_hash": plan.series_hash,
         "dataset": plan.dataset,
         "series_dir": path_to_text(plan.series_dir),
@@ -45,7 +93,7 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
         "slice_count": len(planes),
         "localizers_skipped": len(localizers),
         "bytes": sum(files.values()),
-        "flags": SEPARATOR.join(finding.flag for finding in plan.flags),
+        "flags": SEPARATOR.join(raised.flag for raised in plan.flags),
         "split_by": plan.split_by,
         **asdict(geometry_columns(plan)),
         "spacing_z": spacing[0],
@@ -62,6 +110,7 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
         "transfer_syntax": _joined(plane.transfer_syntax_uid for plane in planes),
         "findings": flags_to_text(plan.flags),
     }
+    return {column: values[column] for column in SERIES_SCHEMA.names}
 
 
 def row_order(row: Mapping[str, Any]) -> tuple[str, str, str, int, str]:
@@ -79,13 +128,13 @@ def plan_of_row(
     row: Mapping[str, Any],
     series_dir: str,
     frames: Iterable[tuple[Frame, int | None]],
-    name: str,
+    path: Path,
 ) -> VolumePlan:
-    """The plan that ``series_row`` and the account of files describe.
+    """The plan that a row of ``series_row`` and the account of files describe.
 
     Args:
-        frames: frames of the volume, each with its slice index, or None for an unused frame.
-        name: the CSV, for messages.
+        frames: frames of the volume, each with its slice index; None for an unused frame.
+        path: the CSV, for errors.
 
     Raises:
         SettingsError: the row and the frames do not make a whole volume.
@@ -97,26 +146,28 @@ def plan_of_row(
             others.append(frame)
         else:
             planes[index] = frame
-    try:
-        flags = flags_from_text(row["findings"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(
-            Code.INPUT_DAMAGED,
-            "{path}: the findings of volume {series_hash} are damaged; make the manifest again.",
-            path=name,
-            series_hash=row["series_hash"],
-        ) from error
     count = row["slice_count"]
     if sorted(planes) != list(range(count)):
         raise SettingsError(
             Code.INPUT_MIXED,
             "{path} says that volume {series_hash} has {due} slices, and the list of files beside "
-            "it names {found}; the two belong to different runs: make the manifest again.",
-            path=name,
+            "it names {found}; the two belong to different runs: {advice}",
+            path=path,
             series_hash=row["series_hash"],
             due=count,
             found=len(planes),
+            advice=ADVICE,
         )
+    try:
+        flags = flags_from_text(row["findings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            Code.INPUT_DAMAGED,
+            "{path} has findings of volume {series_hash} that cannot be read; {advice}",
+            path=path,
+            series_hash=row["series_hash"],
+            advice=ADVICE,
+        ) from error
     others.sort(key=frame_order)
     return VolumePlan(
         series_hash=row["series_hash"],
@@ -143,7 +194,7 @@ def flags_from_text(text: str) -> tuple[RaisedFlag, ...]:
     """What ``flags_to_text`` wrote.
 
     Raises:
-        ValueError, TypeError, KeyError: it did not write this.
+        ValueError, TypeError, KeyError: the text is something else.
     """
     return tuple(RaisedFlag(_FLAGS[flag], dict(evidence)) for flag, evidence in json.loads(text))
 

@@ -1,8 +1,8 @@
-"""What the conversion of a shard needs of a machine: memory and time, from the shard's own table.
+"""The memory and time that the conversion of a shard needs, from the shard's own table.
 
-Batch systems ask for both in advance, and end a job that takes more. The table of one shard is
-read, not that of all: every job of a cluster asks again, and a shard has a few hundred lines where
-the whole collection may have a million.
+Batch systems must know both in advance, and end a job that takes more. Only the table of the one
+shard is read: every job of a cluster asks again, and a shard has a few hundred lines where the
+whole collection may have a million.
 """
 
 import math
@@ -20,26 +20,26 @@ SIZES_SCHEMA = Schema(
 
 MB = 1_000_000
 SNAKEMAKE_MB = 300
-"""Two processes of Snakemake go with each job of a cluster (measured: 260 to 300 MB)."""
+"""Each job of a cluster has two processes of Snakemake (measured: 260 to 300 MB)."""
 JOB_MB = 300
 """The job itself and the server that its workers are forked from (measured: 295 MB)."""
 WORKER_MB = 200
 """A worker without its slab (measured: 80 to 110 MB)."""
 SLABS = 2.5
-"""Slabs of two bytes a voxel that a worker holds (measured: 1.2); values that do not fit into two
+"""Slabs of two bytes per voxel that a worker holds (measured: 1.2). Values that do not fit into two
 bytes take four."""
 FILES = 2
-"""Files that a worker holds at once: the one that it reads and what it has decoded of it; matters
-where one file has all planes."""
+"""Files that a worker holds at once: the file that it reads, and what it has decoded of it. This
+matters where one file has all planes."""
 PLANE_BYTES = 5_000
-"""What the plan of one plane takes in the job (measured: 3,400)."""
+"""Memory of the job for the plan of one plane (measured: 3,400)."""
 STORED_BYTES = 2
-"""Bytes of a voxel, where none needs more."""
+"""Bytes per voxel."""
 
 START_MINUTES = 30
-"""To start on a busy node and a slow network folder, and for series that are tried twice."""
+"""For the start on a busy node with a slow network folder, and for series that are tried twice."""
 BYTES_A_SECOND = 2_000_000
-"""Source read by one worker at the least: JPEG 2000 gives 3.5 MB/s, uncompressed ten times that."""
+"""Source that one worker reads at least: JPEG 2000 gives 3.5 MB/s, uncompressed ten times that."""
 
 ROUND_MB = 100
 
@@ -62,7 +62,7 @@ class ShardSize:
 
 
 def shard_size(series_csv: Path) -> ShardSize:
-    """The size of the shard that ``series_shard_XX.csv`` lists; nothing where there is none yet."""
+    """The size of the shard that ``series_shard_XX.csv`` lists; zeros where it is not there yet."""
     size = ShardSize()
     try:
         rows = read_table(series_csv, SIZES_SCHEMA).rows()
@@ -80,11 +80,11 @@ def shard_size(series_csv: Path) -> ShardSize:
 
 
 def memory_mb(size: ShardSize, workers: int, slab_planes: int, attempt: int = 1) -> int:
-    """Megabytes to ask for; each attempt asks for as much more.
+    """Megabytes to ask for; the nth attempt asks for n times as much.
 
     Args:
-        workers: processes that convert. slab_planes: depth of a chunk, of which a worker holds one
-            over the whole plane.
+        workers: processes that convert.
+        slab_planes: depth of a chunk; a worker holds so many whole planes.
     """
     slab = SLABS * slab_planes * size.plane_voxels * STORED_BYTES
     worker = WORKER_MB + (slab + FILES * size.file_bytes) / MB
@@ -94,9 +94,9 @@ def memory_mb(size: ShardSize, workers: int, slab_planes: int, attempt: int = 1)
 
 
 def runtime_minutes(size: ShardSize, workers: int, verify_all: bool, attempt: int = 1) -> int:
-    """Minutes to ask for; each attempt asks for as many more.
+    """Minutes to ask for; the nth attempt asks for n times as many.
 
-    The volumes divide among the workers, but the largest one is converted by one of them.
+    The workers share the volumes, but one worker converts the largest volume alone.
     """
     readings = 2 if verify_all else 1
     seconds = readings * max(size.bytes / workers, size.longest_bytes) / BYTES_A_SECOND

@@ -101,19 +101,19 @@ def files_shard(manifest_dir: Path, label: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class ScanPartPaths:
-    """What the scan of one part of the dataset folders writes: counts, rows and a cache."""
+class ScanSharePaths:
+    """What the scan of one share of the dataset folders writes: counts, rows and a cache."""
 
     facts: Path
     rows: Path
     cache: Path
 
 
-def scan_part_paths(manifest_dir: Path, part: int, parts: int) -> ScanPartPaths:
-    """The files of part ``part`` (from 0) of ``parts``."""
-    name = f"part_{shard_label(part, parts)}_of_{parts}"
+def scan_share_paths(manifest_dir: Path, share: int, shares: int) -> ScanSharePaths:
+    """The files of share ``share`` (from 0) of ``shares``."""
+    name = f"share_{shard_label(share, shares)}_of_{shares}"
     folder = manifest_dir / SCAN_FOLDER
-    return ScanPartPaths(
+    return ScanSharePaths(
         facts=folder / f"{name}.json",
         rows=folder / f"{name}.arrow",
         cache=manifest_dir / SCAN_CACHE_FOLDER / name,

@@ -1,7 +1,7 @@
-"""The tables of the manifest: columns and types of the account of files and of the list of volumes.
+"""The tables of frames: columns and types of a scan and of the account of files.
 
-Rows of files are columnar (pyarrow), so that millions fit into memory. Columns of a file's facts
-are the fields of ``Frame``, in this one place given their types.
+They are columnar (pyarrow), so that the rows of millions of files fit into memory. The columns of a
+scan are the fields of ``Frame``.
 
 A path need not be valid text: names on disk are bytes. Python keeps a stray byte as a lone
 surrogate, which no table can hold, so it is stored as a private character (U+10FF00 plus the
@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from ..codes import Code
 from ..model import Frame
-from ..run.csv_tables import Column, Schema
 from ..vocabulary import Role
 
 _STRAY = re.compile("[\udc80-\udcff]")
@@ -55,7 +54,7 @@ def _type_of(name: str) -> pa.DataType:
 
 
 FRAME_SCHEMA = pa.schema([(name, _type_of(name)) for name in FRAME_COLUMNS])
-"""One row a frame, columns as in ``Frame``."""
+"""A row per frame; the columns are the fields of ``Frame``."""
 
 _ACCOUNT = ("path", "bytes", "mtime_ns", "role", "reason", "code")
 _PLACE = (("series_hash", pa.string()), ("slice_index", pa.int32()))
@@ -69,55 +68,11 @@ FILES_SCHEMA = pa.schema(
         if column.name not in (*_ACCOUNT, "frame", "sop_instance_uid")
     ]
 )
-"""files_shard_XX.parquet and files_excluded.parquet: a row a frame of a file below the roots.
+"""files_shard_XX.parquet and files_excluded.parquet: a row per frame of each file below the roots.
 
 ``series_hash`` is empty for a file of no volume; ``slice_index`` (from 0) is null unless the role
 is ``slice``. ``reason`` and ``code`` are empty for slices.
 """
-
-SERIES_SCHEMA = Schema(
-    (
-        Column("series_hash"),
-        Column("dataset"),
-        Column("series_dir"),
-        Column("file_count", int),
-        Column("series_uid"),
-        Column("study_uid"),
-        Column("part", int),
-        Column("parts", int),
-        Column("slice_count", int),
-        Column("localizers_skipped", int),
-        Column("bytes", int),
-        Column("flags"),
-        Column("split_by"),
-        Column("single_orientation", bool, empty=True),
-        Column("orthogonal_orientation", bool, empty=True),
-        Column("unique_slice_positions", bool, empty=True),
-        Column("consistent_in_plane_row", bool, empty=True),
-        Column("consistent_in_plane_col", bool, empty=True),
-        Column("consistent_pixel_spacing", bool, empty=True),
-        Column("consistent_image_dimensions", bool, empty=True),
-        Column("uniform_slice_spacing", bool, empty=True),
-        Column("regularly_spaced_3d_volume", bool, empty=True),
-        Column("obliquity_degrees", float, empty=True),
-        Column("spacing_z", float, empty=True),
-        Column("spacing_y", float, empty=True),
-        Column("spacing_x", float, empty=True),
-        Column("slice_thickness", float, empty=True),
-        Column("tilt_degrees", float, empty=True),
-        Column("rows", int),
-        Column("columns", int),
-        Column("kernel"),
-        Column("kvp", float, empty=True),
-        Column("manufacturer"),
-        Column("manufacturer_model"),
-        Column("transfer_syntax"),
-        Column("findings"),
-    ),
-    "make the manifest again.",
-)
-"""series_all.csv and series_shard_XX.csv: a row per volume. Several values of one volume are joined
-by ``;``; ``findings`` is JSON, flag to evidence."""
 
 
 def path_to_text(path: str) -> str:

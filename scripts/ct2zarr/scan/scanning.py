@@ -38,18 +38,21 @@ __all__ = ["Scan", "frames_to_table", "scan", "table_to_frames"]
 logger = logging.getLogger(__name__)
 
 CHUNK_FILES = 64
-"""Files a task: enough that handing it over costs nothing, few enough to share work evenly."""
+"""Files per task: enough that handing it over costs nothing, few enough to share work evenly."""
 
 IN_PROCESS_FILES = 64
-"""So few new files are read without starting processes."""
+"""Up to so many new files are read without starting processes."""
 
 CHUNK_SECONDS = 120.0
 FILE_SECONDS = 30.0
-"""Limits for a task and for one file; a header takes under a millisecond, or some tenths of a
-second from a network folder that is cold."""
+"""Limits for a task and for one file. A header takes less than a millisecond, or some tenths of a
+second from a slow network folder."""
 
 KEEP_SECONDS = 300.0
-"""A long scan keeps what it has read this often, so that a killed one need not start over."""
+"""How often a long scan saves what it has read, so that it need not start over if it is killed."""
+
+LOG_SECONDS = 60.0
+"""How often the log says how many files have been found."""
 
 TAKE_ROWS = 1 << 20
 """Rows reordered at once, so that a text column of one piece stays below 2 GiB."""
@@ -60,10 +63,11 @@ class Scan:
     """What was found below the roots.
 
     Attributes:
-        table: one row a frame, ``tables.FRAME_SCHEMA``; the role is final for files that are
-            not read (too deep, broken links) and else that of ``headers.read_frames``.
-        files_found: number of files. headers_read: of those, how many had to be opened.
-        deeper: files that lie deeper than ``max_depth``. deepest: value that would reach them all.
+        table: a row per frame, ``FRAME_SCHEMA``. The role is final for files that are not read
+            (too deep, broken links); otherwise it is that of ``dicom.frames.read_frames``.
+        files_found: number of files. headers_read: number of files that had to be opened.
+        deeper: number of files that lie deeper than ``max_depth``.
+        deepest: the ``max_depth`` that would reach all files.
         unreadable_folders: folders that could not be listed, with the system's reason.
         others: sockets, devices and pipes, which are no files.
     """
@@ -97,7 +101,7 @@ def scan(
         MachineError: the cache cannot be written.
     """
     return scan_walked(
-        walk(datasets, telling_of_files(log)),
+        walk(datasets, walking_log(log)),
         max_depth=max_depth,
         workers=workers,
         cache=cache,
@@ -105,14 +109,14 @@ def scan(
     )
 
 
-def telling_of_files(log: Callable[[str], None]) -> Callable[[int], None]:
-    """A function that is told the number of files found so far, and tells it once a minute."""
-    told = time.monotonic()
+def walking_log(log: Callable[[str], None]) -> Callable[[int], None]:
+    """A function that takes the number of files found so far, and logs it once a minute."""
+    logged = time.monotonic()
 
     def on_folder(files: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > 60:
-            told = time.monotonic()
+        nonlocal logged
+        if time.monotonic() - logged > LOG_SECONDS:
+            logged = time.monotonic()
             log(f"looking for files: {files} so far")
 
     return on_folder
@@ -128,46 +132,70 @@ def scan_walked(
 ) -> Scan:
     """Look at every file that was found below the roots; see ``scan``."""
     old = ScanCache(cache)
-    tables: list[pa.Table] = []
-    kept: list[pa.Table] = []
-    counts = {"found": 0, "read": 0, "deeper": 0, "deepest": max_depth, "others": 0}
-    folders: list[tuple[str, str]] = []
-    unchanged = True
-
-    for walked in walks:
-        files = [f for f in walked.files if f.between <= max_depth and not f.broken]
-        odd = [f for f in walked.files if f.between > max_depth or f.broken]
-        found, read = _facts(files, walked.root, workers, old)
-        found = _below(found, walked.dataset, walked.root)
-        kept.append(found)
-        unchanged = unchanged and not read
-        if odd:
-            others = [_not_read(f, walked.dataset, walked.root, max_depth) for f in odd]
-            found = _merge(walked.files, found, frames_to_table(others))
-        tables.append(found)
-        deeper = [f.between for f in odd if f.between > max_depth]
-        counts["found"] += len(walked.files)
-        counts["read"] += read
-        counts["deeper"] += len(deeper)
-        counts["deepest"] = max([counts["deepest"], *deeper])
-        counts["others"] += walked.others
-        folders.extend(walked.unreadable_folders)
-        log(
-            f"dataset {walked.dataset}: {len(walked.files)} files below {walked.root}, "
-            f"{read} headers read, {len(files) - read} known from the last scan"
-        )
-    table = pa.concat_tables(tables)
-    known = pa.concat_tables(kept)
-    if not (unchanged and old.whole and known.num_rows == old.rows.num_rows):
+    scanned = [_scan_root(walked, max_depth, workers, old, log) for walked in walks]
+    known = pa.concat_tables([root.known for root in scanned])
+    read = sum(root.read for root in scanned)
+    if read or not old.whole or known.num_rows != old.rows.num_rows:
         old.replace(known)
+    deeper = [between for root in scanned for between in root.deeper]
     return Scan(
+        table=pa.concat_tables([root.table for root in scanned]),
+        files_found=sum(root.files for root in scanned),
+        headers_read=read,
+        deeper=len(deeper),
+        deepest=max([max_depth, *deeper]),
+        unreadable_folders=tuple(entry for root in scanned for entry in root.unreadable_folders),
+        others=sum(root.others for root in scanned),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ScannedRoot:
+    """What was found below one root.
+
+    Attributes:
+        table: the rows of all files. known: those that the cache is to keep.
+        files: number of files. read: number of files that were opened.
+        deeper: for each file that is too deep, the ``max_depth`` that would reach it.
+        unreadable_folders, others: as in ``Scan``.
+    """
+
+    table: pa.Table
+    known: pa.Table
+    files: int
+    read: int
+    deeper: tuple[int, ...]
+    unreadable_folders: tuple[tuple[str, str], ...]
+    others: int
+
+
+def _scan_root(
+    walked: WalkedRoot,
+    max_depth: int,
+    workers: int,
+    cache: ScanCache,
+    log: Callable[[str], None],
+) -> _ScannedRoot:
+    reachable = [f for f in walked.files if f.between <= max_depth and not f.broken]
+    not_read = [f for f in walked.files if f.between > max_depth or f.broken]
+    known, read = _rows_of_files(reachable, walked.root, workers, cache)
+    known = _with_root(known, walked.dataset, walked.root)
+    table = known
+    if not_read:
+        others = [_not_read(f, walked.dataset, walked.root, max_depth) for f in not_read]
+        table = _merge(walked.files, known, frames_to_table(others))
+    log(
+        f"dataset {walked.dataset}: {len(walked.files)} files below {walked.root}, "
+        f"{read} headers read, {len(reachable) - read} known from the last scan"
+    )
+    return _ScannedRoot(
         table=table,
-        files_found=counts["found"],
-        headers_read=counts["read"],
-        deeper=counts["deeper"],
-        deepest=counts["deepest"],
-        unreadable_folders=tuple(folders),
-        others=counts["others"],
+        known=known,
+        files=len(walked.files),
+        read=read,
+        deeper=tuple(f.between for f in not_read if f.between > max_depth),
+        unreadable_folders=tuple(walked.unreadable_folders),
+        others=walked.others,
     )
 
 
@@ -187,8 +215,8 @@ def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Frame
     return Frame(dataset, root, file.path, file.bytes, file.mtime_ns, role, *about)
 
 
-def _below(table: pa.Table, dataset: str, root: str) -> pa.Table:
-    """The facts with the dataset and root under which the files were found this time."""
+def _with_root(table: pa.Table, dataset: str, root: str) -> pa.Table:
+    """The rows with the dataset and root under which the files were found this time."""
     columns = {
         "dataset": pa.repeat(pa.scalar(dataset), table.num_rows),
         "root": pa.repeat(pa.scalar(path_to_text(root)), table.num_rows),
@@ -197,7 +225,7 @@ def _below(table: pa.Table, dataset: str, root: str) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=FRAME_SCHEMA)
 
 
-def _facts(
+def _rows_of_files(
     files: Sequence[FoundFile], root: str, workers: int, cache: ScanCache
 ) -> tuple[pa.Table, int]:
     """Rows of all files in their order, from the cache where it is valid; and how many were read.

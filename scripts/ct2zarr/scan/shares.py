@@ -1,14 +1,15 @@
-"""One scan by several jobs: each walks a share of the folders, the manifest puts them together.
+"""One scan by several jobs: each walks a share of the folders, and the manifest merges the shares.
 
-A part holds what its job found and read. Put together, the parts give the table that a single job
-gives, row by row. Links to folders are followed only then, since where they lead may be another
-part's; a tree that consists of links gains nothing from parts.
+A share holds what its job found and read. Merged, the shares give the table of a scan by one job,
+row by row. Links to folders are followed only then, since they may lead to the folders of another
+share; a tree that consists of links gains nothing from shares.
 """
 
 import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,168 +18,86 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..codes import Code
 from ..errors import SettingsError
+from ..run import paths
 from ..run.atomic_files import machine_errors, remove_abandoned, temporary_path, write_atomically
-from ..run.paths import SCAN_CACHE_FOLDER, scan_part_paths
 from ..run.settings import ManifestSettings
 from ..version import __version__
 from .cache import FACTS_VERSION
 from .frame_tables import FRAME_SCHEMA, text_to_path
-from .scanning import Scan, scan_walked, take_ranges, telling_of_files
+from .scanning import Scan, scan_walked, take_ranges, walking_log
 from .walking import WalkedRoot, check_roots, share_of, walk_links, walk_root
 
 logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 1 << 17
-"""Rows that are in memory at a time while parts are put together: some 100 MB."""
+"""Rows that are in memory at a time while shares are merged: some 100 MB."""
 
-AGAIN = "scan again: `-R manifest`, or the parts one by one"
+ADVICE = "scan again: `-R manifest`, or each share by itself."
+
+COUNTS = ("files_found", "headers_read", "deeper", "others")
+"""Counts of a scan that add up over its shares."""
 
 
-def scan_part(settings: ManifestSettings) -> None:
+# Scanning a share -----------------------------------------------------------------------------
+
+
+def scan_share(settings: ManifestSettings) -> None:
     """Scan the share ``settings.scan_part`` of ``settings.scan_jobs``, and write it.
 
     Raises:
-        SettingsError: a root is missing or lies in another one. MachineError: nothing can be
-            written.
+        SettingsError: a root is missing or lies in another one.
+        MachineError: nothing can be written.
     """
-    part, parts = settings.scan_part, settings.scan_jobs
-    assert part is not None
+    number, count = settings.scan_part, settings.scan_jobs
+    assert number is not None
     roots = check_roots(settings.datasets)
-    # Each part has a cache of its own, so that a second scan reads only what is new.
-    mine = scan_part_paths(settings.manifest_dir, part, parts)
-    path, cache = mine.facts, mine.cache
+    share = paths.scan_share_paths(settings.manifest_dir, number, count)
     with machine_errors(settings.manifest_dir):
-        for folder in (path.parent, cache):
+        for folder in (share.facts.parent, share.cache):
             folder.mkdir(parents=True, exist_ok=True)
-        remove_abandoned((path.parent, cache))
-        path.unlink(missing_ok=True)
-    about: dict[str, dict[str, Any]] = {}
+        remove_abandoned((share.facts.parent, share.cache))
+        share.facts.unlink(missing_ok=True)
+    datasets: dict[str, dict[str, Any]] = {}
 
     def walks() -> Iterator[WalkedRoot]:
         for dataset, root in roots.items():
-            share = share_of(root, part, parts)
-            walked = walk_root(dataset, root, telling_of_files(logger.info), share)
-            about[dataset] = {**_facts_of(walked), "level": share.level}
+            own = share_of(root, number, count)
+            walked = walk_root(dataset, root, walking_log(logger.info), own)
+            datasets[dataset] = {
+                "unreadable_folders": walked.unreadable_folders,
+                "links": walked.links,
+                "seen": sorted(walked.seen),
+                "level": own.level,
+            }
             yield walked
 
     found = scan_walked(
-        walks(), max_depth=settings.max_depth, workers=settings.workers, cache=cache
+        walks(), max_depth=settings.max_depth, workers=settings.workers, cache=share.cache
     )
-    with machine_errors(path.parent):
-        write_arrow(mine.rows, found.table.to_batches(max_chunksize=BATCH_ROWS))
-    content = {
+    with machine_errors(share.rows.parent):
+        write_arrow(share.rows, found.table.to_batches(max_chunksize=BATCH_ROWS))
+    facts = {
         **share_key(settings, roots),
-        "files_found": found.files_found,
-        "headers_read": found.headers_read,
-        "deeper": found.deeper,
+        **{name: getattr(found, name) for name in COUNTS},
         "deepest": found.deepest,
-        "others": found.others,
         "rows": found.table.num_rows,
-        "datasets": about,
+        "datasets": datasets,
     }
-    write_atomically(path, json.dumps(content) + "\n")
-    logger.info("part %d of %d: %d files", part, parts, found.files_found)
+    write_atomically(share.facts, json.dumps(facts) + "\n")
+    logger.info("share %d of %d: %d files", number, count, found.files_found)
 
 
 def share_key(settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
-    """What a part must have in common with the manifest that is made of it."""
+    """The version and the settings in which all shares of a scan have to agree."""
     return {
         "version": __version__,
         "facts": FACTS_VERSION.decode(),
         "max_depth": settings.max_depth,
-        "parts": settings.scan_jobs,
+        "shares": settings.scan_jobs,
         "roots": dict(roots),
     }
-
-
-def _facts_of(walked: WalkedRoot) -> dict[str, Any]:
-    return {
-        "unreadable_folders": walked.unreadable_folders,
-        "links": walked.links,
-        "seen": sorted(walked.seen),
-    }
-
-
-def merge_parts(settings: ManifestSettings) -> Scan:
-    """The scan that all parts make together.
-
-    Raises:
-        SettingsError: a part is missing, damaged, or of other settings.
-    """
-    folder, parts = settings.manifest_dir, settings.scan_jobs
-    roots = check_roots(settings.datasets)
-    paths = [scan_part_paths(folder, part, parts) for part in range(parts)]
-    contents = [_content(one.facts, settings, roots) for one in paths]
-    tables = [
-        _table(one.rows, content["rows"]) for one, content in zip(paths, contents, strict=True)
-    ]
-    rows: list[Iterable[pa.RecordBatch]] = []
-    unreadable: list[tuple[str, str]] = []
-    linked: list[Scan] = []
-    for dataset, root in roots.items():
-        mine = [content["datasets"][dataset] for content in contents]
-        if len({one["level"] for one in mine}) > 1:
-            raise SettingsError(
-                f"dataset {dataset}: folders were added or removed while its parts were scanned; "
-                + AGAIN
-            )
-        rows.append(_in_walking_order([_of_dataset(table, dataset) for table in tables]))
-        folders = [(path, reason) for one in mine for path, reason in one["unreadable_folders"]]
-        unreadable += sorted(folders, key=lambda one: one[0].split("/"))
-        links = [(path, depth) for one in mine for path, depth in one["links"]]
-        if links:
-            seen = [(device, inode) for one in mine for device, inode in one["seen"]]
-            found = scan_walked(
-                [walk_links(dataset, root, links, seen)],
-                max_depth=settings.max_depth,
-                workers=settings.workers,
-                cache=folder / SCAN_CACHE_FOLDER / f"links_of_{dataset}",
-            )
-            rows.append(found.table.to_batches(max_chunksize=BATCH_ROWS))
-            unreadable += found.unreadable_folders
-            linked.append(found)
-    path = temporary_path(folder / SCAN_CACHE_FOLDER, "merged")
-    with machine_errors(path.parent):
-        try:
-            write_arrow(path, chain.from_iterable(rows))
-            table = _mapped(path)
-        finally:
-            path.unlink(missing_ok=True)  # what is mapped stays until nobody uses it
-    return Scan(
-        table=table,
-        files_found=sum(c["files_found"] for c in contents) + sum(s.files_found for s in linked),
-        headers_read=sum(c["headers_read"] for c in contents) + sum(s.headers_read for s in linked),
-        deeper=sum(c["deeper"] for c in contents) + sum(s.deeper for s in linked),
-        deepest=max([c["deepest"] for c in contents] + [s.deepest for s in linked]),
-        unreadable_folders=tuple(unreadable),
-        others=sum(c["others"] for c in contents) + sum(s.others for s in linked),
-    )
-
-
-def _content(path: Path, settings: ManifestSettings, roots: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = {name: content[name] for name in share_key(settings, roots)}
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path} is missing; scan that part first (SCAN_PART), or set scan_jobs to 1"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
-    if found != share_key(settings, roots):
-        raise SettingsError(f"{path} was scanned with other settings; {AGAIN}")
-    return content
-
-
-def _table(path: Path, rows: int) -> pa.Table:
-    try:
-        table = _mapped(path)
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise SettingsError(f"{path} is damaged ({type(error).__name__}); {AGAIN}") from error
-    if table.num_rows != rows or table.schema != FRAME_SCHEMA:
-        raise SettingsError(f"{path} and the file beside it are of different scans; {AGAIN}")
-    return table
 
 
 def write_arrow(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
@@ -195,39 +114,173 @@ def write_arrow(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
         os.fsync(file.fileno())
 
 
+# Merging the shares ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A share as it was written: ``facts`` of its JSON, and its rows."""
+
+    facts: dict[str, Any]
+    table: pa.Table
+
+
+def merge_shares(settings: ManifestSettings) -> Scan:
+    """The scan that all shares make together.
+
+    Raises:
+        SettingsError: a share is missing, damaged, or of other settings.
+    """
+    roots = check_roots(settings.datasets)
+    shares = _read_shares(settings, roots)
+    rows: list[Iterable[pa.RecordBatch]] = []
+    unreadable: list[tuple[str, str]] = []
+    linked: list[Scan] = []
+    for dataset, root in roots.items():
+        own = [share.facts["datasets"][dataset] for share in shares]
+        _check_levels(dataset, own)
+        rows.append(_in_walking_order([_of_dataset(share.table, dataset) for share in shares]))
+        folders = [(path, reason) for one in own for path, reason in one["unreadable_folders"]]
+        unreadable += sorted(folders, key=lambda folder: folder[0].split("/"))
+        found = _scan_links(settings, dataset, root, own)
+        if found is not None:
+            rows.append(found.table.to_batches(max_chunksize=BATCH_ROWS))
+            unreadable += found.unreadable_folders
+            linked.append(found)
+    totals = {
+        name: sum(share.facts[name] for share in shares)
+        + sum(getattr(found, name) for found in linked)
+        for name in COUNTS
+    }
+    return Scan(
+        table=_mapped_together(settings.manifest_dir / paths.SCAN_CACHE_FOLDER, rows),
+        deepest=max(
+            *(share.facts["deepest"] for share in shares), *(found.deepest for found in linked)
+        ),
+        unreadable_folders=tuple(unreadable),
+        **totals,
+    )
+
+
+def _read_shares(settings: ManifestSettings, roots: Mapping[str, str]) -> list[_Share]:
+    count = settings.scan_jobs
+    files = [paths.scan_share_paths(settings.manifest_dir, n, count) for n in range(count)]
+    facts = [_read_facts(one.facts, share_key(settings, roots)) for one in files]
+    return [
+        _Share(about, _read_rows(one.rows, about["rows"]))
+        for one, about in zip(files, facts, strict=True)
+    ]
+
+
+def _read_facts(path: Path, key: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a share, which has to have the version and settings of ``key``."""
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = {name: facts[name] for name in key}
+    except FileNotFoundError:
+        raise SettingsError(
+            Code.INPUT_MISSING,
+            "{path} is missing; scan that share first (SCAN_PART), or set scan_jobs to 1.",
+            path=path,
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if found != key:
+        raise SettingsError(
+            Code.INPUT_MIXED,
+            "{path} was scanned with other settings; {advice}",
+            path=path,
+            advice=ADVICE,
+        )
+    return facts
+
+
+def _read_rows(path: Path, rows: int) -> pa.Table:
+    try:
+        table = _mapped(path)
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if table.num_rows != rows or table.schema != FRAME_SCHEMA:
+        raise SettingsError(
+            Code.INPUT_MIXED,
+            "{path} and the JSON beside it are of different scans; {advice}",
+            path=path,
+            advice=ADVICE,
+        )
+    return table
+
+
+def _damaged(path: Path, error: Exception) -> SettingsError:
+    return SettingsError(
+        Code.INPUT_DAMAGED,
+        "{path} is damaged ({kind}); {advice}",
+        path=path,
+        kind=type(error).__name__,
+        advice=ADVICE,
+    )
+
+
+def _check_levels(dataset: str, shares: Iterable[Mapping[str, Any]]) -> None:
+    """Check that the shares of a dataset were cut at one level of its folders."""
+    if len({share["level"] for share in shares}) > 1:
+        raise SettingsError(
+            Code.INPUT_MIXED,
+            "dataset {dataset}: folders were added or removed while its shares were scanned; "
+            "{advice}",
+            dataset=dataset,
+            advice=ADVICE,
+        )
+
+
+def _scan_links(
+    settings: ManifestSettings, dataset: str, root: str, shares: Iterable[Mapping[str, Any]]
+) -> Scan | None:
+    """Scan the folders to which links lead; None where no share has found a link."""
+    shares = list(shares)
+    links = [(path, depth) for one in shares for path, depth in one["links"]]
+    if not links:
+        return None
+    seen = [(device, inode) for one in shares for device, inode in one["seen"]]
+    return scan_walked(
+        [walk_links(dataset, root, links, seen)],
+        max_depth=settings.max_depth,
+        workers=settings.workers,
+        cache=settings.manifest_dir / paths.SCAN_CACHE_FOLDER / f"links_of_{dataset}",
+    )
+
+
+def _mapped_together(folder: Path, rows: Iterable[Iterable[pa.RecordBatch]]) -> pa.Table:
+    """The rows of all shares as one table that is mapped into memory."""
+    path = temporary_path(folder, "merged")
+    with machine_errors(folder):
+        try:
+            write_arrow(path, chain.from_iterable(rows))
+            return _mapped(path)
+        finally:
+            path.unlink(missing_ok=True)  # the system keeps mapped rows until nobody uses them
+
+
 def _mapped(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
 
 def _of_dataset(table: pa.Table, dataset: str) -> pa.Table:
-    """The rows of one dataset, which lie together; nothing is copied."""
-    mine = pc.equal(table["dataset"], dataset).to_numpy()
-    return table.slice(int(mine.argmax()), int(mine.sum())) if mine.any() else table.slice(0, 0)
+    """The rows of one dataset, which follow each other; nothing is copied."""
+    own = pc.equal(table["dataset"], dataset).to_numpy()
+    return table.slice(int(own.argmax()), int(own.sum())) if own.any() else table.slice(0, 0)
 
 
 def _in_walking_order(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
-    """The rows of all parts in the order of one walk: folder by folder, each before those in it.
+    """The rows of all shares in the order of one walk: each folder before those in it.
 
-    A part has the files of a folder in their order, one after the other, and no other part has
-    any of them; so only folders need sorting.
+    All files of a folder follow each other in one share; so only folders need sorting.
     """
     together = pa.concat_tables(tables)
-    keys: list[list[str]] = []
-    starts: list[int] = []
-    row, last = 0, ""
-    for chunk in together["path"].chunks:
-        folders = pc.replace_substring_regex(chunk, r"/[^/]*$", "")
-        codes = folders.dictionary_encode().indices.to_numpy()
-        for place in np.flatnonzero(np.diff(codes, prepend=-1)).tolist():
-            name = folders[place].as_py()
-            if name != last:
-                keys.append(text_to_path(name).split("/"))
-                starts.append(row + place)
-                last = name
-        row += len(chunk)
-    begin, end = np.array(starts, np.int64), np.array([*starts[1:], row], np.int64)
-    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+    names, starts = _folders(together)
+    begin = np.array(starts, np.int64)
+    end = np.array([*starts[1:], together.num_rows], np.int64)
+    order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
     sizes = (end - begin)[order].cumsum()
     first = 0
     while first < len(order):  # whole folders, about BATCH_ROWS rows at a time
@@ -236,3 +289,21 @@ def _in_walking_order(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         some = order[first:stop]
         yield from take_ranges(together, begin[some], end[some]).combine_chunks().to_batches()
         first = stop
+
+
+def _folders(table: pa.Table) -> tuple[list[list[str]], list[int]]:
+    """The folders of a table, each as the names on its path, and the rows at which they start."""
+    names: list[list[str]] = []
+    starts: list[int] = []
+    row, last = 0, ""
+    for chunk in table["path"].chunks:
+        folders = pc.replace_substring_regex(chunk, r"/[^/]*$", "")
+        codes = folders.dictionary_encode().indices.to_numpy()
+        for place in np.flatnonzero(np.diff(codes, prepend=-1)).tolist():
+            name = folders[place].as_py()
+            if name != last:
+                names.append(text_to_path(name).split("/"))
+                starts.append(row + place)
+                last = name
+        row += len(chunk)
+    return names, starts

@@ -1,7 +1,7 @@
 """Every regular file below the dataset roots, in an order that does not depend on the disk.
 
-Only names, sizes and times are read here. Links are followed once: a link to a file is a row of
-its own, a folder is entered once whatever number of links lead to it, and its real place wins.
+Only names, sizes and times are read here. A link to a file counts as a file. A folder is entered
+once, however many links lead to it, and under its real path if that is below the root.
 """
 
 import os
@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ..codes import Code
 from ..errors import SettingsError
 
-FOLDERS_A_PART = 8
-"""So many folders a job, at least, are dealt out where there are as many."""
+FOLDERS_PER_SHARE = 8
+"""Folders are dealt out at the first level that has so many of them per share."""
 
 
 class FoundFile(NamedTuple):
     """One regular file, or one link that leads nowhere (``broken``).
 
-    ``between`` is the number of folders between the root and the folder that holds the file, the
-    number that ``max_depth`` limits; 0 for files in the root itself as well.
+    ``between`` is the number of folders between the root and the folder of the file, which
+    ``max_depth`` limits; it is 0 for files in the root itself too.
     """
 
     path: str
@@ -40,8 +41,8 @@ class WalkedRoot:
     Attributes:
         unreadable_folders: folders that could not be listed, with the system's reason.
         others: sockets, devices and pipes; they are counted and never opened.
-        links: of a share, the links to folders with their depth, which nobody has followed yet.
-        seen: of a share, device and inode of the folders that were listed.
+        links: in a share, the links to folders with their depth; they are not followed yet.
+        seen: device and inode of the folders that were listed.
     """
 
     dataset: str
@@ -55,29 +56,34 @@ class WalkedRoot:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of a tree that one of several scanning jobs walks.
+    """The share ``number`` (from 0) of ``count``: what one of several jobs walks of a tree.
 
     Folders at depth ``level`` below the root are dealt out by a hash of their path, so that a
-    folder keeps its job while others come and go. What lies above belongs to part 0.
+    folder stays in its share when others are added. What lies above belongs to share 0.
     """
 
-    part: int
-    parts: int
+    number: int
+    count: int
     level: int
 
     def has(self, root: str, folder: str) -> bool:
-        """Whether a folder at ``level`` is of this part."""
+        """Whether a folder at ``level`` belongs to this share."""
         relative = os.fsencode(folder[len(root) :])
-        return zlib.crc32(relative) % self.parts == self.part
+        return zlib.crc32(relative) % self.count == self.number
+
+    def lists_files_at(self, depth: int) -> bool:
+        """Whether the files of the folders at ``depth`` that the job enters are in this share."""
+        return depth >= max(self.level, 1) or self.number == 0
 
 
-def share_of(root: str, part: int, parts: int) -> Share:
-    """The share of a part: at the first level with enough folders to deal out evenly, or at the
-    widest where none has. Every job lists the folders above that level, which are few.
+def share_of(root: str, number: int, count: int) -> Share:
+    """One share of a tree, cut at the first level with enough folders, else at the widest level.
+
+    Every job lists the folders above that level, which are few.
     """
     level, folders = 0, [root]
     widest, width = 0, 1
-    while folders and width < FOLDERS_A_PART * parts:
+    while folders and width < FOLDERS_PER_SHARE * count:
         below: list[str] = []
         for folder in folders:
             with suppress(OSError), os.scandir(folder) as listing:
@@ -85,7 +91,7 @@ def share_of(root: str, part: int, parts: int) -> Share:
         level, folders = level + 1, below
         if len(folders) >= width:
             widest, width = level, len(folders)
-    return Share(part, parts, widest)
+    return Share(number, count, widest)
 
 
 def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
@@ -96,25 +102,35 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
     """
     if not datasets:
         raise SettingsError(
-            "no dataset is named; give `datasets` in the config, or DATASET_V1_ROOT"
+            Code.SETTING_MISSING,
+            "no dataset is named; give `datasets` in the config, or DATASET_V1_ROOT.",
         )
     roots: dict[str, str] = {}
     real: dict[str, str] = {}
     for name in sorted(datasets):
         root = os.path.abspath(datasets[name])  # noqa: PTH100 - Path.absolute keeps `..`
         if not os.path.exists(root):  # noqa: PTH110 - also for names that are no text
-            raise SettingsError(f"dataset {name}: the folder {root} does not exist")
+            raise _wrong_root("dataset {dataset}: the folder {root} does not exist.", name, root)
         if not os.path.isdir(root):  # noqa: PTH112
-            raise SettingsError(f"dataset {name}: {root} is not a folder")
+            raise _wrong_root("dataset {dataset}: {root} is not a folder.", name, root)
         here = os.path.realpath(root)
         for other, there in real.items():
             if os.path.commonpath((here, there)) in (here, there):
                 raise SettingsError(
-                    f"datasets {other} and {name}: one root lies in the other ({roots[other]} and "
-                    f"{root}), so that files would be found twice; name folders apart from another"
+                    Code.SETTING_WRONG,
+                    "datasets {dataset} and {other}: one root lies in the other ({root} and "
+                    "{other_root}), so that files would be found twice; name separate folders.",
+                    dataset=other,
+                    other=name,
+                    root=Path(roots[other]),
+                    other_root=Path(root),
                 )
         roots[name], real[name] = root, here
     return roots
+
+
+def _wrong_root(template: str, dataset: str, root: str) -> SettingsError:
+    return SettingsError(Code.SETTING_WRONG, template, dataset=dataset, root=Path(root))
 
 
 def walk_root(
@@ -123,9 +139,9 @@ def walk_root(
     on_folder: Callable[[int], None] | None = None,
     share: Share | None = None,
 ) -> WalkedRoot:
-    """List the files below one root, or a share of them, in which links are not followed.
+    """List the files below one root; or a share of them, in which links are not followed.
 
-    ``on_folder`` is told the number of files found so far, once a folder.
+    ``on_folder`` is called for each folder with the number of files found so far.
     """
     walked = WalkedRoot(dataset, root)
     _walk(walked, [(root, 0)], on_folder, share)
@@ -135,7 +151,7 @@ def walk_root(
 def walk_links(
     dataset: str, root: str, links: Iterable[tuple[str, int]], seen: Iterable[tuple[int, int]]
 ) -> WalkedRoot:
-    """Follow the links that the shares of a root have left, as ``walk_root`` does at its end."""
+    """Follow the links that the shares of a root have found, as ``walk_root`` does at its end."""
     walked = WalkedRoot(dataset, root, links=list(links), seen=set(seen))
     _walk(walked, [], None, None)
     return walked
@@ -147,46 +163,64 @@ def _walk(
     on_folder: Callable[[int], None] | None,
     share: Share | None,
 ) -> None:
-    seen, links = walked.seen, walked.links
-    while todo or (links and share is None):
+    """List the folders of ``todo`` and those below them, then those to which links lead."""
+    while todo or (walked.links and share is None):
         if not todo:
             # Real folders come first, so that where a file is found does not depend on links.
-            links.sort(reverse=True)
-            todo.append(links.pop())
+            walked.links.sort(reverse=True)
+            todo.append(walked.links.pop())
         folder, depth = todo.pop()
-        mine = share is None or depth >= max(share.level, 1) or share.part == 0
-        try:
-            status = os.stat(folder)  # noqa: PTH116 - a name on disk, called for each folder
-            identity = (status.st_dev, status.st_ino)
-            if identity in seen:
-                continue
-            if mine:
-                seen.add(identity)
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            if mine:
-                reason = error.strerror or "input/output error"
-                walked.unreadable_folders.append((folder, reason))
+        with_files = share is None or share.lists_files_at(depth)
+        entries = _entries(walked, folder, with_files)
+        if entries is None:
             continue
-        below: list[tuple[str, int]] = []
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if share is None or depth + 1 != share.level or share.has(walked.root, entry.path):
-                    below.append((entry.path, depth + 1))
-            elif not mine:
-                continue
-            elif _is_folder(entry):
-                links.append((entry.path, depth + 1))
-            else:
-                found = _found(entry, max(depth - 1, 0))
-                if found is None:
-                    walked.others += 1
-                else:
-                    walked.files.append(found)
+        below = [
+            (entry.path, depth + 1)
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False)
+            and (share is None or depth + 1 != share.level or share.has(walked.root, entry.path))
+        ]
+        if with_files:
+            _add_files(walked, entries, depth)
         todo.extend(reversed(below))
         if on_folder is not None:
             on_folder(len(walked.files))
+
+
+def _entries(walked: WalkedRoot, folder: str, with_files: bool) -> list[os.DirEntry[str]] | None:
+    """The entries of a folder by name; None where it was listed before or cannot be listed.
+
+    ``with_files``: the folder belongs to this walk, not only those below it.
+    """
+    try:
+        status = os.stat(folder)  # noqa: PTH116 - a name on disk, called for each folder
+        identity = (status.st_dev, status.st_ino)
+        if identity in walked.seen:
+            return None
+        if with_files:
+            walked.seen.add(identity)
+        with os.scandir(folder) as listing:
+            return sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        if with_files:
+            reason = error.strerror or "input/output error"
+            walked.unreadable_folders.append((folder, reason))
+        return None
+
+
+def _add_files(walked: WalkedRoot, entries: Iterable[os.DirEntry[str]], depth: int) -> None:
+    """Add what a folder at ``depth`` holds beside real folders: files, links, and others."""
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            continue
+        if _is_folder(entry):
+            walked.links.append((entry.path, depth + 1))
+            continue
+        found = _found(entry, max(depth - 1, 0))
+        if found is None:
+            walked.others += 1
+        else:
+            walked.files.append(found)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -213,6 +247,6 @@ def _found(entry: os.DirEntry[str], between: int) -> FoundFile | None:
 def walk(
     datasets: Mapping[str, Path], on_folder: Callable[[int], None] | None = None
 ) -> Iterator[WalkedRoot]:
-    """Walk all roots by dataset name; see ``check_roots`` for what is refused."""
+    """Walk all roots by dataset name; ``check_roots`` says what is refused."""
     for dataset, root in check_roots(datasets).items():
         yield walk_root(dataset, root, on_folder)
