@@ -1,7 +1,4 @@
-"""What the documents of a store say of a volume, besides the attribute ``ct2zarr`` itself.
-
-Geometry as JSON, OME-Zarr metadata, and the conventions by which other readers get HU.
-"""
+"""Attributes of a store: geometry as JSON, OME-Zarr metadata, and the CF conventions for HU."""
 
 from collections.abc import Mapping
 
@@ -20,7 +17,7 @@ RECORD_ONLY = frozenset({"tilt_degrees"})
 
 
 def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
-    """Geometry in JSON; what a volume without geometry does not have is ``None``."""
+    """Geometry in JSON; members that a volume without geometry lacks are ``None``."""
     first = plan.planes[0]
     reference: Json = first.frame_of_reference_uid
     if protect is not None:
@@ -55,7 +52,7 @@ def spacing_of_plan(plan: VolumePlan) -> Vector:
 
 
 def _nominal_spacing(plan: VolumePlan) -> Vector:
-    """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 where the header has none."""
+    """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 if the header has none."""
     first = plan.planes[0]
     dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or 1.0
     dy, dx = first.pixel_spacing or (1.0, 1.0)
@@ -65,8 +62,8 @@ def _nominal_spacing(plan: VolumePlan) -> Vector:
 def _translation(stack: StackGeometry) -> Vector:
     """Position of the first voxel along the axes z, y, x of the array, mm.
 
-    For an axial volume these are the LPS coordinates. OME-Zarr 0.4 and 0.5 cannot say that axes are
-    oblique; index_to_lps does.
+    For an axial volume these are its LPS coordinates. OME-Zarr 0.4 and 0.5 cannot express oblique
+    axes; index_to_lps can.
     """
     origin = stack.slice_origins_lps[0]
     axes = (stack.normal, stack.orientation[3:], stack.orientation[:3])
@@ -91,9 +88,9 @@ def ome_attributes(
 def convention_attributes(
     values: Mapping[str, Json], flags: tuple[RaisedFlag, ...]
 ) -> dict[str, Json]:
-    """Attributes of the array by which xarray and others get HU: the CF conventions, section 8.1.
+    """Attributes of the array from which xarray and others compute HU (CF conventions, 8.1).
 
-    Stored values have ``scale_factor`` and ``add_offset`` where one pair holds for all planes.
+    Stored values get ``scale_factor`` and ``add_offset`` if these are the same for all planes.
     """
     if values["units"]:
         return {"units": values["units"]}

@@ -1,7 +1,7 @@
 """The sidecars of a volume: ``series.json`` as a VolumeRecord, and ``slices.csv`` as a table.
 
-A file that does not hold what it should raises SeriesError with reason ``damaged_record``; the
-caller decides whether that means converting again (resume) or a fault to report (audit).
+A damaged sidecar raises SeriesError with the code ``damaged_record``. The caller decides whether
+to convert the volume again (when a run resumes) or to report the damage (in an audit).
 """
 
 import hashlib
@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from ..codes import Code
-from ..errors import SeriesError, SettingsError
+from ..errors import Private, SeriesError, SettingsError
 from ..model import SliceTable, VolumeRecord
 from ..run.csv_tables import Column, Schema, cells_to_csv, read_table
 
-DAMAGED = "damaged_record"
-"""Reason of a sidecar that cannot be read as what it should be."""
+ADVICE = "convert the volume again, which happens by itself when its shard runs again."
+"""What to do about a damaged sidecar."""
 
 SEAL = "record_md5"
 """Last field of series.json: the MD5 of the text before it."""
 
 
 def record_to_json(record: VolumeRecord) -> str:
-    """The text of series.json: a line a field, and a line a member of the fields that have some.
+    """The text of series.json: a line per field, and a line per member of a field that has some.
 
-    The last field is the MD5 of all that stands before it, so that no byte changes unseen. NaN and
+    The last field is the MD5 of all text before it, so that no byte can change unnoticed. NaN and
     infinity are not JSON and raise ValueError.
     """
     lines = []
@@ -47,37 +47,51 @@ def _sealed(text: str) -> str:
     return f'{text},\n "{SEAL}": "{digest}"\n}}\n'
 
 
-def record_from_json(text: str, source: str) -> VolumeRecord:
-    """Read the text of series.json back; ``source`` names the file in errors.
+def record_from_json(text: str, path: Path) -> VolumeRecord:
+    """The record that the text of a series.json holds; ``path`` is where it comes from, for errors.
 
-    Raises SeriesError when the text is no JSON, a field is missing, one is of another type, or
-    the text was changed after it was written.
+    Raises:
+        SeriesError: the text is no JSON, a field is missing or has another type, or the text was
+            changed after it was written (``damaged_record``).
     """
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise SeriesError(f"{source} is not valid JSON ({error}); {ADVICE}", DAMAGED) from error
+        raise SeriesError(
+            Code.DAMAGED_RECORD,
+            "{file} is not valid JSON ({cause}); {advice}",
+            path=path,
+            cause=Private(error),
+            advice=ADVICE,
+        ) from error
     if not isinstance(content, dict):
-        raise SeriesError(f"{source} does not hold a JSON object; {ADVICE}", DAMAGED)
+        raise SeriesError(
+            Code.DAMAGED_RECORD,
+            "{file} does not hold a JSON object; {advice}",
+            path=path,
+            advice=ADVICE,
+        )
     values: dict[str, Any] = {}
     for field in fields(VolumeRecord):
-        if field.name not in content:
-            raise SeriesError(f"{source} lacks {field.name}; {ADVICE}", DAMAGED)
-        value = content[field.name]
-        if not _fits(field.type, value):
-            raise SeriesError(f"{source} has a wrong {field.name}; {ADVICE}", DAMAGED)
+        value = content.get(field.name)
+        if field.name not in content or not _fits(field.type, value):
+            raise SeriesError(
+                Code.DAMAGED_RECORD,
+                "{file} has no {field}, or one of another type; {advice}",
+                path=path,
+                field=field.name,
+                advice=ADVICE,
+            )
         values[field.name] = tuple(value) if isinstance(value, list) else value
     if _sealed(text.rpartition(f',\n "{SEAL}"')[0]) != text:
         raise SeriesError(
-            f"{source} was changed after it was written: it does not have the MD5 that its last "
-            f"line gives; {ADVICE}",
-            DAMAGED,
+            Code.DAMAGED_RECORD,
+            "{file} was changed after it was written: its MD5 is not the one in its last line;"
+            " {advice}",
+            path=path,
+            advice=ADVICE,
         )
     return VolumeRecord(**values)
-
-
-ADVICE = "convert the volume again, which happens by itself when its shard runs again."
-"""What to do about a damaged sidecar."""
 
 
 def _fits(declared: Any, value: Any) -> bool:
@@ -95,12 +109,22 @@ def _fits(declared: Any, value: Any) -> bool:
 
 
 def read_record(path: Path) -> VolumeRecord:
-    """Read series.json. Raises SeriesError when it is damaged, FileNotFoundError when absent."""
+    """Read series.json.
+
+    Raises:
+        SeriesError: it is damaged (``damaged_record``).
+        FileNotFoundError: there is none.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise SeriesError(f"{path.name} is not UTF-8 text; {ADVICE}", DAMAGED) from error
-    return record_from_json(text, path.name)
+        raise SeriesError(
+            Code.DAMAGED_RECORD,
+            "{file} is not text in UTF-8; {advice}",
+            path=path,
+            advice=ADVICE,
+        ) from error
+    return record_from_json(text, path)
 
 
 SLICES_SCHEMA = Schema((Column("slice_index"),), ADVICE, others=True)

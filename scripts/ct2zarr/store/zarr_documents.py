@@ -1,7 +1,7 @@
-"""The metadata documents of a volume's store, as zarr-python writes them, and its chunk keys.
+"""The metadata documents of a store, as zarr-python writes them, and its chunk keys.
 
-They are written here so that a conversion need not import zarr, which takes longer than a small
-series. A test compares them with what zarr itself writes.
+They are written here so that a conversion need not import zarr, which costs a quarter of the start
+of a job (docs/design.md). A test compares them with what zarr itself writes.
 """
 
 import json
@@ -20,9 +20,9 @@ GROUP_ATTRIBUTE = "ct2zarr"
 
 AXES = ("z", "y", "x")
 FILL_VALUE = 0
-"""Every chunk is written, so a chunk that is missing is a damaged store, never an empty region; the
-fill value only fills chunks beyond the edge of the array. Format 2 can say that there is none, and
-does: xarray takes the fill value of format 2 for missing data, and 0 HU is water."""
+"""Fills chunks beyond the edge of the array. Every chunk is written, so a missing chunk means a
+damaged store, never an empty region. In format 2 the metadata therefore have no fill value: xarray
+would treat it as missing data, and 0 HU is water."""
 COMPRESSOR = "zstd"
 BITSHUFFLE = 2  # numcodecs.Blosc.BITSHUFFLE
 
@@ -31,11 +31,13 @@ OME_4, OME_5 = "0.4", "0.5"
 
 @dataclass(frozen=True, slots=True)
 class ArrayLayout:
-    """What a reader must know of the array to decode it.
+    """What a reader needs to know to decode an array.
 
     Attributes:
-        path: of the array in the store. shape, chunks: (z, y, x). dtype: int16, int32 or float32.
-        compression_level: of zstd in Blosc, with one Blosc block a chunk.
+        shape, chunks: (z, y, x).
+        dtype: int16, int32 or float32.
+        compression_level: of zstd in Blosc, with one Blosc block per chunk.
+        path: of the array in the store.
     """
 
     zarr_format: Literal[2, 3]
@@ -56,7 +58,7 @@ class ArrayLayout:
         return prod(self.chunks) * self.item_bytes
 
     def chunk_key(self) -> Callable[[int, int, int], str]:
-        """Return the function from chunk indices (z, y, x) to the key in the store."""
+        """A function from chunk indices (z, y, x) to the key in the store."""
         prefix = self.path if self.zarr_format == 2 else f"{self.path}/c"
         return lambda z, y, x: f"{prefix}/{z}/{y}/{x}"
 
@@ -66,7 +68,7 @@ def documents(
     attributes: Mapping[str, Json],
     array_attributes: Mapping[str, Json] | None = None,
 ) -> dict[str, bytes]:
-    """Return key → document for a group with ``attributes`` and its arrays, all of one format."""
+    """Key → document for a group with ``attributes`` and its arrays, all of one format."""
     of_array = dict(array_attributes or {})
     found: dict[str, Json] = {}
     if layouts[0].zarr_format == 2:
@@ -88,11 +90,12 @@ def documents(
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where OME-Zarr finds the voxels of one array.
+    """Where the voxels of one array lie, for OME-Zarr.
 
     Attributes:
-        path: of the array. spacing: (dz, dy, dx), mm. translation: position of the first voxel
-            along z, y, x, mm.
+        path: of the array.
+        spacing: (dz, dy, dx), mm.
+        translation: position of the first voxel along z, y, x, mm.
     """
 
     path: str
@@ -103,10 +106,11 @@ class Scale:
 def multiscales(
     zarr_format: Literal[2, 3], scales: Sequence[Scale], method: str = ""
 ) -> dict[str, Json]:
-    """Return the OME-Zarr attributes of the group: 0.4 in format 2, 0.5 in format 3.
+    """The OME-Zarr attributes of the group: version 0.4 in format 2, 0.5 in format 3.
 
     Args:
-        scales: of each array, the finest first. method: how the coarser ones were made.
+        scales: of each array, the finest first.
+        method: how the coarser arrays were made.
     """
     image: dict[str, Json] = {
         "name": ARRAY_NAME,
