@@ -26,8 +26,8 @@ from pydicom.uid import (
 
 import phantom
 from ct2zarr.dicom.frames import WANTED, read_frames
-from ct2zarr.dicom.header_bytes import OpenFile
-from ct2zarr.dicom.header_parsing import read_header
+from ct2zarr.dicom.header.raw_header import OpenFile
+from ct2zarr.dicom.header.walk import read_header
 from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 
@@ -316,7 +316,7 @@ def test_stacks_of_a_multi_frame_file_are_told_apart(tmp_path: Path) -> None:
 def test_sequences_are_stepped_over_without_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str, undefined: bool
 ) -> None:
-    monkeypatch.delattr("ct2zarr.dicom.header_parsing.read_with_pydicom")
+    monkeypatch.delattr("ct2zarr.dicom.header.walk.read_with_pydicom")
 
     def nested(depth: int) -> Dataset:
         item = Dataset()
@@ -373,7 +373,7 @@ def test_a_deflated_file_cannot_fill_the_memory(
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     private = b"\x09\x00\x10\x00OB\0\0" + struct.pack("<I", 1 << 25) + bytes(1 << 25)
     path.write_bytes(data[:start] + packer.compress(private) + packer.flush())
-    monkeypatch.setattr("ct2zarr.dicom.header_parsing._DEFLATED_LIMIT", 1 << 20)
+    monkeypatch.setattr("ct2zarr.dicom.header.walk._DEFLATED_LIMIT", 1 << 20)
     assert read(path).role is Role.UNREADABLE
 
 

@@ -33,7 +33,7 @@ from .decoders.layout import (
     is_complete,
     read_codestream,
 )
-from .header_bytes import (
+from .header.raw_header import (
     CHARACTER_SET,
     FUNCTIONAL_GROUPS,
     PIXEL_DATA,
@@ -42,7 +42,7 @@ from .header_bytes import (
     PixelPlace,
     RawHeader,
 )
-from .header_parsing import read_header
+from .header.walk import read_header
 
 NATIVE = "native"
 """Decoder name of uncompressed frames that ct2zarr reads itself."""

@@ -20,7 +20,8 @@ from ..codes import Code
 from ..errors import FileError
 from ..model import Frame
 from ..vocabulary import Role
-from .element_values import (
+from .header.raw_header import CHARACTER_SET, FUNCTIONAL_GROUPS, ByteSource, OpenFile, RawHeader
+from .header.values import (
     ValueReader,
     read_code,
     read_double,
@@ -33,8 +34,7 @@ from .element_values import (
     unpack_binary,
     vector_reader,
 )
-from .header_bytes import CHARACTER_SET, FUNCTIONAL_GROUPS, ByteSource, OpenFile, RawHeader
-from .header_parsing import read_header
+from .header.walk import read_header
 from .pixel_facts import LOSSY, is_lossy, pixels_missing
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

@@ -23,7 +23,7 @@ from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 from ..errors import SettingsError
 from ..model import Frame, Json, SliceTable
 from ..run.settings import MetadataSettings
-from .header_bytes import CHARACTER_SET, RawHeader
+from .header.raw_header import CHARACTER_SET, RawHeader
 
 SERIES_KEYWORDS = (
     "PatientID", "PatientName", "PatientSex", "PatientAge", "StudyInstanceUID",

@@ -3,7 +3,7 @@
 import struct
 from typing import Any
 
-from .header_bytes import PIXEL_DATA, ByteSource, RawHeader
+from .header.raw_header import PIXEL_DATA, ByteSource, RawHeader
 
 LOSSY = 0x00282110
 """LossyImageCompression."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydicom.charset import convert_encodings, decode_bytes
 
-from .header_bytes import CHARACTER_SET, RawHeader
+from .raw_header import CHARACTER_SET, RawHeader
 
 _LONG = 1 << 62
 """Integers beyond this cannot be what a header means."""

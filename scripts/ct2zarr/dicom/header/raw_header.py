@@ -10,7 +10,7 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
-from ..errors import FileError
+from ...errors import FileError
 
 UNDEFINED = 0xFFFFFFFF
 """Length of an element whose end is marked by a delimiter."""

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_partial
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from ..errors import FileError
-from .header_bytes import (
+from ...errors import FileError
+from .raw_header import (
     CHARACTER_SET,
     FUNCTIONAL_GROUPS,
     LONGEST_VALUE,

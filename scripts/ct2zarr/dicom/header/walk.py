@@ -17,8 +17,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from ..errors import FileError
-from .header_bytes import (
+from ...errors import FileError
+from .raw_header import (
     CHARACTER_SET,
     FUNCTIONAL_GROUPS,
     LONGEST_VALUE,
@@ -31,7 +31,7 @@ from .header_bytes import (
     cut_short,
     parse_items,
 )
-from .pydicom_parsing import read_unpacked_with_pydicom, read_with_pydicom
+from .with_pydicom import read_unpacked_with_pydicom, read_with_pydicom
 
 _META_TAGS = {0x00020002: "sop_class", 0x00020003: "sop_instance", 0x00020010: "syntax"}
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
