@@ -60,7 +60,7 @@ SETTINGS = (
 
 def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Read those volumes of the real sets that are large enough, in HU."""
-    from ct2zarr.dicom.decoding import pixel_digest
+    from ct2zarr.dicom.frame_comparison import pixel_digest
     from ct2zarr.dicom.frames import read_frames
     from ct2zarr.errors import FileError
     from ct2zarr.model import VolumePlan
@@ -87,7 +87,8 @@ def real_volumes(data: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 def values_of(plan: Any) -> np.ndarray:
     from ct2zarr.dicom.decoding import SourceReader
-    from ct2zarr.dicom.planes import first_type, rescale_of, write_values
+    from ct2zarr.dicom.planes import first_type, write_values
+    from ct2zarr.dicom.rescale import rescale_of
 
     planes = plan.planes[:PLANES]
     rescales = [rescale_of(plane, "hu") for plane in planes]

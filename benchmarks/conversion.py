@@ -41,7 +41,7 @@ def ct2zarr(folder: str, out: str, verify: int, store: str = "sqlite") -> Callab
 
 def plan_of(folder: Path) -> Any:
     """The plan of the one volume in a folder."""
-    from ct2zarr.dicom.decoding import pixel_digest
+    from ct2zarr.dicom.frame_comparison import pixel_digest
     from ct2zarr.dicom.frames import read_frames
     from ct2zarr.plan.grouping import plan_series
 

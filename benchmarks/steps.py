@@ -35,7 +35,8 @@ def steps(folder: str) -> Callable[[], dict[str, float]]:
     from ct2zarr.convert.hu_check import HuCheck
     from ct2zarr.dicom.decoding import SourceReader
     from ct2zarr.dicom.metadata import TagCollector
-    from ct2zarr.dicom.planes import Rescale, write_values
+    from ct2zarr.dicom.planes import write_values
+    from ct2zarr.dicom.rescale import Rescale
     from ct2zarr.store.containers import open_writer
     from ct2zarr.store.digest import StoreDigest
     from ct2zarr.vocabulary import StoreType

@@ -532,7 +532,7 @@ def say_video(_: int, dataset: Dataset) -> None:
 def bad_text(_: int, dataset: Dataset) -> None:
     """KVP that is no number."""
     tag = Tag("KVP")
-    dataset._dict[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
+    dataset[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
 
 
 def bits(stored: int, *, signed: bool) -> Case:

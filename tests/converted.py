@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ct2zarr.convert.conversion import convert_volume
-from ct2zarr.dicom.decoding import pixel_digest
+from ct2zarr.dicom.frame_comparison import pixel_digest
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.model import VolumePlan, VolumeRecord
 from ct2zarr.plan.grouping import plan_volumes

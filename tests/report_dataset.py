@@ -7,7 +7,7 @@ from pathlib import Path
 import phantom
 from ct2zarr.codes import Code
 from ct2zarr.convert.series_jobs import SeriesJob, convert_to_row
-from ct2zarr.dicom.decoding import pixel_digest
+from ct2zarr.dicom.frame_comparison import pixel_digest
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.errors import FileError, Private, sentence
 from ct2zarr.model import VolumePlan

@@ -6,7 +6,8 @@ import pytest
 from converted import plans_in
 from ct2zarr.convert.hu_check import HuCheck
 from ct2zarr.dicom.decoding import SourceReader
-from ct2zarr.dicom.planes import first_type, rescale_of, write_values
+from ct2zarr.dicom.planes import first_type, write_values
+from ct2zarr.dicom.rescale import rescale_of
 from ct2zarr.errors import FileError
 from ct2zarr.vocabulary import Flag
 from phantom import body, real_data

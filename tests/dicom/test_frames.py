@@ -26,8 +26,7 @@ from pydicom.uid import (
 
 import phantom
 from ct2zarr.dicom.frames import WANTED, read_frames
-from ct2zarr.dicom.header.raw_header import OpenFile
-from ct2zarr.dicom.header.walk import read_header
+from ct2zarr.dicom.header import OpenFile, read_header
 from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 
@@ -194,7 +193,7 @@ def raw(keyword: str, vr: str, value: bytes) -> Callable[[int, Dataset], None]:
         tag = Tag(tag_for_keyword(keyword) or 0)
         padded = value + b" " * (len(value) % 2)
         element = RawDataElement(tag, vr, len(padded), padded, 0, False, True)
-        dataset._dict[tag] = element
+        dataset[tag] = element
 
     return edit
 

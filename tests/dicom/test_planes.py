@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ct2zarr.dicom.planes import DoesNotFitError, Rescale, first_type, rescale_of, write_values
+from ct2zarr.dicom.planes import DoesNotFitError, first_type, write_values
+from ct2zarr.dicom.rescale import Rescale, rescale_of
 from ct2zarr.errors import FileError
 from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role

@@ -18,7 +18,7 @@ import zarr
 from converted import settings_for
 from ct2zarr.convert.conversion import convert_volume
 from ct2zarr.convert.shard import run_shard
-from ct2zarr.dicom.decoding import pixel_digest
+from ct2zarr.dicom.frame_comparison import pixel_digest
 from ct2zarr.errors import SeriesError
 from ct2zarr.plan.grouping import plan_volumes
 from ct2zarr.plan.manifest import make_manifest

@@ -168,7 +168,7 @@ def test_plans_read_back_are_those_that_were_made(tmp_path: Path) -> None:
 
 
 def planned(root: Path, dataset: str) -> list[VolumePlan]:
-    from ct2zarr.dicom.decoding import pixel_digest
+    from ct2zarr.dicom.frame_comparison import pixel_digest
 
     table = scan({dataset: root}, max_depth=3, workers=1).table
     frames = [assign_role(i, SelectionSettings()) for i in table_to_frames(table)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dicom.planes import rescale_of
+from ..dicom.rescale import Rescale, rescale_of
 from ..model import Json, RaisedFlag, VolumePlan
 from ..run.settings import ConvertSettings
 from ..store.attributes import RECORD_ONLY
@@ -105,8 +105,7 @@ def values_attribute(
     plan: VolumePlan, settings: ConvertSettings, attempt: WriteAttempt
 ) -> dict[str, Json]:
     """The attribute ``values``: what the numbers mean. What differs between planes is ``None``."""
-    slopes = {1.0 if p.rescale_slope is None else p.rescale_slope for p in plan.planes}
-    intercepts = {0.0 if p.rescale_intercept is None else p.rescale_intercept for p in plan.planes}
+    rescales = [Rescale.of(plane) for plane in plan.planes]
     written = [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
     kind = _kind(plan, settings)
     units = {
@@ -121,8 +120,8 @@ def values_attribute(
     }
     return {
         "kind": "stored" if kind == "unscaled" else kind,
-        "slope": _common(slopes),
-        "intercept": _common(intercepts),
+        "slope": _common({rescale.slope for rescale in rescales}),
+        "intercept": _common({rescale.intercept for rescale in rescales}),
         "units": units,
         "padding_value": _common(paddings),
         "minimum": attempt.minimum,

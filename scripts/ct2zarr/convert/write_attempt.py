@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..codes import Code
 from ..dicom.decoding import SourceReader, StoredFrame
 from ..dicom.metadata import TagCollector
-from ..dicom.planes import Rescale, ValueType, write_values
+from ..dicom.planes import ValueType, write_values
+from ..dicom.rescale import Rescale
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level, plan_levels
 from ..model import Frame, VolumePlan

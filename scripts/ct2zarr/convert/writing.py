@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ..codes import Code
 from ..dicom.deidentification import Pseudonyms, key_from_environment
 from ..dicom.metadata import Protect, TagCollector
-from ..dicom.planes import WIDER, DoesNotFitError, Rescale, first_type, rescale_of
+from ..dicom.planes import WIDER, DoesNotFitError, first_type
+from ..dicom.rescale import Rescale, rescale_of
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level
 from ..model import Json, RaisedFlag, SliceTable, VolumePlan

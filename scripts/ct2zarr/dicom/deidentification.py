@@ -1,9 +1,9 @@
-"""What of the kept tags may leave under ``deidentify: true``, and in which form.
+"""Which tags may be written under ``deidentify: true``, and in which form.
 
 The Basic Application Level Confidentiality Profile of DICOM PS3.15 (Annex E, table E.1-1) for the
 tags that ct2zarr keeps, with the option Retain Longitudinal Temporal Information with Modified
-Dates: dates move by one offset a patient, so that intervals stay. Pseudonyms are keyed hashes:
-the same under the same key, and not to be computed from the identifier by who has no key.
+Dates: the dates of a patient move by one offset, so that intervals stay. Pseudonyms are keyed
+hashes: the same under the same key, and nobody without the key can compute them.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
+from ..codes import Code
 from ..errors import SettingsError
 from ..model import Json
 
@@ -23,10 +24,10 @@ SHORTEST_KEY = 16
 """Characters; with fewer, identifiers could be found by trying keys."""
 
 LONGEST_SHIFT_DAYS = 3650
-"""Dates move back by 1 to so many days: ten years hide the year, too."""
+"""Dates move back by 1 day to this many: ten years hide the year as well."""
 
 PATIENT_GROUP = 0x0010
-"""All elements on the patient go but PatientID, numbers such as weight and size too."""
+"""No element on the patient is written but PatientID, not even numbers such as weight."""
 
 REMOVED = frozenset(
     {
@@ -62,7 +63,7 @@ _NAME_BYTES = 8
 
 
 class Pseudonyms:
-    """Replaces values for one patient."""
+    """Replaces the values of one patient."""
 
     def __init__(self, key: bytes, patient_id: str) -> None:
         self._key = key
@@ -70,9 +71,9 @@ class Pseudonyms:
         self._shift = timedelta(days=1 + number % LONGEST_SHIFT_DAYS)
 
     def protect(self, keyword: str, value: Json) -> Json:
-        """Return what may be written for an element, ``None`` for nothing.
+        """What may be written for an element, ``None`` for nothing.
 
-        Names that are no DICOM keyword are private or unknown elements: they are not written.
+        A name that is no DICOM keyword is that of a private or unknown element: not written.
         """
         if value is None or keyword in REMOVED:
             return None
@@ -97,7 +98,7 @@ class Pseudonyms:
         return None
 
     def uid(self, uid: str) -> str:
-        """Return the UID that stands for ``uid``; the same wherever it is referred to."""
+        """The UID that stands for ``uid``; the same wherever it is referred to."""
         return f"2.25.{int.from_bytes(self._hash('uid', uid, _UID_BYTES))}" if uid else ""
 
     def _moved(self, date: str) -> Json:
@@ -115,7 +116,7 @@ class Pseudonyms:
 
 
 def key_from_environment(environment: Mapping[str, str] = os.environ) -> bytes:
-    """Return the key.
+    """The secret key.
 
     Raises:
         SettingsError: it is missing or too short.
@@ -123,8 +124,10 @@ def key_from_environment(environment: Mapping[str, str] = os.environ) -> bytes:
     key = environment.get(KEY_VARIABLE, "")
     if len(key) < SHORTEST_KEY:
         raise SettingsError(
-            f"deidentify needs a secret key of at least {SHORTEST_KEY} characters in the"
-            f" environment variable {KEY_VARIABLE}",
-            "deidentify_key",
+            Code.SETTING_WRONG if key else Code.SETTING_MISSING,
+            "deidentify needs a secret key of at least {characters} characters in the"
+            " environment variable {variable}",
+            characters=SHORTEST_KEY,
+            variable=KEY_VARIABLE,
         )
     return key.encode()

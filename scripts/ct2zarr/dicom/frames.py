@@ -1,8 +1,7 @@
 """One file to its frames, as its header describes them; pixels are never read.
 
-Values are parsed here from the raw bytes of ``elements``: an element that cannot be parsed costs
-itself alone and is counted in ``bad_elements``. Nothing that is wrong with a file raises: its
-``Frame`` has the role and the reason.
+An element that cannot be parsed is left out alone and is counted in ``bad_elements``. Nothing
+that is wrong with a file raises: its ``Frame`` has the role and the reason.
 """
 
 import errno
@@ -20,8 +19,8 @@ from ..codes import Code
 from ..errors import FileError
 from ..model import Frame
 from ..vocabulary import Role
-from .header.raw_header import CHARACTER_SET, FUNCTIONAL_GROUPS, ByteSource, OpenFile, RawHeader
-from .header.values import (
+from .element_values import (
+    ABSENT,
     ValueReader,
     read_code,
     read_double,
@@ -30,12 +29,35 @@ from .header.values import (
     read_integer,
     read_short,
     read_text,
+    read_uid,
     read_yes,
     unpack_binary,
     vector_reader,
 )
-from .header.walk import read_header
-from .pixel_facts import LOSSY, is_lossy, pixels_missing
+from .header import ByteSource, OpenFile, RawHeader, read_header
+from .pixel_facts import is_lossy, pixels_missing
+from .tags import (
+    CARDIAC_SYNCHRONIZATION,
+    CHARACTER_SET,
+    CT_ACQUISITION_DETAILS,
+    CT_IMAGE_FRAME_TYPE,
+    CT_RECONSTRUCTION,
+    CT_X_RAY_DETAILS,
+    FRAME_ACQUISITION_NUMBER,
+    FRAME_CONTENT,
+    FRAME_TYPE,
+    FUNCTIONAL_GROUPS,
+    LOSSY_COMPRESSION,
+    PER_FRAME_GROUPS,
+    PIXEL_MEASURES,
+    PIXEL_VALUE_TRANSFORMATION,
+    PLANE_ORIENTATION,
+    PLANE_POSITION,
+    SHARED_GROUPS,
+    SOP_INSTANCE_UID,
+    UNASSIGNED_PER_FRAME_ATTRIBUTES,
+    UNASSIGNED_SHARED_ATTRIBUTES,
+)
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 CT_CLASSES = frozenset({CT_IMAGE, f"{CT_IMAGE}.1", f"{CT_IMAGE}.2"})
@@ -44,15 +66,12 @@ _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
 SECONDARY_CLASSES = frozenset({_SECONDARY, *(f"{_SECONDARY}.{i}" for i in range(1, 5))})
 """Secondary Capture and the four multi-frame Secondary Capture classes (PS3.4 B.5)."""
 
-CANNOT_OPEN = "cannot be opened"
-"""Start of the reason where the operating system refuses; such files are tried at every scan."""
-
 _FIELDS: dict[int, tuple[str, ValueReader]] = {
-    0x00080016: ("sop_class_uid", read_text),
-    0x00080018: ("sop_instance_uid", read_text),
-    0x0020000E: ("series_uid", read_text),
-    0x0020000D: ("study_uid", read_text),
-    0x00200052: ("frame_of_reference_uid", read_text),
+    0x00080016: ("sop_class_uid", read_uid),
+    SOP_INSTANCE_UID: ("sop_instance_uid", read_uid),
+    0x0020000E: ("series_uid", read_uid),
+    0x0020000D: ("study_uid", read_uid),
+    0x00200052: ("frame_of_reference_uid", read_uid),
     0x00080060: ("modality", read_code),
     0x00080008: ("image_type", read_code),
     0x00200013: ("instance_number", read_integer),
@@ -87,44 +106,50 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
 }
 """Tag → field of ``Frame`` and how its bytes are read."""
 _FRAMES, _PADDING = 0x00280008, 0x00280120
-WANTED = frozenset(_FIELDS) | FUNCTIONAL_GROUPS | {_FRAMES, _PADDING, LOSSY, CHARACTER_SET}
+_UNPARSED = (ValueError, OverflowError, LookupError, struct.error)
+"""What the readers of ``element_values`` raise for an element that cannot be parsed."""
+WANTED = (
+    frozenset(_FIELDS) | FUNCTIONAL_GROUPS | {_FRAMES, _PADDING, LOSSY_COMPRESSION, CHARACTER_SET}
+)
 
 _GROUP_FIELDS: tuple[tuple[str, int, int, ValueReader], ...] = (
-    ("position", 0x00209113, 0x00200032, vector_reader(3)),
-    ("orientation", 0x00209116, 0x00200037, vector_reader(6)),
-    ("pixel_spacing", 0x00289110, 0x00280030, vector_reader(2)),
-    ("slice_thickness", 0x00289110, 0x00180050, read_float),
-    ("spacing_between_slices", 0x00289110, 0x00180088, read_float),
-    ("stack_id", 0x00209111, 0x00209056, read_text),
-    ("temporal_position", 0x00209111, 0x00209128, read_index),
-    ("acquisition_number", 0x00209111, 0x00209156, read_index),
-    ("rescale_slope", 0x00289145, 0x00281053, read_float),
-    ("rescale_intercept", 0x00289145, 0x00281052, read_float),
-    ("rescale_type", 0x00289145, 0x00281054, read_text),
-    ("image_type", 0x00189329, 0x00089007, read_code),
-    ("kernel", 0x00189314, 0x00181210, read_text),
-    ("trigger_time", 0x00189118, 0x00209153, read_double),
-    ("kvp", 0x00189325, 0x00180060, read_float),
-    ("gantry_tilt", 0x00189304, 0x00181120, read_float),
-    ("acquisition_number", 0x00209170, 0x00200012, read_integer),
-    ("acquisition_number", 0x00209171, 0x00200012, read_integer),
-    ("kernel", 0x00209170, 0x00181210, read_text),
-    ("kernel", 0x00209171, 0x00181210, read_text),
-    ("gantry_tilt", 0x00209170, 0x00181120, read_float),
-    ("gantry_tilt", 0x00209171, 0x00181120, read_float),
-    ("kvp", 0x00209170, 0x00180060, read_float),
+    ("position", PLANE_POSITION, 0x00200032, vector_reader(3)),
+    ("orientation", PLANE_ORIENTATION, 0x00200037, vector_reader(6)),
+    ("pixel_spacing", PIXEL_MEASURES, 0x00280030, vector_reader(2)),
+    ("slice_thickness", PIXEL_MEASURES, 0x00180050, read_float),
+    ("spacing_between_slices", PIXEL_MEASURES, 0x00180088, read_float),
+    ("stack_id", FRAME_CONTENT, 0x00209056, read_text),
+    ("temporal_position", FRAME_CONTENT, 0x00209128, read_index),
+    ("acquisition_number", FRAME_CONTENT, FRAME_ACQUISITION_NUMBER, read_index),
+    ("rescale_slope", PIXEL_VALUE_TRANSFORMATION, 0x00281053, read_float),
+    ("rescale_intercept", PIXEL_VALUE_TRANSFORMATION, 0x00281052, read_float),
+    ("rescale_type", PIXEL_VALUE_TRANSFORMATION, 0x00281054, read_text),
+    ("image_type", CT_IMAGE_FRAME_TYPE, FRAME_TYPE, read_code),
+    ("kernel", CT_RECONSTRUCTION, 0x00181210, read_text),
+    ("trigger_time", CARDIAC_SYNCHRONIZATION, 0x00209153, read_double),
+    ("kvp", CT_X_RAY_DETAILS, 0x00180060, read_float),
+    ("gantry_tilt", CT_ACQUISITION_DETAILS, 0x00181120, read_float),
+    ("acquisition_number", UNASSIGNED_SHARED_ATTRIBUTES, 0x00200012, read_integer),
+    ("acquisition_number", UNASSIGNED_PER_FRAME_ATTRIBUTES, 0x00200012, read_integer),
+    ("kernel", UNASSIGNED_SHARED_ATTRIBUTES, 0x00181210, read_text),
+    ("kernel", UNASSIGNED_PER_FRAME_ATTRIBUTES, 0x00181210, read_text),
+    ("gantry_tilt", UNASSIGNED_SHARED_ATTRIBUTES, 0x00181120, read_float),
+    ("gantry_tilt", UNASSIGNED_PER_FRAME_ATTRIBUTES, 0x00181120, read_float),
+    ("kvp", UNASSIGNED_SHARED_ATTRIBUTES, 0x00180060, read_float),
 )
-"""Field, macro sequence, element in it (PS3.3 C.7.6.16.2 and C.8.15.3), and its parser. The last
-ones are the converted attributes of Legacy Converted Enhanced CT (PS3.3 C.7.6.16.2.25)."""
+"""Field, macro sequence, element in it (PS3.3 C.7.6.16.2 and C.8.15.3), and its reader. Of two
+that give the same field the later one counts."""
 
 
 def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
     """Read the header of one file.
 
-    Returns one ``Frame`` a frame for what may be a CT volume and one in all for any other
-    file. Their role is ``not_dicom``, ``unreadable`` or ``not_image`` where that is certain, with
-    the reason for the first two, and otherwise ``slice`` until ``roles.assign_role`` decides.
     Never raises for what is wrong with the file.
+
+    Returns:
+        A ``Frame`` for each frame of what may be a CT volume, and a single one for any other file.
+        The role is ``not_dicom``, ``unreadable`` or ``not_image`` where that is certain, with the
+        reason for the first two, and otherwise ``slice`` until ``roles.assign_role`` decides.
     """
     size = mtime_ns = 0
     try:
@@ -134,71 +159,54 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
             size, mtime_ns = status.st_size, status.st_mtime_ns
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file")
-            source: ByteSource = OpenFile(descriptor, size)
             with warnings.catch_warnings():
                 # A warning of pydicom may hold a value of the header; errors are counted instead.
                 warnings.simplefilter("ignore")
-                header, source = read_header(source, WANTED)
-                return _frames_of_dataset(dataset, root, path, mtime_ns, size, header, source)
+                header, source = read_header(OpenFile(descriptor, size), WANTED)
+                place = {
+                    "dataset": dataset,
+                    "root": root,
+                    "path": path,
+                    "bytes": size,
+                    "mtime_ns": mtime_ns,
+                }
+                return _frames_of_file(place, header, source)
         finally:
             os.close(descriptor)
     except FileError as error:
-        role = Role.NOT_DICOM if error.code is Code.NOT_DICOM else Role.UNREADABLE
-        code, reason = error.code, f"the file {error}"
+        problem = error
     except OSError as error:
-        role, code = Role.UNREADABLE, Code.UNREADABLE
-        reason = f"{CANNOT_OPEN}: {error.strerror or 'input/output error'}"
+        problem = FileError(
+            Code.UNREADABLE,
+            "cannot be opened: {problem}",
+            problem=error.strerror or "input/output error",
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as error:
-        role, code = Role.UNREADABLE, Code.DAMAGED
-        reason = f"the file has a header that cannot be interpreted ({type(error).__name__})"
-    return [Frame(dataset, root, path, size, mtime_ns, role, reason, code)]
+        problem = FileError(
+            Code.DAMAGED,
+            "the file has a header that cannot be interpreted ({kind})",
+            kind=type(error).__name__,
+        )
+    role = Role.NOT_DICOM if problem.code is Code.NOT_DICOM else Role.UNREADABLE
+    return [Frame(dataset, root, path, size, mtime_ns, role, str(problem), problem.code)]
 
 
-def _frames_of_dataset(
-    dataset: str,
-    root: str,
-    path: str,
-    mtime_ns: int,
-    size: int,
-    header: RawHeader,
-    source: ByteSource,
-) -> list[Frame]:
-    fields: dict[str, Any] = {}
-    bad = header.bad_elements
-    for tag, (vr, raw) in header.values.items():
-        known = _FIELDS.get(tag)
-        if known is None:
-            continue
-        try:
-            value = known[1](vr, raw, header)
-        except (ValueError, OverflowError, LookupError, struct.error):
-            bad += 1
-            continue
-        if value is not None:
-            fields[known[0]] = value
-    frames, wrong = _frame_count(header)
-    bad += wrong
-    padding, wrong = _padding(header, fields.get("pixel_representation", 0))
-    bad += wrong
-    fields["sop_class_uid"] = fields.get("sop_class_uid") or header.media_sop_class
-    fields["sop_instance_uid"] = fields.get("sop_instance_uid") or header.media_sop_instance
+def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource) -> list[Frame]:
+    """The frames that a header describes; ``place`` has the fields that say which file it is."""
+    fields, bad = _top_level_values(header)
+    frames = fields["frames"]
     missing = pixels_missing(header, source, frames, fields)
-    role, reason = (Role.NOT_IMAGE, "") if missing is None else (Role.SLICE, "")
-    code = Code.NO_PIXELS if missing is None else None
-    if header.problem:
-        role, code, reason = Role.UNREADABLE, Code.DAMAGED, f"the file {header.problem}"
+    role, code, reason = Role.SLICE, None, ""
+    if header.problem is not None:
+        role, code, reason = Role.UNREADABLE, header.problem.code, str(header.problem)
+    elif missing is None:
+        role, code = Role.NOT_IMAGE, Code.NO_PIXELS
     frame = Frame(
-        dataset=dataset,
-        root=root,
-        path=path,
-        bytes=size,
-        mtime_ns=mtime_ns,
+        **place,
         role=role,
         reason=reason,
         code=code,
-        frames=frames,
         transfer_syntax_uid=header.transfer_syntax,
-        padding_value=padding,
         lossy=missing is not None and is_lossy(header, source),
         bad_elements=bad,
         pixels_missing=missing or 0,
@@ -211,6 +219,30 @@ def _frames_of_dataset(
     return list(_frames(frame, header))
 
 
+def _top_level_values(header: RawHeader) -> tuple[dict[str, Any], int]:
+    """Fields that the top level gives, and how many elements could not be parsed."""
+    fields: dict[str, Any] = {}
+    bad = header.bad_elements
+    for tag, (vr, raw) in header.values.items():
+        known = _FIELDS.get(tag)
+        if known is None:
+            continue
+        try:
+            value = known[1](vr, raw, header)
+        except _UNPARSED:
+            bad += 1
+            continue
+        if value is not None:
+            fields[known[0]] = value
+    fields["frames"], wrong = _frame_count(header)
+    bad += wrong
+    padding, wrong = _padding(header, fields.get("pixel_representation", 0))
+    fields["padding_value"] = padding
+    fields["sop_class_uid"] = fields.get("sop_class_uid") or header.media_sop_class
+    fields["sop_instance_uid"] = fields.get("sop_instance_uid") or header.media_sop_instance
+    return fields, bad + wrong
+
+
 def _may_be_ct(frame: Frame) -> bool:
     """Whether a setting could make planes of this object; then each frame needs its own row."""
     if frame.sop_class_uid:
@@ -219,10 +251,10 @@ def _may_be_ct(frame: Frame) -> bool:
 
 
 def _frame_count(header: RawHeader) -> tuple[int, int]:
-    vr, raw = header.values.get(_FRAMES, ("", b""))
+    vr, raw = header.values.get(_FRAMES, ABSENT)
     try:
         frames = read_integer(vr, raw, header)
-    except (ValueError, OverflowError, struct.error):
+    except _UNPARSED:
         return 1, 1
     return (1, 0) if frames is None else (max(frames, 1), int(frames < 1))
 
@@ -233,22 +265,22 @@ def _padding(header: RawHeader, pixel_representation: int) -> tuple[int | None, 
     Its VR is to follow PixelRepresentation, but transcoders write US into signed images: 63536
     there is -2000. The bytes are right, so they are read as the pixels are (PS3.3 C.7.5.1.1.2).
     """
-    vr, raw = header.values.get(_PADDING, ("", b""))
+    vr, raw = header.values.get(_PADDING, ABSENT)
     if not raw:
         return None, 0
     try:
         if len(raw) == 2 and vr not in ("IS", "DS"):
             letter = "h" if pixel_representation == 1 else "H"
-            return int(unpack_binary(letter, raw, header)[0]), 0
+            return int(unpack_binary(letter, raw, little_endian=header.little_endian)[0]), 0
         return read_integer(vr, raw, header), 0
-    except (ValueError, OverflowError, struct.error):
+    except _UNPARSED:
         return None, 1
 
 
 def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
-    """One ``Frame`` a frame, from the shared and the per-frame functional groups."""
-    shared_items = header.groups.get(0x52009229, [])
-    own_items = header.groups.get(0x52009230, [])
+    """Each frame, completed from the shared and the per-frame functional groups."""
+    shared_items = header.groups.get(SHARED_GROUPS, [])
+    own_items = header.groups.get(PER_FRAME_GROUPS, [])
     shared, bad = _macro_values(shared_items[0], header) if shared_items else ({}, 0)
     if frame.frames > 1:
         # One position at the top level cannot be that of every frame.

@@ -12,9 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FileError
-from ..model import Frame
 from .decoders.layout import Integers
+from .rescale import Rescale
 
 Values = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
 ValueType = Literal["int16", "int32", "float32"]
@@ -28,44 +27,12 @@ class DoesNotFitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rescale:
-    """value = slope * stored + intercept."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    @property
-    def whole(self) -> bool:
-        """Whether integers stay integers."""
-        return self.slope.is_integer() and self.intercept.is_integer()
-
-
-@dataclass(frozen=True, slots=True)
 class PlaneRange:
     """Smallest and largest value of a plane, and how many pixels have the padding value."""
 
     minimum: float
     maximum: float
     padding_pixels: int
-
-
-def rescale_of(frame: Frame, values: Literal["hu", "stored"]) -> Rescale:
-    """Return the rescale that a plane is written with.
-
-    Raises:
-        FileError: the slope is 0, which would make all pixels equal.
-    """
-    if values == "stored":
-        return Rescale()
-    slope = 1.0 if frame.rescale_slope is None else frame.rescale_slope
-    if slope == 0.0:
-        raise FileError(
-            f"{frame.path.rpartition('/')[2]} has RescaleSlope 0, which would lose all pixels;"
-            " convert it with values: stored",
-            "cannot_rescale",
-        )
-    intercept = 0.0 if frame.rescale_intercept is None else frame.rescale_intercept
-    return Rescale(slope, intercept)
 
 
 def first_type(rescales: Iterable[Rescale]) -> ValueType:

@@ -1,30 +1,40 @@
-"""What a source file says of a frame, read anew by pydicom for the verification.
+"""What a source file says of a frame, read again by pydicom for the verification.
 
-The scan has its own reader of headers; a fault in it, or a file that was changed since, shows when
+The scan has its own reader of headers, ``element_values``. This one shares nothing with it but
+what counts as padding, so a fault in either, or a file that has changed since the scan, shows when
 both are compared.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from ..model import Frame
 from .decoding import StoredFrame
+from .header_text import split_values
+from .rescale import DEFAULT_INTERCEPT, DEFAULT_SLOPE
+from .tags import PER_FRAME_GROUPS, SHARED_GROUPS, SOP_INSTANCE_UID
 
-SOP_INSTANCE_UID = 0x00080018
 IMAGE_POSITION = 0x00200032
 RESCALE_INTERCEPT = 0x00281052
 RESCALE_SLOPE = 0x00281053
-SHARED_GROUPS = 0x52009229
-PER_FRAME_GROUPS = 0x52009230
 WANTED = (SOP_INSTANCE_UID, IMAGE_POSITION, RESCALE_INTERCEPT, RESCALE_SLOPE)
 """Elements that ``SourceReader`` is to keep for ``FrameHeaders``."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """What the source says of one frame; read here anew, not taken from the manifest."""
+    """What the source says of one frame, independent of the manifest.
+
+    Attributes:
+        sop_instance_uid: empty where the data set has none.
+        position: ImagePositionPatient, mm, or ``None``.
+        slope, intercept: of the rescale; the defaults where the header has none.
+    """
 
     sop_instance_uid: str
     position: tuple[float, ...] | None
@@ -50,11 +60,18 @@ class FrameHeaders:
         slope = _first_number(places, "RescaleSlope")
         intercept = _first_number(places, "RescaleIntercept")
         return FrameHeader(
-            sop_instance_uid=str(self._dataset.get("SOPInstanceUID", "")).strip(" \0"),
+            sop_instance_uid=_uid(self._dataset),
             position=_first_position(places),
-            slope=1.0 if slope is None else slope,
-            intercept=0.0 if intercept is None else intercept,
+            slope=DEFAULT_SLOPE if slope is None else slope,
+            intercept=DEFAULT_INTERCEPT if intercept is None else intercept,
         )
+
+
+def _uid(dataset: Dataset) -> str:
+    """SOPInstanceUID as text; several values, which it must not have, joined by a backslash."""
+    value: Any = dataset.get("SOPInstanceUID")
+    parts = value if isinstance(value, MultiValue) else [value]
+    return "\\".join("".join(split_values(part)) for part in parts if isinstance(part, str))
 
 
 def _items_of(groups: Sequence[Dataset]) -> list[Dataset]:
@@ -67,13 +84,14 @@ def _items_of(groups: Sequence[Dataset]) -> list[Dataset]:
 
 
 def _first_number(places: Sequence[Dataset], keyword: str) -> float | None:
+    """The value of the first place that has a number; what cannot be parsed counts as absent."""
     for place in places:
         try:
             value = place.get(keyword)
             if value is not None and value != "":
-                return float(value)
-        except (ValueError, TypeError, OverflowError, NotImplementedError):
-            continue  # an element that cannot be parsed counts as absent
+                return _finite(value)
+        except _NOT_NUMBERS:
+            continue
     return None
 
 
@@ -82,7 +100,19 @@ def _first_position(places: Sequence[Dataset]) -> tuple[float, ...] | None:
         try:
             value = place.get("ImagePositionPatient")
             if value is not None and len(value) == 3:
-                return tuple(float(number) for number in value)
-        except (ValueError, TypeError, OverflowError, NotImplementedError):
+                return tuple(_finite(number) for number in value)
+        except _NOT_NUMBERS:
             continue
     return None
+
+
+_NOT_NUMBERS = (ValueError, TypeError, OverflowError, NotImplementedError)
+"""What pydicom and Python raise for an element that holds no numbers."""
+
+
+def _finite(value: Any) -> float:
+    """A number of DICOM: unlike Python, it knows neither ``nan`` nor ``1_5`` (PS3.5 6.2)."""
+    number = float(value)
+    if not math.isfinite(number) or "_" in getattr(value, "original_string", ""):
+        raise ValueError("no decimal number")
+    return number

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from ..dicom.rescale import Rescale
 from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
 from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
@@ -141,11 +142,7 @@ class _Kind:
 def _rescale_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
     flags = []
     pairs = {
-        (
-            1.0 if kind.rescale_slope is None else kind.rescale_slope,
-            0.0 if kind.rescale_intercept is None else kind.rescale_intercept,
-        )
-        for kind in kinds
+        astuple(Rescale.declared(kind.rescale_slope, kind.rescale_intercept)) for kind in kinds
     }
     if len(pairs) > 1:
         values: list[Json] = [[slope, intercept] for slope, intercept in sorted(pairs)]

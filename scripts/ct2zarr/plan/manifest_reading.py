@@ -287,7 +287,7 @@ def _frames_below(
 
 
 def _plan(frames: Sequence[Frame]) -> tuple[list[VolumePlan], list[UnusedFrame]]:
-    from ..dicom.decoding import pixel_digest, preview
+    from ..dicom.frame_comparison import pixel_digest, preview
     from .grouping import plan_volumes
 
     return plan_volumes(frames, pixel_digest, preview)

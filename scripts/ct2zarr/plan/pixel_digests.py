@@ -64,12 +64,12 @@ def isolated_pixels() -> Iterator[IsolatedPixels]:
 
 
 def _digest(frame: Frame) -> str:
-    from ..dicom.decoding import pixel_digest
+    from ..dicom.frame_comparison import pixel_digest
 
     return pixel_digest(frame)
 
 
 def _preview(frame: Frame) -> NDArray[Any]:
-    from ..dicom.decoding import preview
+    from ..dicom.frame_comparison import preview
 
     return preview(frame)

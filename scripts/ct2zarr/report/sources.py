@@ -9,7 +9,7 @@ import numpy as np
 from ..codes import Code
 from ..dicom.decoding import SourceReader
 from ..dicom.frames import read_frames
-from ..dicom.planes import rescale_of
+from ..dicom.rescale import rescale_of
 from ..errors import FileError, SeriesError, sentence
 from ..model import Frame, SliceTable, VolumeRecord
 from .views import Pixels, PlaneSource

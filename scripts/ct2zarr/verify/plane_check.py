@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from ..codes import Code
 from ..dicom.decoding import SourceReader, StoredFrame
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
+from ..dicom.transfer_syntaxes import COSINE_TRANSFORMED
 from ..errors import Private, VerificationError
 from ..model import Frame, SliceTable, VolumePlan
 from ..run.checksums import PLANE_MD5, plane_md5
 from ..run.settings import ConvertSettings
 from ..volume.volume import Volume
 from .geometry_check import POSITION_TOLERANCE_MM, triple
-
-DCT_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
-"""JPEG baseline and extended: their inverse cosine transform is not defined to the last bit."""
 
 DCT_ROUNDING = 1.001
 """Stored units by which two correct decoders of these syntaxes may differ: one (measured between
@@ -77,7 +75,7 @@ def _check_values(
         if np.issubdtype(plane.dtype, np.floating):
             expected = expected.astype(plane.dtype)
     different = plane != expected
-    if different.any() and syntax in DCT_SYNTAXES:
+    if different.any() and syntax in COSINE_TRANSFORMED:
         step = DCT_ROUNDING * (abs(header.slope) if settings.encoding.values == "hu" else 1.0)
         distance = np.abs(plane.astype(np.float64) - expected)
         different = distance > step

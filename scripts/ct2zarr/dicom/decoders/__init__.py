@@ -13,8 +13,7 @@ values on a sound stream; what some do with damaged streams is said at
 from collections.abc import Collection
 from typing import Protocol
 
-from . import with_gdcm, with_imagecodecs, with_numpy, with_pylibjpeg
-from .layout import (
+from ..transfer_syntaxes import (
     HTJ2K,
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
@@ -27,9 +26,9 @@ from .layout import (
     JPEG_LS,
     JPEG_LS_NEAR,
     RLE,
-    FrameLayout,
-    Integers,
 )
+from . import with_gdcm, with_imagecodecs, with_numpy, with_pylibjpeg
+from .layout import FrameLayout, Integers
 
 
 class Decoder(Protocol):

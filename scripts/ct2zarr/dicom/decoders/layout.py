@@ -12,27 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...codes import Code
 from ...errors import FileError
+from ..transfer_syntaxes import (
+    HTJ2K_FAMILY,
+    JPEG_2000_FAMILY,
+    JPEG_FAMILY,
+    JPEG_LS_FAMILY,
+    RLE,
+)
 
 Integers = NDArray[np.integer[Any]]
-
-JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
-JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
-JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
-JPEG_LS = "1.2.840.10008.1.2.4.80"
-JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
-JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
-JPEG_2000 = "1.2.840.10008.1.2.4.91"
-HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
-HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
-HTJ2K = "1.2.840.10008.1.2.4.203"
-RLE = "1.2.840.10008.1.2.5"
-
-JPEG_FAMILY = (JPEG_BASELINE, JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1)
-JPEG_LS_FAMILY = (JPEG_LS, JPEG_LS_NEAR)
-JPEG_2000_FAMILY = (JPEG_2000_LOSSLESS, JPEG_2000)
-HTJ2K_FAMILY = (HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K)
 
 _RLE_HEADER = struct.Struct("<16L")  # number of segments and 15 offsets, PS3.5 G.5
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC then SIZ marker, ISO/IEC 15444-1 A.5.1
@@ -111,11 +101,16 @@ def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
         FileError: the header is cut short, or has another number of segments than a pixel bytes.
     """
     if len(encoded) < _RLE_HEADER.size:
-        raise FileError("the RLE header is cut short", "truncated")
+        raise FileError(Code.TRUNCATED, "the RLE header is cut short")
     size = layout.bits_allocated // 8
     count, *offsets = _RLE_HEADER.unpack_from(encoded)
     if count != size:
-        raise FileError(f"the RLE frame has {count} segments where {size} are due", "cannot_decode")
+        raise FileError(
+            Code.CANNOT_DECODE,
+            "the RLE frame has {found} segments where {due} are due",
+            found=count,
+            due=size,
+        )
     return [encoded[start:end] for start, end in pairwise([*offsets[:count], len(encoded)])]
 
 
@@ -134,18 +129,28 @@ def as_plane(decoded: bytes | bytearray | Integers, layout: FrameLayout, bits: i
     else:
         size = 1 if bits <= 8 else 2 if bits <= 16 else 4
         if len(decoded) % size:
-            raise FileError(f"decoded {len(decoded)} bytes, no whole samples", "cannot_decode")
+            raise FileError(
+                Code.CANNOT_DECODE,
+                "decoded {found} bytes, which are not whole samples",
+                found=len(decoded),
+            )
         samples = np.frombuffer(decoded, dtype=f"<u{size}")
     if samples.size != layout.rows * layout.columns:
         raise FileError(
-            f"decoded {samples.size} samples where the header says"
-            f" {layout.rows} x {layout.columns}",
-            "cannot_decode",
+            Code.CANNOT_DECODE,
+            "decoded {found} samples where the header says {rows} x {columns}",
+            found=samples.size,
+            rows=layout.rows,
+            columns=layout.columns,
         )
     if samples.ndim == 2 and samples.shape != (layout.rows, layout.columns):
         raise FileError(
-            f"decoded {samples.shape[0]} x {samples.shape[1]} samples where the header says"
-            f" {layout.rows} x {layout.columns}",
-            "cannot_decode",
+            Code.CANNOT_DECODE,
+            "decoded {found_rows} x {found_columns} samples where the header says"
+            " {rows} x {columns}",
+            found_rows=samples.shape[0],
+            found_columns=samples.shape[1],
+            rows=layout.rows,
+            columns=layout.columns,
         )
     return samples.reshape(layout.rows, layout.columns)

@@ -2,17 +2,10 @@
 
 from importlib.util import find_spec
 
+from ...codes import Code
 from ...errors import FileError
-from .layout import (
-    JPEG_2000_FAMILY,
-    JPEG_EXTENDED,
-    JPEG_FAMILY,
-    JPEG_LS_FAMILY,
-    FrameLayout,
-    Integers,
-    as_plane,
-    read_codestream,
-)
+from ..transfer_syntaxes import JPEG_2000_FAMILY, JPEG_EXTENDED, JPEG_FAMILY, JPEG_LS_FAMILY
+from .layout import FrameLayout, Integers, as_plane, read_codestream
 
 NAME = "gdcm"
 SYNTAXES: tuple[str, ...] = (*JPEG_FAMILY, *JPEG_LS_FAMILY, *JPEG_2000_FAMILY)
@@ -35,7 +28,7 @@ def decode(encoded: bytes, layout: FrameLayout) -> Integers:
     stream = read_codestream(encoded, layout.syntax)
     precision = stream.precision or layout.bits_stored
     if layout.syntax == JPEG_EXTENDED and precision != 8:
-        raise FileError("GDCM does not decode JPEG Extended of 12 bits", "cannot_decode")
+        raise FileError(Code.CANNOT_DECODE, "GDCM does not decode JPEG Extended of 12 bits")
 
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(encoded)

@@ -5,18 +5,10 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
+from ...codes import Code
 from ...errors import FileError
-from .layout import (
-    HTJ2K_FAMILY,
-    JPEG_2000_FAMILY,
-    JPEG_FAMILY,
-    JPEG_LS_FAMILY,
-    RLE,
-    FrameLayout,
-    Integers,
-    as_plane,
-    rle_segments,
-)
+from ..transfer_syntaxes import HTJ2K_FAMILY, JPEG_2000_FAMILY, JPEG_FAMILY, JPEG_LS_FAMILY, RLE
+from .layout import FrameLayout, Integers, as_plane, rle_segments
 
 NAME = "imagecodecs"
 SYNTAXES: tuple[str, ...] = (
@@ -72,5 +64,5 @@ def _unpack_bits(segment: bytes, due: int) -> NDArray[np.uint8]:
             raise
         unpacked = imagecodecs.packbits_decode(segment[:-1], out=out.data)
     if len(unpacked) != due:
-        raise FileError("an RLE segment ends before its last pixel", "truncated")
+        raise FileError(Code.TRUNCATED, "an RLE segment ends before its last pixel")
     return out

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...codes import Code
 from ...errors import FileError
-from .layout import RLE, FrameLayout, Integers, rle_segments
+from ..transfer_syntaxes import RLE
+from .layout import FrameLayout, Integers, rle_segments
 
 NAME = "numpy"
 SYNTAXES: tuple[str, ...] = (RLE,)
@@ -43,5 +45,5 @@ def _unpack_bits(segment: bytes, due: int) -> bytearray:
         else:
             at += 1
     if len(unpacked) < due:
-        raise FileError("an RLE segment ends before its last pixel", "truncated")
+        raise FileError(Code.TRUNCATED, "an RLE segment ends before its last pixel")
     return unpacked[:due]

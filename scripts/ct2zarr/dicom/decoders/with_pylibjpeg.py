@@ -2,17 +2,8 @@
 
 from importlib.util import find_spec
 
-from .layout import (
-    HTJ2K_FAMILY,
-    JPEG_2000_FAMILY,
-    JPEG_FAMILY,
-    JPEG_LS_FAMILY,
-    RLE,
-    FrameLayout,
-    Integers,
-    as_plane,
-    read_codestream,
-)
+from ..transfer_syntaxes import HTJ2K_FAMILY, JPEG_2000_FAMILY, JPEG_FAMILY, JPEG_LS_FAMILY, RLE
+from .layout import FrameLayout, Integers, as_plane, read_codestream
 
 NAME = "pylibjpeg"
 SYNTAXES: tuple[str, ...] = (*JPEG_FAMILY, *JPEG_LS_FAMILY, *JPEG_2000_FAMILY, *HTJ2K_FAMILY, RLE)

@@ -1,4 +1,4 @@
-"""One header, unparsed: the bytes of the elements that a scan wants, and where the pixels lie."""
+"""One header, unparsed: the bytes of the elements that are wanted, and where the pixels lie."""
 
 import io
 import os
@@ -6,24 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
+from ...codes import Code
 from ...errors import FileError
-
-UNDEFINED = 0xFFFFFFFF
-"""Length of an element whose end is marked by a delimiter."""
+from ..header_text import encodings_of
 
 LONGEST_VALUE = 1 << 20
 """Bytes of a single value that is read; the values needed have a few dozen."""
-
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-"""FloatPixelData, DoubleFloatPixelData and PixelData (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25)."""
-PIXEL_DATA = 0x7FE00010
-CHARACTER_SET = 0x00080005
-FUNCTIONAL_GROUPS = frozenset({0x52009229, 0x52009230})
-"""Shared and PerFrameFunctionalGroupsSequence (PS3.3 C.7.6.16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +38,8 @@ class RawHeader:
         media_sop_class, media_sop_instance: as in the file meta information.
         pixels: ``None`` for an object without pixel data.
         bad_elements: functional groups that could not be parsed.
-        problem: why the file is unreadable, where it ends inside its header; what was read up to
-            there still tells its series. Completes the sentence "the file ...".
+        problem: why the file is unreadable, where it ends inside its header; the elements before
+            that point still say which series it belongs to.
     """
 
     size: int
@@ -60,7 +51,7 @@ class RawHeader:
     media_sop_instance: str
     pixels: PixelPlace | None
     bad_elements: int = 0
-    problem: str = ""
+    problem: FileError | None = None
 
 
 class ByteSource(Protocol):
@@ -73,7 +64,7 @@ class ByteSource(Protocol):
 
 
 class OpenFile:
-    """An open file as a ``ByteSource``; one system call a read, no position kept."""
+    """An open file as a ``ByteSource``; each read is one system call and moves no position."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.descriptor = descriptor
@@ -99,8 +90,10 @@ class Unpacked:
 def cut_short(position: int) -> FileError:
     """The error of a file that ends inside its header."""
     return FileError(
-        f"ends inside its header (in the element at byte {position}): cut short or damaged",
-        "damaged",
+        Code.DAMAGED,
+        "the file ends inside its header, in the element at byte {position}:"
+        " it is cut short or damaged",
+        position=position,
     )
 
 
@@ -108,14 +101,8 @@ def parse_items(
     content: bytes, explicit: bool, character_set: tuple[str, bytes] | None
 ) -> list[Dataset] | None:
     """Items of a sequence; ``None`` where pydicom cannot parse it."""
-    encoding = None
-    if character_set is not None:
-        encoding = character_set[1].decode("ascii", "replace").strip(" \0").split("\\")
     try:
-        return list(
-            read_sequence(
-                io.BytesIO(content), not explicit, True, len(content), convert_encodings(encoding)
-            )
-        )
+        encodings = encodings_of(b"" if character_set is None else character_set[1])
+        return list(read_sequence(io.BytesIO(content), not explicit, True, len(content), encodings))
     except Exception:  # noqa: BLE001 - pydicom raises many kinds; the caller counts the element
         return None

@@ -1,9 +1,9 @@
-"""One DICOM file to the raw bytes of the few header elements that a scan needs.
+"""The direct walk along the elements of a header, and the decision who reads a file.
 
-A file in explicit or implicit little endian with ascending tags is walked here directly, which
-needs a fraction of the time that pydicom takes to build its elements. Whatever is unusual (no
-file meta information, big endian, unknown VRs, tags out of order) is left to pydicom, with its
-long experience of broken files. Both ways end in the same ``RawHeader``.
+A file in explicit or implicit little endian with ascending tags is walked here, which needs a
+fraction of the time that pydicom takes to build its elements. Whatever is unusual (no file meta
+information, big endian, unknown VRs, tags out of order) is left to pydicom, with its long
+experience of broken files. Both ways end in the same ``RawHeader``.
 """
 
 import struct
@@ -11,19 +11,22 @@ import zlib
 from collections.abc import Mapping
 
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
-)
 
+from ...codes import Code
 from ...errors import FileError
-from .raw_header import (
+from ..header_text import decode_uid
+from ..tags import (
     CHARACTER_SET,
     FUNCTIONAL_GROUPS,
-    LONGEST_VALUE,
+    ITEM,
+    ITEM_END,
     PIXEL_TAGS,
-    UNDEFINED,
+    SEQUENCE_END,
+    UNDEFINED_LENGTH,
+)
+from ..transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from .raw_header import (
+    LONGEST_VALUE,
     ByteSource,
     PixelPlace,
     RawHeader,
@@ -34,9 +37,10 @@ from .raw_header import (
 from .with_pydicom import read_unpacked_with_pydicom, read_with_pydicom
 
 _META_TAGS = {0x00020002: "sop_class", 0x00020003: "sop_instance", 0x00020010: "syntax"}
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _FIRST_READ = 16384
-"""Bytes of the first read: the header of a usual CT file has 2 to 12 KiB."""
+"""Bytes of a read: the header of a usual CT file has 2 to 12 KiB."""
+_LAST_OF_META = 0x0007FFFF
+"""The data set has no elements below group 8 (PS3.5 section 7.8.1)."""
 _DEFLATED_LIMIT = 1 << 28
 """Bytes to which a deflated file is unpacked in memory; guards against a decompression bomb."""
 
@@ -56,31 +60,32 @@ class _UnusualError(Exception):
 
 
 def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, ByteSource]:
-    """Read the ``wanted`` elements that stand before the pixel data.
+    """Read the ``wanted`` elements in front of the pixel data.
 
-    Returns the header and the source in which ``pixels.offset`` counts (another one than was
-    given for a deflated file).
+    Returns:
+        The header, and the source that ``pixels.offset`` counts in: the one given, or the unpacked
+        data set of a deflated file.
 
     Raises:
-        FileError: with reason ``not_dicom`` or ``damaged``; the message completes the sentence
-            "the file ...".
+        FileError: the file is not DICOM, or its header is damaged. The sentence does not name the
+            file, since a header does not know it.
     """
     if source.size == 0:
-        raise FileError("is empty (zero bytes)", "not_dicom")
+        raise FileError(Code.NOT_DICOM, "the file is empty (zero bytes)")
     start = source.read(0, _FIRST_READ)
     if start[128:132] != b"DICM":
         if not _looks_like_elements(start, source.size):
-            raise FileError("does not begin like a DICOM file", "not_dicom")
+            raise FileError(Code.NOT_DICOM, "the file does not begin like a DICOM file")
         return read_with_pydicom(source, wanted), source
     try:
         meta, position = _read_meta(start)
         syntax = meta.get("syntax", "")
-        if syntax == DeflatedExplicitVRLittleEndian:
+        if syntax == DEFLATED:
             source, position = Unpacked(_inflate(source, position)), 0
             start = source.read(0, _FIRST_READ)
-        elif syntax in ("", ExplicitVRBigEndian):
+        elif syntax in ("", EXPLICIT_BIG):
             raise _UnusualError
-        explicit = syntax != ImplicitVRLittleEndian
+        explicit = syntax != IMPLICIT_LITTLE
         header = _walk(source, start, position, explicit, wanted, meta)
     except _UnusualError:
         if isinstance(source, Unpacked):
@@ -129,7 +134,7 @@ def _read_meta(start: bytes) -> tuple[dict[str, str], int]:
             raise _UnusualError
         name = _META_TAGS.get(group << 16 | element)
         if name is not None:
-            meta[name] = start[value : value + length].decode("ascii", "replace").strip(" \0")
+            meta[name] = decode_uid(start[value : value + length])
         position = value + length
 
 
@@ -139,7 +144,7 @@ def _inflate(source: ByteSource, position: int) -> bytes:
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, _DEFLATED_LIMIT)
     except zlib.error as error:
-        raise FileError(f"cannot be inflated ({error})", "damaged") from error
+        raise FileError(Code.DAMAGED, "the deflated data of the file are damaged") from error
 
 
 def _walk(
@@ -151,13 +156,15 @@ def _walk(
     meta: Mapping[str, str],
 ) -> RawHeader:
     """The header of a little endian data set that begins at ``position``."""
+    if not explicit and data[position + 4 : position + 6] in _VRS:
+        raise _UnusualError  # explicit in truth; pydicom finds out
     values: dict[int, tuple[str, bytes]] = {}
     ranges: dict[int, tuple[int, int]] = {}
-    pixels, problem = None, ""
+    pixels, problem = None, None
     try:
-        pixels = _to_pixels(source, data, position, explicit, wanted, values, ranges)
+        pixels = _walk_to_pixels(source, data, position, explicit, wanted, values, ranges)
     except FileError as error:
-        problem = str(error)
+        problem = error
     groups: dict[int, list[Dataset]] = {}
     bad = 0
     for tag, (begin, end) in ranges.items():
@@ -178,7 +185,7 @@ def _walk(
     )
 
 
-def _to_pixels(
+def _walk_to_pixels(
     source: ByteSource,
     data: bytes,
     position: int,
@@ -191,24 +198,19 @@ def _to_pixels(
 
     Puts the wanted elements into ``values``, and where functional groups lie into ``ranges``.
     ``data`` is a window on the source that begins at offset 0; it moves when the walk leaves it.
+    One loop, since every call in it is paid for each of the hundred elements of a header.
 
     Raises:
         FileError: the file ends inside its header.
     """
-    size = source.size
+    size, unpack = source.size, struct.unpack_from
     base, edge = 0, len(data) - 12
-    last = 0x0007FFFF
-    unpack = struct.unpack_from
-    first = position
+    last = _LAST_OF_META
     while position < size:
         at = position - base
         if at > edge:
-            if position + 8 > size:
-                raise cut_short(position)
+            data, edge = _window(source, position)
             base, at = position, 0
-            # Padded so that a last element of 8 bytes can be unpacked as one of 12.
-            data = source.read(position, _FIRST_READ) + bytes(12)
-            edge = len(data) - 24 if position + _FIRST_READ < size else len(data) - 20
         if explicit:
             group, element, vr, length, long = unpack("<HH2sHI", data, at)
             value = position + 8
@@ -219,18 +221,14 @@ def _to_pixels(
         else:
             group, element, length = unpack("<HHI", data, at)
             value, vr = position + 8, b""
-            if position == first and data[at + 4 : at + 6] in _VRS:
-                raise _UnusualError  # explicit in truth; pydicom finds out
         tag = group << 16 | element
         if tag <= last:
             raise _UnusualError
         last = tag
         if tag in PIXEL_TAGS:
-            return PixelPlace(tag, value, None if length == UNDEFINED else length)
-        if length == UNDEFINED:
-            if explicit and vr not in (b"SQ", b"UN"):
-                raise _UnusualError
-            end = _end_of_sequence(source, value, explicit and vr == b"SQ")
+            return PixelPlace(tag, value, None if length == UNDEFINED_LENGTH else length)
+        if length == UNDEFINED_LENGTH:
+            end = _end_of_undefined(source, value, vr)
         else:
             end = value + length
             if end > size:
@@ -248,6 +246,28 @@ def _to_pixels(
                 values[tag] = ("SQ", b"")  # no value of this element is so long: counted as bad
         position = end
     return None
+
+
+def _window(source: ByteSource, position: int) -> tuple[bytes, int]:
+    """Bytes from ``position`` on, and the last place in them where an element may begin.
+
+    They are padded so that a last element of 8 bytes can be unpacked as one of 12.
+
+    Raises:
+        FileError: the file ends before the next element does.
+    """
+    if position + 8 > source.size:
+        raise cut_short(position)
+    data = source.read(position, _FIRST_READ) + bytes(12)
+    at_end = position + _FIRST_READ >= source.size
+    return data, len(data) - (20 if at_end else 24)
+
+
+def _end_of_undefined(source: ByteSource, position: int, vr: bytes) -> int:
+    """Where an element of undefined length ends; ``vr`` is empty in implicit encoding."""
+    if vr not in (b"SQ", b"UN", b""):
+        raise _UnusualError
+    return _end_of_sequence(source, position, vr == b"SQ")
 
 
 def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
@@ -269,11 +289,11 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
         group, element, length = struct.unpack_from("<HHI", data, at)
         tag = group << 16 | element
         position += 8
-        if tag in (_ITEM_END, _SEQUENCE_END):
+        if tag in (ITEM_END, SEQUENCE_END):
             modes.pop()
             continue
-        if tag == _ITEM:
-            if length == UNDEFINED:
+        if tag == ITEM:
+            if length == UNDEFINED_LENGTH:
                 modes.append(modes[-1])
                 continue
         elif group == 0xFFFE:
@@ -288,7 +308,7 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
                 elif vr not in _SHORT_VRS:
                     raise _UnusualError
                 nested = vr != b"UN"
-            if length == UNDEFINED:
+            if length == UNDEFINED_LENGTH:
                 modes.append(nested)
                 continue
         position += length

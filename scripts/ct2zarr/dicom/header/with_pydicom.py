@@ -1,21 +1,20 @@
-"""Headers that only pydicom, with its long experience of broken files, finds its way through."""
+"""Unusual headers, read by pydicom, which has met most kinds of broken files."""
 
 import io
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Protocol, cast
 
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_partial
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from ...codes import Code
 from ...errors import FileError
+from ..header_text import split_values
+from ..tags import CHARACTER_SET, FUNCTIONAL_GROUPS, PIXEL_TAGS, UNDEFINED_LENGTH
+from ..transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from .raw_header import (
-    CHARACTER_SET,
-    FUNCTIONAL_GROUPS,
     LONGEST_VALUE,
-    PIXEL_TAGS,
-    UNDEFINED,
     ByteSource,
     PixelPlace,
     RawHeader,
@@ -25,7 +24,9 @@ from .raw_header import (
 )
 
 _BUFFER = 16384
-"""Bytes a read; the header of a usual CT file has 2 to 12 KiB."""
+"""Bytes per read: the header of a usual CT file has 2 to 12 KiB."""
+
+_META_KEYWORDS = ("TransferSyntaxUID", "MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID")
 
 
 def read_with_pydicom(source: ByteSource, wanted: frozenset[int]) -> RawHeader:
@@ -35,23 +36,20 @@ def read_with_pydicom(source: ByteSource, wanted: frozenset[int]) -> RawHeader:
     try:
         dataset = read_partial(stream, _stop(stream, found), None, True, list(wanted))
         meta = dataset.file_meta
-        syntax = str(meta.get("TransferSyntaxUID", "") or "")
-        media_class = str(meta.get("MediaStorageSOPClassUID", "") or "")
-        media_instance = str(meta.get("MediaStorageSOPInstanceUID", "") or "")
+        syntax, *media = (_meta_uid(meta, keyword) for keyword in _META_KEYWORDS)
         implicit, little = dataset.original_encoding
     except Exception as error:
-        raise FileError(f"has a damaged header ({_brief(error)})", "damaged") from error
+        raise _damaged(error) from error
     if not syntax:
-        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        syntax = syntax if little is not False else ExplicitVRBigEndian
-    elements = [dataset.get_item(tag) for tag in wanted if tag in dataset]
+        syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE
+        syntax = syntax if little is not False else EXPLICIT_BIG
+    # In ascending order, so that the character set comes before the text in functional groups.
+    elements = [dataset.get_item(tag) for tag in sorted(wanted) if tag in dataset]
     if not len(dataset) and not len(meta) and not found:
-        raise FileError("does not hold DICOM elements", "not_dicom")
+        raise FileError(Code.NOT_DICOM, "the file holds no DICOM elements")
     if not found and stream.tell() > source.size:
         raise cut_short(source.size)
-    return _header_of(
-        source.size, elements, little is not False, (syntax, media_class, media_instance), found
-    )
+    return _header_of(source.size, elements, little is not False, (syntax, *media), found)
 
 
 def read_unpacked_with_pydicom(
@@ -67,12 +65,8 @@ def read_unpacked_with_pydicom(
             )
         )
     except Exception as error:
-        raise FileError(f"has a damaged header ({_brief(error)})", "damaged") from error
-    names = (
-        meta.get("syntax", ""),
-        meta.get("sop_class", ""),
-        meta.get("sop_instance", ""),
-    )
+        raise _damaged(error) from error
+    names = (meta.get("syntax", ""), meta.get("sop_class", ""), meta.get("sop_instance", ""))
     return _header_of(source.size, elements, True, names, found)
 
 
@@ -84,17 +78,22 @@ def _stop(stream: BinaryIO, found: list[PixelPlace]) -> _Stop:
     def at_pixels(tag: int, vr: str | None, length: int) -> bool:  # noqa: ARG001
         if tag not in PIXEL_TAGS:
             return False
-        found.append(PixelPlace(int(tag), stream.tell(), None if length == UNDEFINED else length))
+        known = None if length == UNDEFINED_LENGTH else length
+        found.append(PixelPlace(int(tag), stream.tell(), known))
         return True
 
     return at_pixels
 
 
+def _meta_uid(meta: Dataset, keyword: str) -> str:
+    return "\\".join(split_values(str(meta.get(keyword, "") or "")))
+
+
 def _header_of(
     size: int,
-    elements: Sequence[object],
+    elements: Sequence[RawDataElement | DataElement | None],
     little: bool,
-    meta: tuple[str, str, str],
+    meta: tuple[str, ...],
     found: list[PixelPlace],
 ) -> RawHeader:
     values: dict[int, tuple[str, bytes]] = {}
@@ -102,27 +101,9 @@ def _header_of(
     bad = 0
     for element in elements:
         if isinstance(element, RawDataElement):
-            content = element.value or b""
-            if len(content) < element.length != UNDEFINED:
-                raise cut_short(element.value_tell)
-            tag = int(element.tag)
-            if tag in FUNCTIONAL_GROUPS:
-                items = parse_items(content, not element.is_implicit_VR, values.get(CHARACTER_SET))
-                bad += items is None
-                groups[tag] = items or []
-            elif len(content) <= LONGEST_VALUE:
-                values[tag] = (element.VR or "", content)
-        elif getattr(element, "VR", "") == "SQ":
-            tag = int(element.tag)  # type: ignore[attr-defined]
-            if tag in FUNCTIONAL_GROUPS:
-                groups[tag] = list(element.value)  # type: ignore[attr-defined]
-            else:
-                values[tag] = ("SQ", b"")
-        elif getattr(element, "tag", 0) == CHARACTER_SET:
-            # pydicom has parsed this one already.
-            names = element.value  # type: ignore[attr-defined]
-            names = [names] if isinstance(names, str) else names or []
-            values[CHARACTER_SET] = ("CS", "\\".join(names).encode("ascii", "replace"))
+            bad += _take_raw(element, values, groups)
+        elif element is not None:
+            _take_parsed(element, values, groups)
     return RawHeader(
         size=size,
         values=values,
@@ -136,8 +117,40 @@ def _header_of(
     )
 
 
+def _take_raw(
+    element: RawDataElement, values: dict[int, tuple[str, bytes]], groups: dict[int, list[Dataset]]
+) -> bool:
+    """Put an element where it belongs; return whether it is a sequence that cannot be parsed."""
+    content = element.value or b""
+    if len(content) < element.length != UNDEFINED_LENGTH:
+        raise cut_short(element.value_tell)
+    tag = int(element.tag)
+    if tag in FUNCTIONAL_GROUPS:
+        items = parse_items(content, not element.is_implicit_VR, values.get(CHARACTER_SET))
+        groups[tag] = items or []
+        return items is None
+    if len(content) <= LONGEST_VALUE:
+        values[tag] = (element.VR or "", content)
+    return False
+
+
+def _take_parsed(
+    element: DataElement, values: dict[int, tuple[str, bytes]], groups: dict[int, list[Dataset]]
+) -> None:
+    """Take an element that pydicom has parsed already: a sequence, or the character set."""
+    tag = int(element.tag)
+    if element.VR == "SQ":
+        if tag in FUNCTIONAL_GROUPS:
+            groups[tag] = list(element.value)
+        else:
+            values[tag] = ("SQ", b"")
+    elif tag == CHARACTER_SET:
+        names = [element.value] if isinstance(element.value, str) else element.value or []
+        values[CHARACTER_SET] = ("CS", "\\".join(names).encode("ascii", "replace"))
+
+
 class _Stream(io.RawIOBase):
-    """A ``ByteSource`` as a stream for pydicom; a seek beyond the end is kept, as in a file."""
+    """A ``ByteSource`` as a stream for pydicom; it can be beyond the end, as in a file."""
 
     name = ""
     """pydicom asks a stream for its name."""
@@ -167,6 +180,10 @@ class _Stream(io.RawIOBase):
         return len(content)
 
 
-def _brief(error: Exception) -> str:
-    """The kind of an error only: its text may hold values of the header."""
-    return type(error).__name__
+def _damaged(error: Exception) -> FileError:
+    """The error of a header that pydicom cannot read; pydicom's own text may hold values of it."""
+    return FileError(
+        Code.DAMAGED,
+        "the header of the file is damaged (pydicom: {kind})",
+        kind=type(error).__name__,
+    )

@@ -10,31 +10,37 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from pydicom.charset import convert_encodings, decode_bytes
+from .header import RawHeader
+from .header_text import PADDING, decode_text, decode_uid, split_values
+from .tags import CHARACTER_SET, SOP_INSTANCE_UID
 
-from .raw_header import CHARACTER_SET, RawHeader
-
-_LONG = 1 << 62
+_LARGEST_INTEGER = 1 << 62
 """Integers beyond this cannot be what a header means."""
 
-_FORMATS = {
+BINARY_FORMATS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
+"""VR of binary numbers → their letter in the struct module (PS3.5 section 6.2)."""
+
+Raw = tuple[str, bytes]
+"""VR, empty where the encoding has none, and the bytes of the value."""
+
+ABSENT: Raw = ("", b"")
 
 ValueReader = Callable[[str, bytes, RawHeader], Any]
 
 
 def read_text(vr: str, raw: bytes, header: RawHeader) -> str:
     """Text in the character set of the file, components joined by a backslash."""
-    if vr in _FORMATS or vr == "SQ":
+    if vr in BINARY_FORMATS or vr == "SQ":
         raise ValueError(vr)
     if raw.isascii() and b"\x1b" not in raw:
         text = raw.decode("ascii")
+        if "\\" not in text and "\0" not in text:
+            return text.strip(PADDING)
     else:
-        names = header.values.get(CHARACTER_SET, ("", b""))[1].decode("ascii", "replace")
-        encodings = convert_encodings([name.strip(" \0") for name in names.split("\\")])
-        text = decode_bytes(raw, encodings, {ord("\\")})
-    return "\\".join(part.strip(" \0\r\n\t") for part in text.split("\\")).replace("\0", "")
+        text = decode_text(raw, header.values.get(CHARACTER_SET, ABSENT)[1])
+    return "\\".join(split_values(text))
 
 
 def read_code(vr: str, raw: bytes, header: RawHeader) -> str:
@@ -42,28 +48,69 @@ def read_code(vr: str, raw: bytes, header: RawHeader) -> str:
     return read_text(vr, raw, header).upper()
 
 
+def read_uid(vr: str, raw: bytes, header: RawHeader) -> str:  # noqa: ARG001 - a ``ValueReader``
+    """A UI; it does not depend on the character set of the file."""
+    if vr in BINARY_FORMATS or vr == "SQ":
+        raise ValueError(vr)
+    return decode_uid(raw)
+
+
+def sop_instance_uid(header: RawHeader) -> str:
+    """SOPInstanceUID, or that of the file meta information where the data set has none.
+
+    Raises:
+        ValueError: the element is not text.
+    """
+    vr, raw = header.values.get(SOP_INSTANCE_UID, ABSENT)
+    return read_uid(vr, raw, header) or header.media_sop_instance
+
+
+def decimal(text: str) -> float | None:
+    """The number of one value of a DS or IS; ``None`` where it is empty.
+
+    Raises:
+        ValueError: the text is no finite decimal number.
+    """
+    text = text.strip(PADDING)
+    if not text:
+        return None
+    if "_" in text:  # Python reads 1_5 as 15
+        raise ValueError("not a number")
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
 def read_floats(vr: str, raw: bytes, header: RawHeader) -> tuple[float | None, ...]:
-    """Numbers of a DS, or of a binary VR where the file says so; empty components are ``None``."""
-    values: tuple[float | None, ...]
-    if vr in _FORMATS:
-        values = unpack_binary(_FORMATS[vr], raw, header)
-    else:
-        text = raw.decode("ascii").strip(" \0")
-        if not text:
-            return ()
-        values = tuple(
-            float(part.replace("_", "x")) if part.strip(" \0") else None
-            for part in text.split("\\")
-        )
-    if not all(value is None or math.isfinite(value) for value in values):
+    """The numbers of an element, ``None`` for an empty one; none at all where it is empty."""
+    if vr in BINARY_FORMATS:
+        return unpack_binary(BINARY_FORMATS[vr], raw, little_endian=header.little_endian)
+    return decimals(raw)
+
+
+def decimals(raw: bytes) -> tuple[float | None, ...]:
+    """The values of a DS or IS, ``None`` for an empty one; none at all where all are empty."""
+    numbers = tuple(map(decimal, raw.decode("ascii").split("\\")))
+    return () if numbers == (None,) else numbers
+
+
+def unpack_binary(letter: str, raw: bytes, *, little_endian: bool) -> tuple[float, ...]:
+    """Numbers in the byte order of the file.
+
+    Args:
+        letter: of ``BINARY_FORMATS``.
+
+    Raises:
+        ValueError: a number is not finite, or the bytes are not a whole number of them.
+    """
+    size = struct.calcsize(letter)
+    if len(raw) % size:
+        raise ValueError(f"{len(raw)} bytes are not a whole number of values of {size}")
+    values = struct.unpack(f"{'<' if little_endian else '>'}{len(raw) // size}{letter}", raw)
+    if letter in "fd" and not all(map(math.isfinite, values)):
         raise ValueError("not finite")
     return values
-
-
-def unpack_binary(letter: str, raw: bytes, header: RawHeader) -> tuple[float, ...]:
-    """Numbers in the byte order of the file; ``letter`` as in the struct module."""
-    order = "<" if header.little_endian else ">"
-    return struct.unpack(f"{order}{len(raw) // struct.calcsize(letter)}{letter}", raw)
 
 
 def read_float(vr: str, raw: bytes, header: RawHeader) -> float | None:
@@ -75,7 +122,7 @@ def read_float(vr: str, raw: bytes, header: RawHeader) -> float | None:
 
 
 def vector_reader(count: int) -> ValueReader:
-    """A reader of exactly so many numbers; an empty element is None."""
+    """A reader of exactly ``count`` numbers; an empty element is None."""
 
     def parse(vr: str, raw: bytes, header: RawHeader) -> tuple[float, ...] | None:
         values = read_floats(vr, raw, header)
@@ -94,7 +141,7 @@ def read_integer(vr: str, raw: bytes, header: RawHeader) -> int | None:
     if not values or values[0] is None:
         return None
     number = values[0]
-    if number != int(number) or abs(number) > _LONG:
+    if number != int(number) or abs(number) > _LARGEST_INTEGER:
         raise ValueError("not a whole number")
     return int(number)
 
