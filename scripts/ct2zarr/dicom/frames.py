@@ -151,28 +151,11 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
         The role is ``not_dicom``, ``unreadable`` or ``not_image`` where that is certain, with the
         reason for the first two, and otherwise ``slice`` until ``roles.assign_role`` decides.
     """
-    size = mtime_ns = 0
+    place: dict[str, Any] = {
+        "dataset": dataset, "root": root, "path": path, "bytes": 0, "mtime_ns": 0,
+    }  # fmt: skip
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            status = os.fstat(descriptor)
-            size, mtime_ns = status.st_size, status.st_mtime_ns
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
-            with warnings.catch_warnings():
-                # A warning of pydicom may hold a value of the header; errors are counted instead.
-                warnings.simplefilter("ignore")
-                header, source = read_header(OpenFile(descriptor, size), WANTED)
-                place = {
-                    "dataset": dataset,
-                    "root": root,
-                    "path": path,
-                    "bytes": size,
-                    "mtime_ns": mtime_ns,
-                }
-                return _frames_of_file(place, header, source)
-        finally:
-            os.close(descriptor)
+        return _read_file(place)
     except FileError as error:
         problem = error
     except OSError as error:
@@ -188,7 +171,24 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
             kind=type(error).__name__,
         )
     role = Role.NOT_DICOM if problem.code is Code.NOT_DICOM else Role.UNREADABLE
-    return [Frame(dataset, root, path, size, mtime_ns, role, str(problem), problem.code)]
+    return [Frame(**place, role=role, reason=str(problem), code=problem.code)]
+
+
+def _read_file(place: dict[str, Any]) -> list[Frame]:
+    """The frames of a file, whose size and time are put into ``place`` first."""
+    descriptor = os.open(place["path"], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        place["bytes"], place["mtime_ns"] = status.st_size, status.st_mtime_ns
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        with warnings.catch_warnings():
+            # A warning of pydicom may hold a value of the header; errors are counted instead.
+            warnings.simplefilter("ignore")
+            header, source = read_header(OpenFile(descriptor, status.st_size), WANTED)
+            return _frames_of_file(place, header, source)
+    finally:
+        os.close(descriptor)
 
 
 def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource) -> list[Frame]:
