@@ -32,6 +32,13 @@ LONGER: dict[str, str] = {
 """Functions that are longer, each with its reason."""
 
 
+BRANCHES = (
+    *(ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match),
+    *(ast.With, ast.BoolOp, ast.comprehension),
+)
+"""What makes a function more than a declaration."""
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 

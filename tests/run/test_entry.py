@@ -1,0 +1,58 @@
+"""How a step ends: a sentence and the exit code of its error, or a traceback in the log."""
+
+import pytest
+
+from ct2zarr.codes import Code
+from ct2zarr.errors import DamageError, MachineError, SettingsError
+from ct2zarr.run.entry import run_step
+
+
+def raising(error):
+    def step():
+        raise error
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("kind", "exit_code"), [(SettingsError, 2), (MachineError, 3), (DamageError, 4)]
+)
+def test_an_error_for_the_user_is_one_line_and_its_exit_code(kind, exit_code, capsys, tmp_path):
+    log = tmp_path / "logs" / "step.log"
+    with pytest.raises(SystemExit) as ended:
+        run_step(raising(kind(Code.MACHINE, "The disk {disk} is full.", disk="sda")), str(log))
+    assert ended.value.code == exit_code
+    assert capsys.readouterr().err == "error: The disk sda is full.\n"
+    (line,) = log.read_text().splitlines()
+    assert line.endswith(" ERROR The disk sda is full.")
+
+
+def test_an_error_that_nobody_foresaw_leaves_its_traceback_in_the_log(capsys, tmp_path):
+    log = tmp_path / "step.log"
+    with pytest.raises(SystemExit) as ended:
+        run_step(raising(ZeroDivisionError("by zero")), str(log))
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"error: unexpected ZeroDivisionError, see {log}\n"
+    assert "Traceback" in log.read_text()
+    assert "ZeroDivisionError: by zero" in log.read_text()
+
+
+def test_without_a_log_the_traceback_is_on_stderr(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_step(raising(ZeroDivisionError("by zero")))
+    assert ended.value.code == 1
+    assert "ZeroDivisionError: by zero" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_one_word_and_the_exit_code_of_shells(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_step(raising(KeyboardInterrupt()))
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_a_step_that_ends_well_does_not_end_the_process(capsys):
+    done = []
+    run_step(lambda: done.append(1))
+    assert done == [1]
+    assert capsys.readouterr().err == ""
