@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import zarr
 from pydicom import Dataset
 
 from converted import convert, plans_in, settings_for
+from ct2zarr.codes import Code
+from ct2zarr.convert import conversion
 from ct2zarr.convert.conversion import convert_volume
 from ct2zarr.convert.rejection import RejectedError
 from ct2zarr.errors import MachineError, SeriesError
@@ -19,6 +22,7 @@ from ct2zarr.run.settings import ConvertSettings
 from ct2zarr.store.containers import store_digest
 from ct2zarr.store.records import read_record, read_slices
 from ct2zarr.store.zarr_stores import open_store
+from ct2zarr.verify.verification import Verification, verify_volume
 from ct2zarr.vocabulary import Flag, StoreType
 from phantom import EXACT, hu_error, localizer, make_series, truncate
 
@@ -124,12 +128,13 @@ def test_a_rejected_flag_of_the_pixels_stops_before_publishing(tmp_path):
 def test_a_file_that_is_gone_fails_the_volume_even_where_slices_may_be_dropped(tmp_path, plan):
     Path(plan.planes[4].path).unlink()
     settings = settings_for(tmp_path, on_bad_slice="drop")
-    assert attempt(plan, settings, SeriesError, "gone").reason == "source_gone"
+    assert attempt(plan, settings, SeriesError, "gone").code is Code.SOURCE_GONE
 
 
 def test_a_file_that_changed_since_the_manifest_fails_the_volume(tmp_path, plan):
     os.utime(plan.planes[4].path, ns=(0, 0))
-    assert attempt(plan, settings_for(tmp_path), SeriesError, "changed").reason == "source_changed"
+    error = attempt(plan, settings_for(tmp_path), SeriesError, "changed")
+    assert error.code is Code.SOURCE_CHANGED
 
 
 def test_a_truncated_file_fails_its_volume_or_is_dropped_and_flagged(tmp_path):
@@ -138,7 +143,7 @@ def test_a_truncated_file_fails_its_volume_or_is_dropped_and_flagged(tmp_path):
     (plan,) = plans_in(tmp_path / "in")
     settings = settings_for(tmp_path)
     error = attempt(plan, settings, SeriesError, series.paths[5].name)
-    assert error.reason == "unreadable_files"
+    assert error.code is Code.UNREADABLE_FILES
     done = convert(plan, replace(settings, on_bad_slice="drop"))
     assert done.record.shape[0] == 11
     assert done.record.files_unreadable == 1
@@ -154,23 +159,23 @@ def test_localizers_and_duplicates_are_counted_in_the_record(tmp_path):
     assert (record.localizers_skipped, record.duplicates, record.input_files) == (1, 1, 12)
 
 
-def test_a_failed_verification_publishes_nothing(tmp_path, plan, monkeypatch):
+def test_a_source_that_changes_before_the_verification_publishes_nothing(
+    tmp_path, plan, monkeypatch
+):
     changed = Path(plan.planes[6].path)
     data = bytearray(changed.read_bytes())
     before = changed.stat()
 
-    def finish_and_change_the_source(self) -> None:
-        finish(self)
+    def verify_a_changed_source(*args: Any) -> Verification:
         data[-50] ^= 1
         changed.write_bytes(data)
         os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return verify_volume(*args)
 
-    from ct2zarr.store.sqlite import SqliteWriter
-
-    finish = SqliteWriter.finish
-    monkeypatch.setattr(SqliteWriter, "finish", finish_and_change_the_source)
+    monkeypatch.setattr(conversion, "verify_volume", verify_a_changed_source)
     error = attempt(plan, settings_for(tmp_path), SeriesError, "plane 6 differs from its source")
-    assert error.reason == "verification_failed"
+    assert error.code is Code.VERIFICATION_FAILED
+    assert error.facts["plane"] == 6
 
 
 def test_no_plane_needs_to_be_compared(tmp_path, plan):

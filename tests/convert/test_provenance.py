@@ -1,10 +1,12 @@
 """A change of a setting that changes the output converts again; one that does not, does not."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ct2zarr.convert.fingerprint import fingerprint
 from ct2zarr.convert.finished import finished_rows
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.convert.shard_plans import plans_of_shard
@@ -46,7 +48,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "verify_slices": ("all", SUMMARISES),
     # How a run goes, and where its results lie.
     "manifest_dir": ("elsewhere", NOTHING),
-    "out_root": ("<same folder>", NOTHING),
+    "out_root": ("<a copy of it>", NOTHING),
     "num_workers": (3, NOTHING),
     "num_samples": (3, NOTHING),
     "sample_series": (["0" * 32], NOTHING),
@@ -92,14 +94,36 @@ def base(tmp_path_factory) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize("option", EFFECTS)
+OF_THE_REPORT = ("num_samples", "sample_series", "decisions")
+OF_THE_STORE = "store_type"
+"""Volumes of another store lie in another folder, where none is finished."""
+
+
+@pytest.mark.parametrize("option", OF_THE_REPORT)
+def test_an_option_of_the_report_does_not_reach_the_conversion(option, base, tmp_path):
+    config = {**base, "manifest_dir": str(tmp_path)}
+    assert shards({**config, option: EFFECTS[option][0]}) == shards(config)
+
+
+def test_another_store_type_changes_the_fingerprint(base, tmp_path):
+    config = {**base, "manifest_dir": str(tmp_path)}
+    prints = [
+        {fingerprint(plan, settings) for plan in plans_of_shard(settings)}
+        for one in (config, {**config, OF_THE_STORE: EFFECTS[OF_THE_STORE][0]})
+        for settings in shards(one)
+    ]
+    assert len(prints) == 2
+    assert prints[0].isdisjoint(prints[1])
+
+
+@pytest.mark.parametrize("option", sorted({*EFFECTS} - {*OF_THE_REPORT, OF_THE_STORE}))
 def test_a_changed_option_converts_finished_volumes_again_or_not(option, base, tmp_path):
     value, effect = EFFECTS[option]
     if option == "datasets":
         value = {"other": base["datasets"]["v1"]}
     if option == "out_root":
-        value = base["out_root"]
-    config = {**base, "manifest_dir": str(tmp_path), option: value}
+        value = str(shutil.copytree(base["out_root"], tmp_path / "copy"))
+    config = {**base, "manifest_dir": str(tmp_path / "manifests"), option: value}
     if option == "manifest_dir":
         config[option] = str(tmp_path / value)
     reused = [

@@ -18,6 +18,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore
 
 from converted import plans_in, settings_for
+from ct2zarr.codes import Code
 from ct2zarr.convert.writing import Source, WrittenVolume, write_volume
 from ct2zarr.errors import SeriesError
 from ct2zarr.model import VolumePlan
@@ -282,7 +283,7 @@ def test_a_slice_that_cannot_be_decoded_fails_its_series_by_name(tmp_path):
     plan = damaged_plan(tmp_path / "in", 5)
     with pytest.raises(SeriesError, match=r"ct_.*\.dcm is in JPEG-LS") as caught:
         write_volume(plan, settings_for(tmp_path), Keys(), Source())
-    assert caught.value.reason == "cannot_decode"
+    assert caught.value.code is Code.CANNOT_DECODE
 
 
 @pytest.mark.parametrize(("index", "n"), [(0, 12), (5, 12), (11, 12), (1, 4)])
@@ -322,7 +323,7 @@ def test_a_source_that_changed_is_never_dropped(tmp_path):
     os.utime(series.paths[2], ns=(1, 1))
     with pytest.raises(SeriesError) as caught:
         write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), Keys(), Source())
-    assert caught.value.reason == "source_changed"
+    assert caught.value.code is Code.SOURCE_CHANGED
 
 
 def test_a_volume_without_one_readable_plane_fails(tmp_path):
