@@ -16,7 +16,6 @@ import pytest
 
 from ct2zarr import __version__
 from ct2zarr.convert.shard import run_shard
-from ct2zarr.convert.shard_plans import label_of
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.run.settings import (
@@ -128,16 +127,6 @@ def test_shards_of_an_unsharded_csv_hold_every_volume_once(series_csv):
         found += [row.series_hash for row in summary.rows]
     assert len(every) == 5
     assert sorted(found) == sorted(every)
-
-
-def test_a_shard_of_a_manifest_with_another_number_of_shards_is_refused(tree):
-    folder = manifest(tree)
-    every = [row for path in sorted(folder.glob("shards/*.csv")) for row in rows_of(path)]
-    wrong = next(row for row in every if int(row["series_hash"], 16) % 3 != 0)
-    number = int(wrong["series_hash"], 16) % SHARDS
-    csv_path = folder / f"shards/series_shard_{number:02}.csv"
-    with pytest.raises(SettingsError, match="another number of shards"):
-        run_shard(settings_for(csv_path, shard_id=0, num_shards=3))
 
 
 def test_a_csv_with_folders_alone_is_scanned_and_converted(tree, tmp_path):
@@ -374,35 +363,9 @@ def test_the_log_has_a_line_a_volume_and_no_word_of_a_patient(series_csv, tree, 
     assert str(tree) not in text
 
 
-def test_a_volume_that_stands_twice_in_the_csv_is_an_error_that_names_it(series_csv):
-    lines = series_csv.read_text().splitlines(keepends=True)
-    series_csv.write_text("".join([*lines, lines[-1]]))
-    twice = lines[-1].split(",")[0]
-    with pytest.raises(SettingsError, match=twice):
-        run_shard(settings_for(series_csv))
-
-
 def test_a_csv_that_is_not_there_is_an_error_that_names_it(tmp_path):
     with pytest.raises(SettingsError, match="series_shard_07"):
         run_shard(settings_for(tmp_path / "shards" / "series_shard_07.csv"))
-
-
-@pytest.mark.parametrize(
-    ("name", "shard_id", "num_shards", "label"),
-    [
-        ("series_shard_07.csv", None, None, "07"),
-        ("series_shard_0007.csv", None, None, "0007"),
-        ("series_shard_0007.csv", 7, 4096, "0007"),
-        ("series_shard_0007.csv", 7, None, "0007"),
-        ("series_all.csv", 3, 16, "03"),
-        ("series_all.csv", 3, 1000, "003"),
-        ("series_all.csv", None, None, "00"),
-        ("mine.csv", 5, None, "05"),
-    ],
-)
-def test_the_summary_is_named_after_the_shard(name, shard_id, num_shards, label):
-    settings = settings_for(Path("x/y") / name, shard_id=shard_id, num_shards=num_shards)
-    assert label_of(settings) == label
 
 
 def test_starting_a_shard_loads_no_large_package():
