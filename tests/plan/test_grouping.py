@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct2zarr.codes import Code
+from ct2zarr.dicom.sop_classes import ENHANCED_CT
 from ct2zarr.errors import Ct2zarrError, FileError, SeriesError, sentence
 from ct2zarr.model import Frame
-from ct2zarr.plan.flags import ENHANCED_CT
 from ct2zarr.plan.grouping import (
     plan_geometry,
     plan_series,

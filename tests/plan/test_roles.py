@@ -8,7 +8,8 @@ import pytest
 
 import phantom
 from ct2zarr.codes import Code
-from ct2zarr.dicom.frames import CT_CLASSES, read_frames
+from ct2zarr.dicom.frames import read_frames
+from ct2zarr.dicom.sop_classes import CT_CLASSES
 from ct2zarr.model import Frame
 from ct2zarr.plan.roles import assign_role
 from ct2zarr.run.settings import SelectionSettings

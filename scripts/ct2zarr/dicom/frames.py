@@ -36,6 +36,7 @@ from .element_values import (
 )
 from .header import ByteSource, OpenFile, RawHeader, read_header
 from .pixel_facts import is_lossy, pixels_missing
+from .sop_classes import CT_CLASSES, SECONDARY_CLASSES
 from .tags import (
     CARDIAC_SYNCHRONIZATION,
     CHARACTER_SET,
@@ -58,13 +59,6 @@ from .tags import (
     UNASSIGNED_PER_FRAME_ATTRIBUTES,
     UNASSIGNED_SHARED_ATTRIBUTES,
 )
-
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-CT_CLASSES = frozenset({CT_IMAGE, f"{CT_IMAGE}.1", f"{CT_IMAGE}.2"})
-"""CT, Enhanced CT and Legacy Converted Enhanced CT Image Storage (PS3.4 B.5)."""
-_SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
-SECONDARY_CLASSES = frozenset({_SECONDARY, *(f"{_SECONDARY}.{i}" for i in range(1, 5))})
-"""Secondary Capture and the four multi-frame Secondary Capture classes (PS3.4 B.5)."""
 
 _FIELDS: dict[int, tuple[str, ValueReader]] = {
     0x00080016: ("sop_class_uid", read_uid),

@@ -27,7 +27,7 @@ SMALLEST_PASS = 3
 """Planes that a second pass of the scanner over a region has at least."""
 
 INSTANCE_NUMBER_KEY = "InstanceNumber"
-"""The keyword in ``split_by`` where only the order of acquisition tells layers apart."""
+"""The keyword in ``split_by`` where only the order of acquisition distinguishes layers."""
 
 
 @dataclass(frozen=True, slots=True)

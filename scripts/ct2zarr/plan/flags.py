@@ -7,14 +7,15 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from ..dicom.rescale import Rescale
+from ..dicom.sop_classes import (
+    ENHANCED_CT,
+    LEGACY_CONVERTED_ENHANCED_CT,
+    SECONDARY_CLASSES,
+)
 from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
 from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
 from .stack import missing_geometry
-
-ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
-LEGACY_CONVERTED_ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.2"
-SECONDARY_CAPTURE_CLASSES = "1.2.840.10008.5.1.4.1.1.7"
 
 HU_NAMES = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
 """RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it."""
@@ -194,9 +195,7 @@ def _source_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
     counts = {
         Flag.LOSSY_COMPRESSION: sum(kind.planes for kind in kinds if kind.lossy),
         Flag.SECONDARY_CAPTURE: sum(
-            kind.planes
-            for kind in kinds
-            if kind.sop_class_uid.startswith(SECONDARY_CAPTURE_CLASSES)
+            kind.planes for kind in kinds if kind.sop_class_uid in SECONDARY_CLASSES
         ),
         Flag.BURNED_IN_ANNOTATION: sum(kind.planes for kind in kinds if kind.burned_in),
     }

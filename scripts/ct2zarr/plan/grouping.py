@@ -77,8 +77,8 @@ def plan_volumes(
     Args:
         frames: frames of any number of series, of every role, in any order.
         pixel_digest: equal digests for equal images; raises ``FileError`` for an unreadable one.
-        preview: coarse values of a frame, by which frames in conflict are compared with their
-            neighbours; raises ``FileError`` likewise. Without it the tags alone decide.
+        preview: coarse values of a frame, to compare frames in conflict with their neighbours;
+            raises ``FileError`` likewise. Without it the tags alone decide.
         hashes: hash to folder of volumes that were planned before; the new ones are added.
 
     Returns:

@@ -29,7 +29,7 @@ ROWS_IN_MEMORY = 1 << 19
 
 
 def write_shards(folder: Path, frames: pa.Table, account: Account, num_shards: int) -> list[Path]:
-    """Write the files of all shards and of no shard, and remove shards of former runs.
+    """Write the files of all shards and the excluded files, and remove shards of earlier runs.
 
     Args:
         frames: the rows of the scan that ``account`` is about.
@@ -138,7 +138,7 @@ def _files_table(table: pa.Table, account: Account, rows: list[int]) -> bytes:
 
 
 def _remove_other_shards(folder: Path, kept: Sequence[Path]) -> None:
-    """Remove the shards of a former run that had more of them."""
+    """Remove the shards of an earlier run with more of them."""
     names = {path.name for path in kept}
     for path in folder.iterdir():
         of_shard = paths.SHARD_CSV.fullmatch(path.name) or paths.SHARD_FILES.fullmatch(path.name)

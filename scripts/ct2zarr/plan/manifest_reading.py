@@ -123,7 +123,7 @@ def _plans_of_manifest(rows: Sequence[Mapping[str, Any]], path: Path) -> list[Vo
             if name not in frames:
                 raise SettingsError(
                     Code.INPUT_MIXED,
-                    "{path} names volume {series_hash}, of which {files} has no file; the two "
+                    "{path} names volume {series_hash}, for which {files} has no file; the two "
                     "belong to different runs: {advice}",
                     path=path,
                     series_hash=name,
@@ -252,7 +252,7 @@ def _plans_of_empty_folders(
     plans: Sequence[VolumePlan],
     unused: Sequence[UnusedFrame],
 ) -> list[VolumePlan]:
-    """Plans without planes for the folders of which no file is accounted with a volume."""
+    """Plans without planes for the folders from which no file went into a volume."""
     used = {frame.path for plan in plans for frame in plan.planes}
     used |= {entry.frame.path for plan in plans for entry in plan.unused}
     empty = []

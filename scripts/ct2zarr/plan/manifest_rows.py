@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..codes import Code
 from ..errors import SettingsError
@@ -14,6 +14,9 @@ from ..run.csv_tables import Cell, Column, Schema
 from ..scan.frame_tables import path_to_text
 from ..vocabulary import Flag, Role
 from .identity import frame_order
+
+if TYPE_CHECKING:
+    from ..geometry.stacks import StackGeometry
 
 ADVICE = "make the manifest again."
 
@@ -78,10 +81,7 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
     first = planes[0]
     files = {plane.path: plane.bytes for plane in planes}
     localizers = {unused.frame.path for unused in plan.unused if unused.role is Role.LOCALIZER}
-    spacing: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
-    if geometry is not None:
-        spacing = geometry.spacing
-    values: dict[str, Cell] = {
+    return {
         "series_hash": plan.series_hash,
         "dataset": plan.dataset,
         "series_dir": path_to_text(plan.series_dir),
@@ -96,9 +96,7 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
         "flags": SEPARATOR.join(raised.flag for raised in plan.flags),
         "split_by": plan.split_by,
         **asdict(geometry_columns(plan)),
-        "spacing_z": spacing[0],
-        "spacing_y": spacing[1],
-        "spacing_x": spacing[2],
+        **_spacing(first, geometry),
         "slice_thickness": _one(plane.slice_thickness for plane in planes),
         "tilt_degrees": None if geometry is None else geometry.tilt_degrees,
         "rows": first.rows,
@@ -110,7 +108,14 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
         "transfer_syntax": _joined(plane.transfer_syntax_uid for plane in planes),
         "findings": flags_to_text(plan.flags),
     }
-    return {column: values[column] for column in SERIES_SCHEMA.names}
+
+
+def _spacing(first: Frame, geometry: "StackGeometry | None") -> dict[str, Cell]:
+    """Spacing, mm, along z, y and x; what is known of it where there is no geometry."""
+    mm: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
+    if geometry is not None:
+        mm = geometry.spacing
+    return dict(zip(("spacing_z", "spacing_y", "spacing_x"), mm, strict=True))
 
 
 def row_order(row: Mapping[str, Any]) -> tuple[str, str, str, int, str]:
@@ -139,6 +144,26 @@ def plan_of_row(
     Raises:
         SettingsError: the row and the frames do not make a whole volume.
     """
+    planes, others = _planes_and_others(row, frames, path)
+    return VolumePlan(
+        series_hash=row["series_hash"],
+        dataset=row["dataset"],
+        series_dir=series_dir,
+        series_uid=row["series_uid"],
+        study_uid=row["study_uid"],
+        part=row["part"],
+        parts=row["parts"],
+        split_by=row["split_by"],
+        planes=planes,
+        unused=tuple(UnusedFrame.of(other) for other in others),
+        flags=_flags_of_row(row, path),
+    )
+
+
+def _planes_and_others(
+    row: Mapping[str, Any], frames: Iterable[tuple[Frame, int | None]], path: Path
+) -> tuple[tuple[Frame, ...], list[Frame]]:
+    """The planes of a volume in their order, and its unused frames in the order of all frames."""
     planes: dict[int, Frame] = {}
     others: list[Frame] = []
     for frame, index in frames:
@@ -158,8 +183,12 @@ def plan_of_row(
             found=len(planes),
             advice=ADVICE,
         )
+    return tuple(planes[index] for index in range(count)), sorted(others, key=frame_order)
+
+
+def _flags_of_row(row: Mapping[str, Any], path: Path) -> tuple[RaisedFlag, ...]:
     try:
-        flags = flags_from_text(row["findings"])
+        return flags_from_text(row["findings"])
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             Code.INPUT_DAMAGED,
@@ -168,20 +197,6 @@ def plan_of_row(
             series_hash=row["series_hash"],
             advice=ADVICE,
         ) from error
-    others.sort(key=frame_order)
-    return VolumePlan(
-        series_hash=row["series_hash"],
-        dataset=row["dataset"],
-        series_dir=series_dir,
-        series_uid=row["series_uid"],
-        study_uid=row["study_uid"],
-        part=row["part"],
-        parts=row["parts"],
-        split_by=row["split_by"],
-        planes=tuple(planes[index] for index in range(count)),
-        unused=tuple(UnusedFrame.of(other) for other in others),
-        flags=flags,
-    )
 
 
 def flags_to_text(flags: Iterable[RaisedFlag]) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pydicom.uid import UID
 
 from ..codes import Code
-from ..dicom.frames import CT_CLASSES, SECONDARY_CLASSES
+from ..dicom.sop_classes import CT_CLASSES, DICOMDIR, SECONDARY_CLASSES
 from ..errors import FileError, Private, sentence
 from ..model import Frame
 from ..run.settings import SelectionSettings
@@ -27,7 +27,6 @@ GREY = frozenset({"MONOCHROME1", "MONOCHROME2", ""})
 BITS = frozenset({8, 16, 32})
 """BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT)."""
 
-_DICOMDIR = "1.2.840.10008.1.3.10"
 _LONGEST_TEXT = 80
 """Characters of a header's text that fit into a sentence."""
 
@@ -83,7 +82,7 @@ def _shown(text: str) -> Private:
 
 
 def _why_no_image(frame: Frame) -> FileError:
-    if frame.sop_class_uid == _DICOMDIR:
+    if frame.sop_class_uid == DICOMDIR:
         return FileError(
             Code.NO_PIXELS, "The file is a DICOMDIR, an index of files, and holds no image."
         )
