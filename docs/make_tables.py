@@ -4,7 +4,8 @@
     python docs/make_tables.py --check    exit code 1 if something would change
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end of table -->``. Options come from
-config/config.schema.yaml, codes from scripts/ct2zarr/vocabulary.py: their words have one home.
+scripts/ct2zarr/run/options.py, codes from vocabulary.py and codes.py beside it. The schema of a
+config, config/config.schema.yaml, is made from the options too.
 """
 
 import re
@@ -20,13 +21,22 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from ct2zarr import vocabulary
 from ct2zarr.codes import Code
-from ct2zarr.run import settings
-from ct2zarr.run.options import OPTIONS
+from ct2zarr.run.option_values import variables_of
+from ct2zarr.run.options import (
+    OPTIONS,
+    Option,
+    Output,
+    config_options,
+    config_schema,
+    options_that_change,
+)
+from ct2zarr.run.settings import SCRIPTS
 
 MARKED = re.compile(
     r"(?P<start><!-- table: (?P<name>[\w-]+) -->\n)(?P<body>.*?)(?P<end><!-- end of table -->)",
     flags=re.DOTALL,
 )
+SCHEMA = ROOT / "config" / "config.schema.yaml"
 PAGES = ("README.md", "config/README.md", "docs/*.md")
 
 
@@ -46,25 +56,46 @@ def in_yaml(value: object) -> str:
 
 
 def options() -> str:
-    """Every option: its default, what it may be, what it does."""
-    schema = yaml.safe_load((ROOT / "config" / "config.schema.yaml").read_text("utf-8"))
-    rows = []
-    for name, about in schema["properties"].items():
-        allowed = OPTIONS[name].allowed
-        if name == "reject_flags":
-            allowed = "a list of [flags](../docs/flags.md)"
-        default = f"`{in_yaml(about['default'])}`"
-        rows.append([f"`{name}`", default, allowed, " ".join(about["description"].split())])
+    """Every option of a config: its default, what it may be, what it does."""
+    rows = ([f"`{option.name}`", *described(option)] for option in config_options())
     return table(["option", "default", "it must be", "what it does"], rows)
+
+
+def variables() -> str:
+    """The variables of the scripts that are no options of a config."""
+    rows = (
+        [f"`{option.variable}`", *described(option)]
+        for option in OPTIONS.values()
+        if not option.in_config
+    )
+    return table(["variable", "default", "it must be", "what it does"], rows)
+
+
+def described(option: Option) -> list[str]:
+    """The default of an option, what it may be, what it does."""
+    allowed = option.kind.allowed
+    if option.name == "reject_flags":
+        allowed = "a list of [flags](../docs/flags.md)"
+    default = "" if option.default is None else f"`{in_yaml(option.default)}`"
+    return [default, allowed, option.about]
+
+
+def scripts() -> str:
+    """Which variables each script takes."""
+    rows = (
+        [f"`scripts/{script}`", ", ".join(f"`{one.variable}`" for one in variables_of(record))]
+        for script, record in SCRIPTS.items()
+    )
+    return table(["script", "variables"], rows)
 
 
 def reruns() -> str:
     """Which step an option makes Snakemake run again."""
-    steps = {
-        "the manifest, and the shards that change by it": settings.MANIFEST_OPTIONS,
-        "the conversion": settings.CONVERT_OPTIONS,
-    }
-    rows = [[step, ", ".join(f"`{name}`" for name in names)] for step, names in steps.items()]
+    steps = (Output.MANIFEST, Output.SHARD, Output.SUMMARY, Output.REPORT)
+    rows = (
+        [step.sentence, ", ".join(f"`{name}`" for name in options_that_change(step))]
+        for step in steps
+    )
     return table(["runs again", "when one of these changes"], rows)
 
 
@@ -80,6 +111,8 @@ def codes(kind: type[StrEnum]) -> Callable[[], str]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "options": options,
+    "variables": variables,
+    "scripts": scripts,
     "reruns": reruns,
     "flags": codes(vocabulary.Flag),
     "roles": codes(vocabulary.Role),
@@ -91,22 +124,29 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def renewed(text: str) -> str:
-    """A page with every marked table made anew."""
+def renewed(page: Path, text: str) -> str:
+    """A page with every marked table written again, or the schema of a config."""
+    if page == SCHEMA:
+        return schema_text()
     return MARKED.sub(lambda found: found["start"] + TABLES[found["name"]]() + found["end"], text)
 
 
+def schema_text() -> str:
+    """The JSON schema of a config, as YAML."""
+    return yaml.safe_dump(config_schema(), sort_keys=False, width=100, allow_unicode=True)
+
+
 def pages() -> list[Path]:
-    """The pages that may hold such tables."""
-    return sorted(page for pattern in PAGES for page in ROOT.glob(pattern))
+    """The files that are written here, wholly or in part."""
+    return [SCHEMA, *sorted(page for pattern in PAGES for page in ROOT.glob(pattern))]
 
 
 def main(arguments: list[str]) -> int:
     """Write, or only check; the exit code is 1 if ``--check`` finds an old page."""
     old = []
     for page in pages():
-        text = page.read_text("utf-8")
-        new = renewed(text)
+        text = page.read_text("utf-8") if page.exists() else ""
+        new = renewed(page, text)
         if new == text:
             continue
         old.append(page.relative_to(ROOT).as_posix())

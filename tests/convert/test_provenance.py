@@ -11,10 +11,8 @@ from ct2zarr.convert.finished import finished_rows
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.convert.shard_plans import plans_of_shard
 from ct2zarr.plan.manifest import make_manifest
-from ct2zarr.run.options import OPTIONS
+from ct2zarr.run.options import Output, config_options, options_that_change
 from ct2zarr.run.settings import (
-    CONVERT_OPTIONS,
-    MANIFEST_OPTIONS,
     ConvertSettings,
     convert_from_config,
     manifest_from_config,
@@ -62,7 +60,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
 
 
 def test_the_table_has_every_option():
-    assert set(EFFECTS) == set(OPTIONS)
+    assert set(EFFECTS) == {option.name for option in config_options()}
 
 
 def test_the_rules_name_what_runs_again_as_params():
@@ -73,8 +71,8 @@ def test_the_rules_name_what_runs_again_as_params():
     }
     # Another store type has a folder of its own, so that everything in it is missing.
     converts = by_effect[CONVERTS] - {"store_type"}
-    assert set(CONVERT_OPTIONS) == converts | by_effect[SUMMARISES]
-    assert set(MANIFEST_OPTIONS) == by_effect[SCANS]
+    assert set(options_that_change(Output.SHARD)) == converts | by_effect[SUMMARISES]
+    assert set(options_that_change(Output.MANIFEST)) == by_effect[SCANS]
 
 
 @pytest.fixture(scope="module")

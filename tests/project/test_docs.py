@@ -48,9 +48,10 @@ def test_an_old_table_is_found(tmp_path):
     assert subprocess.run([*command, "--check"]).returncode == 0
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_every_option_has_a_row(name):
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_every_option_has_a_row(option):
     page = (ROOT / "config" / "README.md").read_text("utf-8")
+    name = option.name if option.in_config else option.variable
     assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 1
 
 

@@ -4,11 +4,14 @@ The settings that determine the output stand here once: the fingerprint that dec
 is made of them, and every store, record and summary shows them.
 """
 
-from dataclasses import asdict
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from ..model import Json
+from ..run.option_values import values_of
+from ..run.options import Output, options_that_change
 from ..run.settings import ConvertSettings
 
 LIBRARIES = (
@@ -33,19 +36,14 @@ def output_settings(settings: ConvertSettings) -> dict[str, Json]:
     ``on_bad_slice`` is not among them: it matters only to volumes with bad files, and their
     records say what was left out.
     """
-    encoding = settings.encoding
-    return {
-        "store_type": str(encoding.store_type),
-        "values": encoding.values,
-        "zarr_format": encoding.format_number,
-        "chunks": list(encoding.chunks),
-        "compression_level": encoding.compression_level,
-        "pyramid_levels": encoding.pyramid_levels,
-        **{
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(settings.metadata).items()
-        },
-    }
+    values = {**values_of(settings), "zarr_format": settings.encoding.format_number}
+    return {name: _json(values[name]) for name in options_that_change(Output.VOLUME)}
+
+
+def _json(value: Any) -> Json:
+    if isinstance(value, tuple):
+        return [_json(one) for one in value]
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 @cache

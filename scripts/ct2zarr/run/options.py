@@ -1,265 +1,393 @@
-"""The options of a run: their names, what each accepts, and how text becomes a value.
+"""Every option: its name, what it may be, its default, what it does, and what it changes.
 
-An option has one name: ``num_workers`` in the config is ``NUM_WORKERS`` in the environment. A value
-may arrive typed (from YAML) or as text (from the environment or from nested ``--config``); both are
-read by the same function here.
+This table is the one home of these facts. The JSON schema of a config, the tables of
+config/README.md, the reasons for which the workflow runs a step again, the defaults of the settings
+and the settings that a record names are all made from it. An option has one name: ``num_workers``
+in a config is ``NUM_WORKERS`` in the environment. Which script takes an option follows from the
+settings of that script (``settings.py``).
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-from ..errors import SettingsError
-from ..vocabulary import Flag, StoreType
-
-Member = TypeVar("Member", bound=StrEnum)
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off"}
+from ..model import Json
+from ..vocabulary import Described, StoreType
+from . import option_kinds as kinds
+from .option_kinds import Kind, choice, member_of, whole
 
 
-@dataclass(frozen=True, slots=True)
+class Output(Described):
+    """What a step makes, and an option may change."""
+
+    SCAN_PART = "scan_part", "the parts of a scan"
+    MANIFEST = "manifest", "the manifest, and the shards that change by it"
+    SHARD = "shard", "the conversion"
+    VOLUME = "volume", "the bytes of a volume or of its record"
+    SUMMARY = "summary", "the joined summary and the report"
+    REPORT = "report", "the report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """How one option is read.
+    """One option.
 
     Attributes:
-        read: value or text → typed value; raises ``ValueError`` or ``TypeError`` if it is wrong.
-        allowed: what it accepts, to follow the words "it must be".
+        name: as in a config; in capitals, the name of the environment variable.
+        kind: what it may be.
+        about: what it does, in Markdown for the documentation.
+        default: the value in a config that does not name it, or what a script takes where the
+            variable is not set; None where there is none.
+        changes: what comes out differently with another value.
+        purpose: what to set it to, to follow the words "set it to", where a script needs it.
+        in_config: whether a config has it; the rules know the others from the job.
+        private: whether its value may identify a patient.
     """
 
-    read: Callable[[Any], Any]
-    allowed: str
+    name: str
+    kind: Kind
+    about: str
+    default: Json = None
+    changes: frozenset[Output] = frozenset()
+    purpose: str = ""
+    in_config: bool = True
+    private: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return self.name.upper()
+
+    def typed_default(self) -> Any:
+        """The default as the settings have it."""
+        return None if self.default is None else self.kind.read(self.default)
 
 
-def _whole(minimum: int, maximum: int | None = None) -> Option:
-    def read(value: Any) -> int:
-        if isinstance(value, bool | float):
-            raise TypeError(value)
-        number = int(value)
-        if number < minimum or (maximum is not None and number > maximum):
-            raise ValueError(value)
-        return number
+SCANNED = frozenset({Output.SCAN_PART, Output.MANIFEST})
+MANIFEST = frozenset({Output.MANIFEST})
+SHARD = frozenset({Output.SHARD})
+VOLUME = frozenset({Output.SHARD, Output.VOLUME})
+REPORT = frozenset({Output.REPORT})
 
-    if maximum is None:
-        return Option(read, f"a whole number, at least {minimum}")
-    return Option(read, f"a whole number from {minimum} to {maximum}")
+# The order is that of the documentation, and of the params that the workflow compares with those of
+# the last run: another order would run everything again.
+_DECLARED = (
+    Option(
+        name="datasets",
+        kind=kinds.DATASETS,
+        default={},
+        changes=SCANNED,
+        purpose="names with their folders",
+        about="Name and folder of each dataset, such as `{v1: /data/ct, v2: /data/more}`. A name "
+        "has letters, digits, `_`, `.` and `-`. It is part of what identifies a volume.",
+    ),
+    Option(
+        name="manifest_dir",
+        kind=kinds.PATH,
+        default="manifests",
+        purpose="the folder for the manifest",
+        about="Folder for the manifest: the index of volumes, the shards, and the account of every "
+        "file.",
+    ),
+    Option(
+        name="out_root",
+        kind=kinds.PATH,
+        default="converted",
+        purpose="the folder for the converted volumes",
+        about="Folder for the results. Each store type has its own folder in it, such as "
+        "`zarr_sqlite`.",
+    ),
+    Option(
+        name="store_type",
+        kind=member_of(StoreType),
+        default="sqlite",
+        # No reason to run a shard again: each store type has a folder of its own.
+        changes=frozenset({Output.VOLUME}),
+        about="How each volume is stored: as one SQLite file (`sqlite`), one directory (`dir`) or "
+        "one zip file (`zip`).",
+    ),
+    Option(
+        name="num_shards",
+        kind=whole(1),
+        default=16,
+        changes=MANIFEST,
+        about="Number of shards into which the volumes are divided; each is one job. 30 to 120 "
+        "minutes of work per job is a good size. Another number runs every shard again; finished "
+        "volumes are reused.",
+    ),
+    Option(
+        name="max_depth",
+        kind=whole(0),
+        default=3,
+        changes=SCANNED,
+        about="Number of folders that may lie between the folder of a dataset and the folder of a "
+        "series. The manifest counts the files that lie deeper, and names the value that would "
+        "reach them.",
+    ),
+    Option(
+        name="include_secondary_capture",
+        kind=kinds.BOOLEAN,
+        default=False,
+        changes=MANIFEST,
+        about="Convert secondary captures too.",
+    ),
+    Option(
+        name="exclude_image_types",
+        kind=kinds.IMAGE_TYPES,
+        default=[],
+        changes=MANIFEST,
+        about="Leave out images that have one of these values in ImageType, such as `[MIP, MPR]`. "
+        "Localizers are always left out.",
+    ),
+    Option(
+        name="values",
+        kind=choice("hu", "stored"),
+        default="hu",
+        changes=VOLUME,
+        about="`hu`: rescaled values, which are Hounsfield units where the files declare them. "
+        "`stored`: values as the files store them, with slope and intercept among the attributes.",
+    ),
+    Option(
+        name="zarr_format",
+        kind=kinds.ZARR_FORMAT,
+        default="auto",
+        changes=VOLUME,
+        about="Zarr format `2` or `3`. `auto` is 2 for sqlite, which apart from ct2zarr only "
+        "zarr-python 2 reads, and 3 for dir and zip.",
+    ),
+    Option(
+        name="chunks",
+        kind=kinds.CHUNKS,
+        default=[64, 64, 64],
+        changes=VOLUME,
+        about="Size of a chunk in voxels along z, y and x.",
+    ),
+    Option(
+        name="compression_level",
+        kind=whole(0, 9),
+        default=1,
+        changes=VOLUME,
+        about="Level of Zstandard inside Blosc. Higher levels take much more time and save little.",
+    ),
+    Option(
+        name="pyramid_levels",
+        kind=whole(1, 16),
+        default=1,
+        changes=VOLUME,
+        about="Number of arrays per volume, each with half the resolution of the one before, for "
+        "viewers: `1` is the volume alone, `4` adds up to three reduced copies. There are fewer "
+        "where nothing is left to halve.",
+    ),
+    Option(
+        name="deidentify",
+        kind=kinds.BOOLEAN,
+        default=False,
+        changes=VOLUME,
+        about="Write nothing that identifies the patient: names are left out, identifiers become "
+        "keyed hashes, dates are shifted. The key has at least 16 characters and is read from the "
+        "environment variable `CT2ZARR_DEIDENTIFY_KEY`.",
+    ),
+    Option(
+        name="extra_series_tags",
+        kind=kinds.KEYWORDS,
+        default=[],
+        changes=VOLUME,
+        about="Further DICOM keywords for `series.json`.",
+    ),
+    Option(
+        name="extra_slice_tags",
+        kind=kinds.KEYWORDS,
+        default=[],
+        changes=VOLUME,
+        about="Further DICOM keywords for `slices.csv`.",
+    ),
+    Option(
+        name="reject_flags",
+        kind=kinds.FLAGS,
+        default=[],
+        changes=SHARD,
+        about="A volume with one of these flags is not converted. Its status is `rejected`, with "
+        "the flag as reason. The flags are listed below.",
+    ),
+    Option(
+        name="on_bad_slice",
+        kind=choice("fail", "drop"),
+        default="fail",
+        changes=SHARD,
+        about="What to do with a volume that has a slice which cannot be decoded: `fail` gives a "
+        "failed row, `drop` converts the other slices and sets a flag.",
+    ),
+    Option(
+        name="verify_slices",
+        kind=kinds.SLICES,
+        default=3,
+        changes=SHARD,
+        about="Number of slices per volume that are decoded again from their source, by another "
+        "decoder where there is one, and compared with the finished store; `all` for every slice.",
+    ),
+    Option(
+        name="overwrite",
+        kind=kinds.BOOLEAN,
+        default=False,
+        changes=SHARD,
+        about="Convert volumes again that are finished and have not changed.",
+    ),
+    Option(
+        name="num_workers",
+        kind=whole(1),
+        default=1,
+        about="Number of processes per conversion job. With `--cores 16`, 16 divided by this "
+        "number is the number of jobs that run at once.",
+    ),
+    Option(
+        name="series_timeout",
+        kind=kinds.SECONDS,
+        default=3600,
+        about="Seconds after which the conversion of a volume is stopped; its row says so.",
+    ),
+    Option(
+        name="series_memory",
+        kind=whole(0),
+        default=4000,
+        about="Megabytes that the conversion of a volume may use beyond those of an idle process "
+        "(about 150). A conversion that needs more is stopped, and its row says so. `0`: no limit. "
+        "Linux only.",
+    ),
+    Option(
+        name="retry_failed",
+        kind=kinds.BOOLEAN,
+        default=False,
+        about="Convert again the volumes that failed and those in which an audit found damage; see "
+        "docs/operations.md.",
+    ),
+    Option(
+        name="scan_jobs",
+        kind=whole(1),
+        default=1,
+        about="Number of jobs that read the headers of the datasets, each for a part of the "
+        "folders. With 1, the job that makes the manifest reads them itself. The manifest is the "
+        "same for any number.",
+    ),
+    Option(
+        name="num_samples",
+        kind=whole(0),
+        default=10,
+        changes=REPORT,
+        about="Number of volumes that the report shows with pictures.",
+    ),
+    Option(
+        name="sample_series",
+        kind=kinds.SERIES,
+        default=[],
+        changes=REPORT,
+        private=True,
+        about="Series that the report shows in addition: a list of SeriesInstanceUID, or of "
+        "series_hash or at least its first 8 digits.",
+    ),
+    Option(
+        name="decisions",
+        kind=kinds.PATH_OR_NONE,
+        default="",
+        changes=frozenset({Output.SUMMARY}),
+        about="File with the decisions that people made in the report: its export as CSV or JSON. "
+        "A volume that they rejected gets the status `rejected` in `summary_all.csv` at the next "
+        "run; its store is kept.",
+    ),
+    # Those that only the environment names.
+    Option(
+        name="out_dir",
+        kind=kinds.PATH,
+        in_config=False,
+        purpose="the folder for the manifest",
+        about="Folder for the manifest (`manifest_dir` in a config).",
+    ),
+    Option(
+        name="dataset_v1_root",
+        kind=kinds.PATH,
+        in_config=False,
+        purpose="a dataset folder",
+        about="Folder of the dataset `v1`; `DATASET_V2_ROOT` and so on for further datasets.",
+    ),
+    Option(
+        name="dataset_version",
+        kind=Kind(str, "all, or versions such as v1 or v1,v2", {}),
+        default="all",
+        in_config=False,
+        about="Datasets to scan: `all` whose folder is set, or some of them, such as `v1`.",
+    ),
+    Option(
+        name="scan_part",
+        kind=whole(0),
+        in_config=False,
+        about="Number of the part to scan, from 0 up to `SCAN_JOBS` without it. If it is not set, "
+        "the manifest is made of all parts.",
+    ),
+    Option(
+        name="input_csv",
+        kind=kinds.PATH,
+        in_config=False,
+        purpose="a CSV of series, such as series_shard_00.csv",
+        about="The series to convert: a file of the manifest, or a CSV of your own with a column "
+        "`series_dir`, whose folders are then scanned.",
+    ),
+    Option(
+        name="shard_id",
+        kind=whole(0),
+        in_config=False,
+        about="Number of the shard, from 0. A conversion takes this share of an unsharded CSV, out "
+        "of `NUM_SHARDS`; an audit reads this shard only.",
+    ),
+    Option(
+        name="summary_suffix",
+        kind=kinds.SUFFIX,
+        default="",
+        in_config=False,
+        about="Text at the end of the name of the summary.",
+    ),
+    Option(
+        name="converted_root",
+        kind=kinds.PATH,
+        in_config=False,
+        purpose="the folder for the converted volumes",
+        about="Folder with the results, the same as `OUT_ROOT`.",
+    ),
+    Option(
+        name="output_html",
+        kind=kinds.PATH,
+        in_config=False,
+        about="File for the report. If it is not set, `verify_report.html` beside the summary.",
+    ),
+)
+
+OPTIONS: dict[str, Option] = {option.name: option for option in _DECLARED}
+"""Name → option, in the order of the documentation."""
 
 
-def _choice(*allowed: str) -> Option:
-    def read(value: Any) -> str:
-        if value not in allowed:
-            raise ValueError(value)
-        return str(value)
-
-    return Option(read, _one_of(allowed))
+def config_options() -> list[Option]:
+    """The options of a config."""
+    return [option for option in OPTIONS.values() if option.in_config]
 
 
-def _one_of(words: tuple[str, ...]) -> str:
-    return "one of " + ", ".join(words)
+def options_that_change(output: Output) -> list[str]:
+    """The names of the options whose values change what a step makes."""
+    return [option.name for option in OPTIONS.values() if output in option.changes]
 
 
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        return [item.strip() for item in value.strip("[]() ").split(",") if item.strip()]
-    if isinstance(value, list | tuple):
-        return list(value)
-    raise TypeError(value)
+def config_defaults() -> dict[str, Json]:
+    """Option → value, for a config that names none."""
+    return {option.name: option.default for option in config_options()}
 
 
-def _path(value: Any) -> Path:
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise TypeError(value)
-    return Path(value).expanduser()
+def config_schema() -> dict[str, Json]:
+    """The JSON schema of a config."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Options of ct2zarr",
+        "description": "Made from scripts/ct2zarr/run/options.py by `make docs`.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {option.name: _property(option) for option in config_options()},
+    }
 
 
-def _switch(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text not in _TRUE | _FALSE:
-        raise ValueError(value)
-    return text in _TRUE
-
-
-def _slices(value: Any) -> int | Literal["all"]:
-    if value == "all":
-        return "all"
-    return int(_whole(0).read(value))
-
-
-def _zarr_format(value: Any) -> Literal["auto", 2, 3]:
-    if value == "auto":
-        return "auto"
-    return 2 if _whole(2, 3).read(value) == 2 else 3
-
-
-def _chunks(value: Any) -> tuple[int, int, int]:
-    z, y, x = (_whole(1).read(item) for item in _items(value))
-    return z, y, x
-
-
-def _member(kind: type[Member], code: Any) -> Member:
-    for member in kind:
-        if member == code:
-            return member
-    raise ValueError(code)
-
-
-def _store_type(value: Any) -> StoreType:
-    return _member(StoreType, value)
-
-
-def _flags(value: Any) -> frozenset[Flag]:
-    return frozenset(_member(Flag, item) for item in _items(value))
-
-
-def _image_types(value: Any) -> tuple[str, ...]:
-    return tuple(str(item).upper() for item in _items(value))
-
-
-def _keywords(value: Any) -> tuple[str, ...]:
-    from pydicom.datadict import tag_for_keyword  # only runs with extra tags pay for the dictionary
-
-    keywords = tuple(str(item) for item in _items(value))
-    if any(tag_for_keyword(keyword) is None for keyword in keywords):
-        raise ValueError(value)
-    return keywords
-
-
-def _series(value: Any) -> tuple[str, ...]:
-    return tuple(str(item).strip() for item in _items(value))
-
-
-def _optional_path(value: Any) -> Path | None:
-    return None if value == "" else _path(value)
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError(value)
-    seconds = float(value)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(value)
-    return seconds
-
-
-def _suffix(value: Any) -> str:
-    text = str(value)
-    if "/" in text or "\0" in text:
-        raise ValueError(value)
-    return text
-
-
-def _datasets(value: Any) -> dict[str, Path]:
-    if not isinstance(value, Mapping) or not value:
-        raise TypeError(value)
-    return {str(name): _path(folder) for name, folder in value.items()}
-
-
-PATH = Option(_path, "a path")
-BOOLEAN = Option(_switch, "true or false (1 or 0)")
-_KEYWORDS = Option(_keywords, "a list of DICOM keywords, such as [Exposure, XRayTubeCurrent]")
-
-OPTIONS: Mapping[str, Option] = {
-    "datasets": Option(_datasets, "at least one name with its folder, such as {v1: /data/ct}"),
-    "manifest_dir": PATH,
-    "out_root": PATH,
-    "store_type": Option(_store_type, _one_of(tuple(StoreType))),
-    "num_shards": _whole(1),
-    "max_depth": _whole(0),
-    "num_workers": _whole(1),
-    "verify_slices": Option(_slices, "a whole number, at least 0, or all"),
-    "overwrite": BOOLEAN,
-    "num_samples": _whole(0),
-    "sample_series": Option(_series, "a list of series_hash or SeriesInstanceUID, each in quotes"),
-    "decisions": Option(_optional_path, "a path, or empty for none"),
-    "values": _choice("hu", "stored"),
-    "zarr_format": Option(_zarr_format, "one of auto, 2, 3"),
-    "chunks": Option(_chunks, "three whole numbers of at least 1 (z, y, x), such as [64, 64, 64]"),
-    "compression_level": _whole(0, 9),
-    "pyramid_levels": _whole(1, 16),
-    "deidentify": BOOLEAN,
-    "reject_flags": Option(_flags, "a list with any of " + ", ".join(Flag)),
-    "on_bad_slice": _choice("fail", "drop"),
-    "include_secondary_capture": BOOLEAN,
-    "exclude_image_types": Option(_image_types, "a list of ImageType values, such as [MIP]"),
-    "extra_series_tags": _KEYWORDS,
-    "extra_slice_tags": _KEYWORDS,
-    "series_timeout": Option(_seconds, "a number of seconds greater than 0"),
-    "series_memory": _whole(0),
-    "retry_failed": BOOLEAN,
-    "scan_jobs": _whole(1),
-}
-"""Every option of a config, in the order in which the documentation lists them."""
-
-JOB_OPTIONS: Mapping[str, Option] = {
-    "out_dir": PATH,
-    "dataset_version": Option(str, "all, or versions such as v1 or v1,v2"),
-    "input_csv": PATH,
-    "shard_id": _whole(0),
-    "scan_part": _whole(0),
-    "summary_suffix": Option(_suffix, 'text without "/"'),
-    "converted_root": PATH,
-    "output_html": PATH,
-}
-"""What only the environment variables name; in a workflow the rules know it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """Raw values by option, from one source.
-
-    Attributes:
-        raw: option → value or text; an option that is not set is absent.
-        show: option → its name where the user wrote it, for error sentences.
-    """
-
-    raw: Mapping[str, Any]
-    show: Callable[[str], str]
-
-    @classmethod
-    def of_config(cls, config: Mapping[str, Any]) -> "Values":
-        """Values from a flat config."""
-        return cls({key: value for key, value in config.items() if value is not None}, _config_name)
-
-    @classmethod
-    def of_environ(cls, environ: Mapping[str, str]) -> "Values":
-        """Values from environment variables; an empty variable counts as not set."""
-        names = {**OPTIONS, **JOB_OPTIONS}
-        raw = {name: environ[name.upper()] for name in names if environ.get(name.upper())}
-        return cls(raw, str.upper)
-
-    def given(self, *names: str) -> dict[str, Any]:
-        """The typed values of those of ``names`` that are set.
-
-        Raises:
-            SettingsError: a value is wrong; the sentence names the option and what it must be.
-        """
-        return {name: self._read(name) for name in names if name in self.raw}
-
-    def required(self, name: str, purpose: str) -> Any:
-        """The typed value of ``name``.
-
-        Raises:
-            SettingsError: it is not set (``purpose`` says what it is for) or wrong.
-        """
-        if name not in self.raw:
-            raise SettingsError(f"{self.show(name)} is missing: set it to {purpose}")
-        return self._read(name)
-
-    def _read(self, name: str) -> Any:
-        option = OPTIONS.get(name) or JOB_OPTIONS[name]
-        value = self.raw[name]
-        try:
-            return option.read(value)
-        except (TypeError, ValueError) as error:
-            raise SettingsError(wrong_value(self.show(name), value, option.allowed)) from error
-
-
-def wrong_value(name: str, value: Any, allowed: str) -> str:
-    """The sentence for a wrong value."""
-    shown = f"'{value}'" if isinstance(value, str) else f"{value}"
-    return f"{name} is {shown}; it must be {allowed}"
-
-
-def _config_name(key: str) -> str:
-    return f"config: {key}"
+def _property(option: Option) -> dict[str, Json]:
+    return {"description": option.about, **option.kind.schema, "default": option.default}
