@@ -33,7 +33,6 @@ include: "rules/convert.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"
-include: "rules/terminal.smk"
 
 
 localrules:
@@ -53,23 +52,25 @@ if config["scan_jobs"] > 1:
 
 
 rule all:
-    """Every shard is converted and summarised, and the report is made."""
+    """Convert and summarise every shard, and make the report."""
     default_target: True
     input:
         # Without a name: Snakemake would hash the whole list for each of its files.
         SHARD_SUMMARIES,
         table=shared(rules.aggregate.output.table),
-        report=shared(rules.report.output),
+        report=[shared(path) for path in rules.report.output],
 
 
 onstart:
-    require_writable(MANIFEST_DIR, STORE_ROOT)
-    DISPLAY.extend(filter(None, [draw_bars()]))
+    with stop_with_sentence():
+        prepare_folder(RUN.manifest_dir)
+        prepare_folder(RUN.store_root)
+    DISPLAY.start()
 
 
 onsuccess:
-    tell_outcome("The run is complete")
+    DISPLAY.finish("The run is complete")
 
 
 onerror:
-    tell_outcome("The run has not finished")
+    DISPLAY.finish("The run has not finished")

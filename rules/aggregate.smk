@@ -6,15 +6,15 @@ rule aggregate:
     input:
         summaries=SHARD_SUMMARIES,
         # The joined summary names the checksum of the manifest.
-        index=shared(f"{MANIFEST_DIR}/series_all.csv"),
+        index=shared(RUN.index),
         decisions=shared(config["decisions"]) if config["decisions"] else [],
     output:
-        table=shared(f"{STORE_ROOT}/summary_all.csv"),
-        totals=shared(f"{STORE_ROOT}/summary_all.json"),
+        table=shared(RUN.joined_summary.table),
+        totals=shared(RUN.joined_summary.totals),
     log:
-        shared(f"{STORE_ROOT}/logs/aggregate.log"),
+        shared(RUN.log("aggregate")),
     benchmark:
-        shared(f"{STORE_ROOT}/logs/aggregate.benchmark.tsv")
+        shared(RUN.benchmark("aggregate"))
     conda:
         "../envs/ct2zarr.yaml"
     resources:

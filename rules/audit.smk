@@ -1,12 +1,12 @@
-"""The finished volumes in, a table of which are intact out; and what failed, once more."""
+"""The finished volumes in, a table of which are intact out; and a retry of what failed."""
 
 
 rule audit:
-    """Say how the audit ended; fail where a volume is damaged. Nothing is converted."""
+    """Report how the audit ended, and fail if a volume is damaged; nothing is converted."""
     input:
-        totals=shared(f"{STORE_ROOT}/audit_all.json"),
+        totals=shared(RUN.joined_audit.totals),
     log:
-        shared(f"{STORE_ROOT}/logs/audit.log"),
+        shared(RUN.log("audit")),
     conda:
         "../envs/ct2zarr.yaml"
     script:
@@ -18,12 +18,12 @@ rule gather_audits:
     input:
         audits=shard_audits,
     output:
-        table=shared(f"{STORE_ROOT}/audit_all.csv"),
-        totals=shared(f"{STORE_ROOT}/audit_all.json"),
+        table=shared(RUN.joined_audit.table),
+        totals=shared(RUN.joined_audit.totals),
     log:
-        shared(f"{STORE_ROOT}/logs/gather_audits.log"),
+        shared(RUN.log("gather_audits")),
     benchmark:
-        shared(f"{STORE_ROOT}/logs/gather_audits.benchmark.tsv")
+        shared(RUN.benchmark("gather_audits"))
     conda:
         "../envs/ct2zarr.yaml"
     resources:
@@ -34,13 +34,13 @@ rule gather_audits:
 
 
 rule audit_shard:
-    """Read every finished volume of a shard back, and compare it with its records."""
+    """Read every finished volume of a shard back, and compare it with its record."""
     output:
-        table=shared(f"{STORE_ROOT}/audit_shard_{{shard}}.csv"),
+        table=shared(RUN.audit("{shard}")),
     log:
-        shared(f"{STORE_ROOT}/logs/audit_shard_{{shard}}.log"),
+        shared(RUN.log("audit_shard_{shard}")),
     benchmark:
-        shared(f"{STORE_ROOT}/logs/audit_shard_{{shard}}.benchmark.tsv")
+        shared(RUN.benchmark("audit_shard_{shard}"))
     conda:
         "../envs/ct2zarr.yaml"
     threads: config["num_workers"]

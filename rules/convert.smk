@@ -8,12 +8,12 @@ rule convert_shard:
     output:
         # Snakemake deletes declared outputs before a job and after a failed one, so the volumes
         # are not declared: they are published one by one and outlive a job that is killed.
-        table=shared(f"{STORE_ROOT}/summary_shard_{{shard}}.csv"),
-        totals=shared(f"{STORE_ROOT}/summary_shard_{{shard}}.json"),
+        table=shared(RUN.summary("{shard}").table),
+        totals=shared(RUN.summary("{shard}").totals),
     log:
-        shared(f"{STORE_ROOT}/logs/convert_shard_{{shard}}.log"),
+        shared(RUN.log("convert_shard_{shard}")),
     benchmark:
-        shared(f"{STORE_ROOT}/logs/convert_shard_{{shard}}.benchmark.tsv")
+        shared(RUN.benchmark("convert_shard_{shard}"))
     conda:
         "../envs/ct2zarr.yaml"
     threads: config["num_workers"]
@@ -21,6 +21,6 @@ rule convert_shard:
         mem_mb=shard_memory,
         runtime=shard_runtime,
     params:
-        options=output_changing(CONVERT_OPTIONS),
+        options=changing_options(config, Output.SHARD),
     script:
         "../scripts/convert_dicom_to_volume.py"

@@ -1,18 +1,19 @@
-"""Dataset folders in, the manifest out: one index file, and a CSV and a parquet file a shard."""
+"""Dataset folders in, the manifest out: an index, and a CSV and a parquet file per shard."""
 
 
 checkpoint manifest:
-    """Read every header below the dataset folders and divide the volumes into shards."""
+    """Read every header below the dataset folders, and divide the volumes into shards."""
     input:
-        parts=scanned_parts,
+        # The parts are temporary, so a manifest that is made again reads the folders again.
+        parts=[shared(path) for path in RUN.scan_parts()],
     output:
         # The shard files beside it are rewritten only when their content changes: undeclared,
         # they keep their time, and a shard that gained nothing is not converted again.
-        index=shared(f"{MANIFEST_DIR}/series_all.csv"),
+        index=shared(RUN.index),
     log:
-        shared(f"{MANIFEST_DIR}/logs/manifest.log"),
+        shared(RUN.manifest_log("manifest")),
     benchmark:
-        shared(f"{MANIFEST_DIR}/logs/manifest.benchmark.tsv")
+        shared(RUN.manifest_benchmark("manifest"))
     conda:
         "../envs/ct2zarr.yaml"
     threads: 16  # reading headers waits for the disk; --cores is the limit
@@ -20,7 +21,7 @@ checkpoint manifest:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        options=output_changing(MANIFEST_OPTIONS),
+        options=changing_options(config, Output.MANIFEST),
     script:
         "../scripts/generate_manifest.py"
 
@@ -28,12 +29,12 @@ checkpoint manifest:
 rule scan_part:
     """Read the headers of one part of the dataset folders, where scan_jobs asks for several."""
     output:
-        about=shared(f"{MANIFEST_DIR}/scan/share_{{part}}_of_{{parts}}.json"),
-        rows=shared(f"{MANIFEST_DIR}/scan/share_{{part}}_of_{{parts}}.arrow"),
+        facts=temp(shared(RUN.scan_folder / "share_{part}_of_{parts}.json")),
+        rows=temp(shared(RUN.scan_folder / "share_{part}_of_{parts}.arrow")),
     log:
-        shared(f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.log"),
+        shared(RUN.manifest_log("scan_part_{part}_of_{parts}")),
     benchmark:
-        shared(f"{MANIFEST_DIR}/logs/scan_part_{{part}}_of_{{parts}}.benchmark.tsv")
+        shared(RUN.manifest_benchmark("scan_part_{part}_of_{parts}"))
     conda:
         "../envs/ct2zarr.yaml"
     threads: 4  # reading headers waits for the disk; --cores is the limit
@@ -42,6 +43,6 @@ rule scan_part:
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         part=lambda wildcards: int(wildcards.part),
-        options=output_changing(SCAN_OPTIONS),
+        options=changing_options(config, Output.SCAN_PART),
     script:
         "../scripts/generate_manifest.py"

@@ -2,42 +2,40 @@
 
 
 rule report:
-    """Show totals, everything that is not plainly well, and sampled volumes."""
+    """Make the report: totals, every volume that needs attention, and sampled volumes."""
     input:
         table=shared(rules.aggregate.output.table),
         totals=shared(rules.aggregate.output.totals),
     output:
         html=report(
-            shared(f"{STORE_ROOT}/verify_report.html"),
+            shared(RUN.report),
             caption="../report/verification.rst",
             category="Verification report",
             labels={"content": "totals, volumes to review, samples"},
         ),
         summary=report(
-            shared(f"{STORE_ROOT}/report/summary.csv"),
+            shared(RUN.exported_summary),
             caption="../report/summary.rst",
             category="Summary",
             labels={"content": "every volume"},
         ),
         plots=report(
-            directory(shared(f"{STORE_ROOT}/report/plots")),
+            directory(shared(RUN.exported_plots)),
             patterns=["{name}.svg"],
             caption="../report/plots.rst",
             category="Plots",
             labels={"plot": "{name}"},
         ),
     log:
-        shared(f"{STORE_ROOT}/logs/report.log"),
+        shared(RUN.log("report")),
     benchmark:
-        shared(f"{STORE_ROOT}/logs/report.benchmark.tsv")
+        shared(RUN.benchmark("report"))
     conda:
         "../envs/ct2zarr.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        num_samples=config["num_samples"],
-        # Params are shown in reports of Snakemake; the list may hold UIDs.
-        sample_series=digest(config["sample_series"]),
+        **report_options(config),
     script:
         "../scripts/generate_verify_report.py"

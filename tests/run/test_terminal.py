@@ -1,22 +1,18 @@
 """A person sees bars and a table; a log file gets lines, without a control character."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from ct2zarr.run import job_log as joblog
 from ct2zarr.run.counts import Counts
 from ct2zarr.run.job_log import Progress, State, progress, read_state, state_file
 from ct2zarr.run.settings import ManifestSettings
 from ct2zarr.run.terminal import closing_table, run_counts, run_lines, table_text
-from ct2zarr.workflow.display import MOST_BARS, WorkflowDisplay
 from phantom import make_series, truncate
 from pseudo_terminal import run_in_terminal
 
@@ -176,90 +172,3 @@ def test_state_that_is_half_written_counts_as_none(tmp_path):
     for text in ("", "{", "[]", '{"label": "x"}'):
         path.write_text(text)
         assert read_state(path) is None
-
-
-# A run ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def display():
-    """A display on a terminal that is a text, its logger, and what the logger's user prints."""
-    out = StringIO()
-    shown = WorkflowDisplay(Console(file=out, force_terminal=True, width=100, height=40))
-    logger = logging.getLogger("a workflow")
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    printed = logging.StreamHandler(out)
-    logger.addHandler(printed)
-    yield shown, logger, out
-    shown.stop(logger)
-    logger.removeHandler(printed)
-
-
-def start_job(logger: logging.Logger, number: int, log: Path) -> None:
-    about = {
-        "jobid": number, "rule_name": "convert_shard", "wildcards": {"shard": f"{number:02}"},
-        "log": [str(log)],
-    }  # fmt: skip
-    logger.info("Execute 1 jobs...", extra={"event": "job_started", "jobs": [number]})
-    logger.info("a job", extra={"event": "job_info", **about})
-
-
-def write_state(log: Path, number: int, done: int, total: int) -> None:
-    state = {"label": f"shard {number:02}", "done": done, "total": total, "bytes": 0}
-    state_file(log).write_text(json.dumps(state))
-
-
-def bars(display: WorkflowDisplay) -> dict[str, tuple[float, float | None]]:
-    return {str(t.description): (t.completed, t.total) for t in display._progress.tasks}
-
-
-def test_run_has_a_bar_and_each_running_job_has_one(display, tmp_path):
-    shown, logger, out = display
-    shown.start(logger)
-    logs = {number: tmp_path / f"convert_shard_{number:02}.log" for number in (1, 2)}
-    for number, log in logs.items():
-        start_job(logger, number, log)
-        write_state(log, number, 3 * number, 10)
-    logger.info(None, extra={"event": "progress", "done": 1, "total": 4})
-    shown.refresh()
-    assert bars(shown) == {"workflow": (1, 4), "shard 01": (3, 10), "shard 02": (6, 10)}
-    logger.info("Finished", extra={"event": "job_finished", "job_id": 1})
-    logger.error("Error", extra={"event": "job_error", "jobid": 2})
-    shown.refresh()
-    assert set(bars(shown)) == {"workflow"}
-    shown.stop(logger)
-    assert "Execute 1 jobs...\n" in out.getvalue()
-    assert out.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in out.getvalue()
-    assert logger.handlers[0].stream is out
-
-
-def test_hundreds_of_jobs_leave_room_on_the_terminal(display, tmp_path):
-    shown, logger, _ = display
-    for number in range(300):
-        log = tmp_path / f"{number}.log"
-        write_state(log, number, 1, 2)
-        shown.emit(record("job_info", jobid=number, rule_name="r", wildcards={}, log=[str(log)]))
-    shown.refresh()
-    assert len(bars(shown)) == 1 + MOST_BARS
-    for number in range(MOST_BARS):
-        shown.emit(record("job_finished", job_id=number))
-    shown.refresh()
-    assert len(bars(shown)) == 1 + MOST_BARS
-    shown.start(logger)
-
-
-def record(event: str, **values: object) -> logging.LogRecord:
-    made = logging.LogRecord("a workflow", logging.INFO, "", 0, "text", (), None)
-    made.__dict__.update(event=event, **values)
-    return made
-
-
-def test_other_records_and_unknown_jobs_do_no_harm(display):
-    shown, _, _ = display
-    shown.emit(record("job_finished", job_id=7))
-    shown.emit(record("shellcmd"))
-    shown.emit(record("job_started", jobs=[9]))
-    shown.refresh()
-    assert set(bars(shown)) == {"workflow"}
-    shown.start(logging.getLogger("a workflow"))

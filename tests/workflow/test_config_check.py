@@ -9,11 +9,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from ct2zarr.errors import SettingsError
-from ct2zarr.run.options import OPTIONS
+from ct2zarr.codes import Code
+from ct2zarr.errors import SettingsError, sentence
+from ct2zarr.run.options import OPTIONS, config_defaults, config_options, config_schema
 from ct2zarr.run.settings import (
-    CONVERT_OPTIONS,
-    MANIFEST_OPTIONS,
     AggregateSettings,
     ConvertSettings,
     ManifestSettings,
@@ -27,12 +26,12 @@ from ct2zarr.vocabulary import Flag, StoreType
 from ct2zarr.workflow.config_check import checked_config, require_folders
 
 CONFIG = Path(__file__).parents[2] / "config"
-SCHEMA = yaml.safe_load((CONFIG / "config.schema.yaml").read_text())
+SCHEMA = config_schema()
 PROPERTIES = SCHEMA["properties"]
 
 
 def check(**config):
-    return checked_config(config, SCHEMA)
+    return checked_config(config)
 
 
 # Agreement -------------------------------------------------------------------------------------
@@ -43,8 +42,13 @@ def test_schema_is_a_valid_schema_that_refuses_unknown_keys():
     assert SCHEMA["additionalProperties"] is False
 
 
-def test_schema_and_code_know_the_same_options():
-    assert list(PROPERTIES) == list(OPTIONS)
+def test_file_of_the_schema_is_the_one_that_the_options_make():
+    assert yaml.safe_load((CONFIG / "config.schema.yaml").read_text()) == SCHEMA
+
+
+def test_default_of_every_option_fits_its_own_schema():
+    validator = Draft202012Validator(SCHEMA)
+    assert not list(validator.iter_errors(config_defaults()))
 
 
 def test_schema_draws_its_words_from_the_vocabularies():
@@ -53,7 +57,7 @@ def test_schema_draws_its_words_from_the_vocabularies():
 
 
 def test_defaults_of_the_schema_are_those_of_the_code():
-    config = checked_config({"datasets": {"v1": "/one"}}, SCHEMA)
+    config = checked_config({"datasets": {"v1": "/one"}})
     csv = Path("series_shard_00.csv")
     assert manifest_from_config(config, workers=1) == ManifestSettings(
         {"v1": Path("/one")}, Path(config["manifest_dir"])
@@ -71,14 +75,15 @@ def test_defaults_of_the_schema_are_those_of_the_code():
     )
 
 
-def test_every_option_that_changes_an_output_is_an_option():
-    assert set(MANIFEST_OPTIONS) | set(CONVERT_OPTIONS) <= set(OPTIONS)
-
-
 @pytest.mark.parametrize("name", ["config.yaml", "demonstration.yaml"])
 def test_shipped_config_fits_the_schema(name):
-    config = checked_config(yaml.safe_load((CONFIG / name).read_text()), SCHEMA)
-    assert set(config) == set(OPTIONS)
+    config = checked_config(yaml.safe_load((CONFIG / name).read_text()))
+    assert set(config) == {option.name for option in config_options()}
+
+
+def test_shipped_config_states_the_defaults():
+    shipped = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    assert shipped == {name: config_defaults()[name] for name in shipped}
 
 
 def test_conda_environment_has_the_dependencies_of_the_package():
@@ -154,9 +159,19 @@ def test_every_wrong_key_has_its_own_line():
 def test_wrong_value_is_named_with_what_is_allowed(key, value):
     with pytest.raises(SettingsError) as caught:
         check(**{key: value})
-    sentence = str(caught.value)
-    assert sentence.startswith(f"config: {key} is ")
-    assert sentence.endswith(OPTIONS[key].allowed)
+    said = str(caught.value)
+    assert said.startswith(f"config: {key} is ")
+    assert said.endswith(OPTIONS[key].kind.allowed)
+    assert caught.value.code is Code.SETTING_WRONG
+
+
+def test_wrong_value_is_left_out_of_what_is_passed_on():
+    with pytest.raises(SettingsError) as caught:
+        check(sample_series="Jane Doe", num_shard=1)
+    assert "Jane Doe" in str(caught.value)
+    passed_on = sentence(caught.value, private=False)
+    assert "Jane" not in passed_on
+    assert "config: sample_series is [removed]" in passed_on
 
 
 def test_text_from_the_command_line_is_read_as_what_it_means():

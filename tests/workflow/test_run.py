@@ -262,6 +262,7 @@ def test_scan_in_several_jobs_gives_the_same_run_and_is_asked_for_again_as_one(p
     assert project.pending("--until", "manifest") == {"manifest": 1, "scan_part": 3}
     project.snakemake()
     assert (project.manifest / "series_all.csv").read_bytes() == index
+    assert not list((project.manifest / "scan").iterdir()), "the parts are temporary"
     assert project.times() == times
     assert project.final_state() == before
     assert "Nothing to be done" in project.snakemake()

@@ -11,43 +11,86 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from ..errors import SettingsError
+from ..codes import Code
+from ..errors import Private, SettingsError
 from ..report.decisions import read_decisions
-from ..run.options import BOOLEAN, OPTIONS, wrong_value
+from ..run.option_kinds import PATH, PATH_OR_NONE
+from ..run.option_values import config_name, wrong_value
+from ..run.options import OPTIONS, config_defaults, config_options, config_schema
 
 
-def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with the schema's defaults filled in and text turned into the typed values.
+def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with defaults filled in and text turned into typed values.
 
     Text is what nested values of ``snakemake --config`` are, such as ``'chunks=[64,64,64]'``.
 
     Raises:
         SettingsError: the config does not fit the schema; one line for each key that is wrong.
     """
-    given = {key: _from_text(key, value) for key, value in config.items() if value is not None}
-    errors = Draft202012Validator(schema).iter_errors(given)
-    sentences = [sentence for error in errors for sentence in _sentences(error, given)]
-    if sentences:
-        raise SettingsError("\n".join(dict.fromkeys(sentences)))
-    defaults = {key: option["default"] for key, option in schema["properties"].items()}
-    return {**defaults, **given}
+    kinds = {option.name: option.kind for option in config_options()}
+    given = {
+        key: kinds[key].from_text(value) if key in kinds else value
+        for key, value in config.items()
+        if value is not None
+    }
+    validator = Draft202012Validator(config_schema())
+    problems = {
+        str(problem): problem
+        for error in validator.iter_errors(given)
+        for problem in _problems(error, given)
+    }
+    if problems:
+        raise _together(list(problems.values()))
+    return {**config_defaults(), **given}
+
+
+def _together(problems: list[SettingsError]) -> SettingsError:
+    """One error with a line for each problem."""
+    if len(problems) == 1:
+        return problems[0]
+    facts: dict[str, Any] = {
+        f"problem_{number}": problem for number, problem in enumerate(problems)
+    }
+    template = "\n".join(f"{{{name}}}" for name in facts)  # fields only, no text
+    return SettingsError(Code.SETTING_WRONG, template, **facts)
+
+
+def _problems(error: ValidationError, config: Mapping[str, Any]) -> Iterator[SettingsError]:
+    if error.absolute_path:
+        key = str(error.absolute_path[0])
+        yield wrong_value(config_name(key), config[key], OPTIONS[key].kind.allowed)
+        return
+    # The only rule of the schema that is not about one known key: additionalProperties.
+    known = [option.name for option in config_options()]
+    for key in config:
+        if key not in known:
+            yield _unknown_key(key, known)
+
+
+def _unknown_key(key: str, known: list[str]) -> SettingsError:
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return SettingsError(
+            Code.SETTING_WRONG,
+            "config: unknown key '{key}'; did you mean '{known}'?",
+            key=Private(key),
+            known=close[0],
+        )
+    return SettingsError(
+        Code.SETTING_WRONG,
+        "config: unknown key '{key}'; config/README.md lists the known ones",
+        key=Private(key),
+    )
 
 
 def require_folders(config: Mapping[str, Any]) -> None:
-    """Check what the config names: dataset folders, decisions, where results go; makes nothing.
+    """Check the folders, the decisions and the key that a config needs, and create nothing.
 
     Raises:
-        SettingsError: no dataset is named, one folder is missing, ``deidentify`` has no key, the
-            decisions make no sense, or an output cannot be written.
+        SettingsError: no dataset is named, a folder is missing, ``deidentify`` has no key, the
+            decisions cannot be used, or an output cannot be written.
     """
-    if not config["datasets"]:
-        raise SettingsError(
-            "config: datasets is empty; name at least one folder of DICOM files in "
-            "config/config.yaml, such as {v1: /data/ct}"
-        )
-    for name, folder in config["datasets"].items():
-        if not Path(folder).expanduser().is_dir():
-            raise SettingsError(f"config: the folder of dataset '{name}' does not exist: {folder}")
+    _require_datasets(config["datasets"])
     if config.get("deidentify"):
         from ..dicom.deidentification import key_from_environment
 
@@ -55,55 +98,64 @@ def require_folders(config: Mapping[str, Any]) -> None:
     if config.get("decisions"):
         read_decisions(Path(config["decisions"]))
     for key in ("manifest_dir", "out_root"):
-        folder = Path(config[key]).absolute()
-        nearest = next(place for place in (folder, *folder.parents) if place.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            problem = "may not be written" if nearest.is_dir() else "is not a folder"
-            raise SettingsError(f"config: {key} cannot be {config[key]}: {nearest} {problem}")
+        _require_writable(key, Path(config[key]))
 
 
-def require_absolute(config: Mapping[str, Any]) -> None:
-    """Check that paths are the same everywhere: jobs in pods begin in folders of their own.
-
-    Raises:
-        SettingsError: a path of the config counts from the working directory.
-    """
-    paths = {f"the folder of dataset '{name}'": path for name, path in config["datasets"].items()}
-    paths |= {key: config[key] for key in ("manifest_dir", "out_root", "decisions")}
-    for what, path in paths.items():
-        if path and not Path(path).expanduser().is_absolute():
+def _require_datasets(datasets: Mapping[str, str]) -> None:
+    if not datasets:
+        raise SettingsError(
+            Code.SETTING_MISSING,
+            "config: datasets is empty; name at least one folder of DICOM files in "
+            "config/config.yaml, such as {example}",
+            example="{v1: /data/ct}",
+        )
+    for name, folder in datasets.items():
+        if not Path(folder).expanduser().is_dir():
             raise SettingsError(
-                f"config: {what} is {path}; with a default storage provider, jobs run elsewhere: "
-                "give a path that begins with / on the volume that all jobs share"
+                Code.SETTING_WRONG,
+                "config: the folder of dataset '{dataset}' does not exist: {path}",
+                path=folder,
+                dataset=Private(name),
             )
 
 
-def _from_text(key: str, value: Any) -> Any:
-    """Expand ``~``, and read what ``--config`` leaves as text: ``true``, numbers in a list."""
-    if OPTIONS.get(key) == BOOLEAN and str(value).lower() in ("true", "false", "1", "0"):
-        return BOOLEAN.read(value)
-    if key == "chunks" and isinstance(value, list):
-        return [int(item) if str(item).strip().isdecimal() else item for item in value]
-    if key in ("manifest_dir", "out_root", "decisions") and isinstance(value, str) and value:
-        return str(Path(value).expanduser())
-    if key == "datasets" and isinstance(value, Mapping):
-        # {v1:/data}, without a space, arrives as the name "v1:/data" of nothing.
-        words = (str(name).partition(":") for name, folder in value.items() if folder == "")
-        split = {name: folder for name, _, folder in words}
-        return {name: folder for name, folder in value.items() if folder != ""} | split
-    return value
+def _require_writable(key: str, folder: Path) -> None:
+    """Check that a folder can be made, or written where it exists."""
+    wanted = folder.absolute()
+    nearest = next(place for place in (wanted, *wanted.parents) if place.exists())
+    facts: dict[str, Any] = {"path": folder, "setting": key, "nearest": nearest}
+    if not nearest.is_dir():
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "config: {setting} cannot be {path}: {nearest} is not a folder",
+            **facts,
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "config: {setting} cannot be {path}: {nearest} is not writable",
+            **facts,
+        )
 
 
-def _sentences(error: ValidationError, config: Mapping[str, Any]) -> Iterator[str]:
-    if error.absolute_path:
-        key = str(error.absolute_path[0])
-        yield wrong_value(f"config: {key}", config[key], OPTIONS[key].allowed)
-    else:  # the only rule of the schema that is about no single known key: additionalProperties
-        for key in config:
-            if key not in OPTIONS:
-                yield f"config: unknown key '{key}'; {_suggestion(key)}"
+def require_absolute(config: Mapping[str, Any]) -> None:
+    """Check that paths mean the same everywhere: jobs in pods start in folders of their own.
 
-
-def _suggestion(key: str) -> str:
-    close = difflib.get_close_matches(key, OPTIONS, n=1)
-    return f"did you mean '{close[0]}'?" if close else "config/README.md lists the known ones"
+    Raises:
+        SettingsError: a path of the config is relative to the working directory.
+    """
+    named = {f"the folder of dataset '{name}'": path for name, path in config["datasets"].items()}
+    named |= {
+        option.name: config[option.name]
+        for option in config_options()
+        if option.kind in (PATH, PATH_OR_NONE)
+    }
+    for name, path in named.items():
+        if path and not Path(path).expanduser().is_absolute():
+            raise SettingsError(
+                Code.SETTING_WRONG,
+                "config: {name} is {path}; with a default storage provider, jobs run elsewhere: "
+                "give a path that begins with / on the volume that all jobs share",
+                path=path,
+                name=Private(name),
+            )

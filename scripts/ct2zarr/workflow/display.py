@@ -1,112 +1,87 @@
-"""Bars of a whole run on a terminal: one for all jobs, one for each job that is running.
+"""What a person sees of a run: bars while it goes on, and how it ended."""
 
-The display is a handler of the workflow's log: its records say which jobs start and end, and the
-files that jobs keep beside their logs say how far each is. What the workflow prints goes above the
-bars. Without a terminal there is no display, and the log is as it was.
-"""
-
+import atexit
 import logging
-import threading
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.file_proxy import FileProxy
-from rich.progress import Progress, TaskID
+from snakemake_interface_logger_plugins.common import LogEvent
 
-from ..run.job_log import State, read_state, state_file
-from ..run.terminal import columns, terminal_console
+from .run_files import RunFiles
 
-REFRESH_SECONDS = 0.25
-MOST_BARS = 12
-"""Jobs with a bar of their own; a cluster runs hundreds, and a terminal has some 40 lines."""
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from .bars import WorkflowBars
 
 
-@dataclass(slots=True)
-class _Job:
-    label: str
-    file: Path | None
-    bar: TaskID | None = None
+class RunDisplay:
+    """Shows a run on a terminal, or in the log where there is none.
 
+    Args:
+        logger: the logger of Snakemake.
+        files: the files of the run.
+    """
 
-class WorkflowDisplay(logging.Handler):
-    """Draws from ``start`` to ``stop``; takes the log records of the workflow in between."""
+    def __init__(self, logger: logging.Logger, files: RunFiles) -> None:
+        self._logger = logger
+        self._files = files
+        self._bars: WorkflowBars | None = None
 
-    def __init__(self, console: Console | None = None) -> None:
-        super().__init__()
-        self._console = console or terminal_console()
-        self._progress = Progress(*columns(), console=self._console, transient=True)
-        self._whole = self._progress.add_task("workflow", total=None)
-        self._running: dict[int, _Job] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._redirected: list[tuple[logging.StreamHandler, object]] = []  # type: ignore[type-arg]
-
-    def start(self, logger: logging.Logger) -> None:
-        """Draw, and let what the logger prints on the terminal go above the bars."""
-        for one in logger.handlers:
-            if type(one) is not logging.FileHandler and isinstance(one, logging.StreamHandler):
-                self._redirected.append((one, one.stream))
-                one.setStream(FileProxy(self._console, one.stream))
-        logger.addHandler(self)
-        self._progress.start()
-        self._thread.start()
-
-    def stop(self, logger: logging.Logger) -> None:
-        """Take the bars away; may be called twice."""
-        if self._ended.is_set():
-            return
-        self._ended.set()
-        self._thread.join()
-        logger.removeHandler(self)
-        for handler, stream in self._redirected:
-            handler.flush()
-            handler.setStream(stream)
-        self._progress.stop()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Follow the events of jobs; any other record is of no interest here."""
-        event = str(getattr(record, "event", ""))
-        if event == "job_info":  # comes after job_started, and before the job does anything
-            self._running[record.jobid] = _describe(record)  # type: ignore[attr-defined]
-        elif event in ("job_finished", "job_error"):
-            name = "job_id" if event == "job_finished" else "jobid"
-            job = self._running.pop(getattr(record, name), None)
-            if job is not None and job.bar is not None:
-                self._progress.remove_task(job.bar)
-        elif event == "progress":
-            done, total = record.done, record.total  # type: ignore[attr-defined]
-            self._progress.update(self._whole, completed=done, total=total)
-
-    def _follow(self) -> None:
-        while not self._ended.wait(REFRESH_SECONDS):
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Bring the bars of the running jobs to what their files say now."""
-        for job in list(self._running.values()):
-            state = read_state(job.file) if job.file else None
-            if state is None:
-                continue
-            self.acquire()  # emit, which ends jobs, is called under the same lock
-            try:
-                self._draw(job, state)
-            finally:
-                self.release()
-
-    def _draw(self, job: _Job, state: State) -> None:
-        if not any(job is one for one in self._running.values()):
-            return
-        if job.bar is None and len(self._progress.tasks) <= MOST_BARS:
-            job.bar = self._progress.add_task(job.label)
-        if job.bar is not None:
-            self._progress.update(
-                job.bar, description=state.label, completed=state.done, total=state.total
+    def mention_manifest(self) -> None:
+        """Log when the manifest was made: only a scan shows whether the folders have grown."""
+        made = self._files.manifest_time()
+        if made is not None:
+            self._logger.info(
+                f"The manifest was made on {made:%Y-%m-%d at %H:%M}. To find files that were added "
+                "to the datasets since then, add `-R manifest` to the command."
             )
 
+    def start(self) -> None:
+        """Draw bars if Snakemake itself shows jobs and progress on a terminal."""
+        printing = terminal_handler(self._logger)
+        if printing is None:
+            return
+        from .bars import WorkflowBars  # only a terminal pays for rich
 
-def _describe(record: logging.LogRecord) -> _Job:
-    values = ", ".join(map(str, getattr(record, "wildcards", {}).values()))
-    logs = list(getattr(record, "log", []) or [])
-    label = f"{getattr(record, 'rule_name', 'job')} {values}".strip()
-    return _Job(label, state_file(Path(logs[0])) if logs else None)
+        self._bars = WorkflowBars()
+        self._bars.start(self._logger, printing)
+        atexit.register(self._bars.stop, self._logger)
+
+    def finish(self, title: str) -> None:
+        """Take the bars away and show the closing table, in the log where there is no terminal."""
+        from ..run.terminal import closing_table, run_lines, table_text, terminal_console
+
+        if self._bars is not None:
+            self._bars.stop(self._logger)
+        table = closing_table(title, run_lines(self._files.store_root, self._files.labels))
+        if terminal_handler(self._logger) is not None:
+            terminal_console().print(table)
+        else:
+            self._logger.info(table_text(table))
+
+
+def terminal_handler(logger: logging.Logger) -> "logging.StreamHandler[TextIO] | None":
+    """The handler that prints jobs and progress on a terminal; None where nothing does.
+
+    With ``--quiet`` the handler's filter drops them. With a logger plugin that writes to the
+    terminal, Snakemake has no handler of its own for it.
+    """
+    if not sys.stderr.isatty():
+        return None
+    for handler in logger.handlers:
+        if (
+            isinstance(handler, logging.StreamHandler)
+            and handler.stream is sys.stderr
+            and all(
+                handler.filter(_record(event)) for event in (LogEvent.JOB_INFO, LogEvent.PROGRESS)
+            )
+        ):
+            return handler
+    return None
+
+
+def _record(event: LogEvent) -> logging.LogRecord:
+    record = logging.LogRecord("snakemake", logging.INFO, "", 0, "", (), None)
+    record.event = event
+    return record
