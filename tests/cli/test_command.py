@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ct2zarr.cli.command import FORMATS, export, main
+from ct2zarr.cli.command import FORMATS, Resampling, export, main
 from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError
 from ct2zarr.run.summary_columns import SummaryRow, rows_to_csv
@@ -26,9 +26,8 @@ def summary(tmp_path: Path) -> Path:
     return path
 
 
-def exported(source: Path, target: Path, **options: object) -> int:
-    given = {"format_": None, "resample": False, "spacing": None, "fill": None, **options}
-    return export(source, target, **given)  # type: ignore[arg-type]
+def exported(source: Path, target: Path, format_: str | None = None) -> int:
+    return export(source, target, format_, Resampling())
 
 
 def left_with(arguments: list[str]) -> int | str | None:

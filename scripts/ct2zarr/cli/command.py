@@ -6,7 +6,8 @@ ct2zarr export zarr_sqlite/summary_all.csv nifti/ --format nii.gz
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..codes import Code
@@ -21,7 +22,19 @@ from ..volume.volume import Volume, open_volume
 
 FORMATS = tuple(suffix.lstrip(".") for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES))
 
-Export = Callable[[Volume, Path], None]
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How volumes that a format cannot hold are exported; see ``Volume.to_nifti``.
+
+    Attributes:
+        resample: interpolate them; otherwise they are refused.
+        spacing: (dz, dy, dx) of the grid in mm. fill: value outside the planes. None: a default.
+    """
+
+    resample: bool = False
+    spacing: tuple[float, float, float] | None = None
+    fill: float | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,16 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not given.resample and (given.spacing or given.fill is not None):
         parser.error("--spacing and --fill can only be used with --resample")
+    spacing = tuple(given.spacing) if given.spacing else None
+    resampling = Resampling(given.resample, spacing, given.fill)
     try:
         with stop_with_sentence():
-            failed = export(
-                given.source,
-                given.target,
-                format_=given.format,
-                resample=given.resample,
-                spacing=tuple(given.spacing) if given.spacing else None,
-                fill=given.fill,
-            )
+            failed = export(given.source, given.target, given.format, resampling)
     except BrokenPipeError:  # whatever reads the output has closed it
         sys.exit(UNEXPECTED)
     except KeyboardInterrupt:
@@ -48,15 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(1 if failed else 0)
 
 
-def export(
-    source: Path,
-    target: Path,
-    *,
-    format_: str | None,
-    resample: bool,
-    spacing: tuple[float, float, float] | None,
-    fill: float | None,
-) -> int:
+def export(source: Path, target: Path, format_: str | None, resampling: Resampling) -> int:
     """Export one volume, or all converted volumes of a summary.
 
     A line on stdout names each file that was written; a sentence on stderr says why a volume could
@@ -70,8 +70,6 @@ def export(
         The file to write; the folder for the files of a summary.
     format_
         One of ``FORMATS``; for a single volume the suffix of ``target`` says it.
-    resample, spacing, fill
-        As ``Volume.to_nifti`` takes them.
 
     Returns
     -------
@@ -88,48 +86,41 @@ def export(
         The target cannot be written.
     """
     many = source.suffix == ".csv"
-    suffix = _suffix(target, many=many, format_=format_)
-    jobs = [(source, target)]
+    suffix = f".{format_ or 'nii.gz'}" if many else _suffix(target, format_)
     if many:
         jobs = [(path, target / f"{_name(path)}{suffix}") for path in volumes_in(source)]
-        prepare_folder(target)
-    elif target.parent != Path():
-        prepare_folder(target.parent)
-    failed = 0
-    for path, file in jobs:
-        try:
-            with open_volume(path) as volume:
-                note = _write(volume, file, suffix, resample=resample, spacing=spacing, fill=fill)
-        except FileError as error:
-            print(f"error: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        except OSError as error:
-            raise MachineError(
-                Code.MACHINE,
-                "cannot write {path}: {cause}",
-                path=file,
-                cause=error.strerror or Private(error),
-            ) from error
-        print(f"{file}{': ' if note else ''}{note}")
-    return failed
+    else:
+        jobs = [(source, target)]
+    prepare_folder(target if many else target.parent)
+    return sum(not _exported(path, file, suffix, resampling) for path, file in jobs)
 
 
-def _write(
-    volume: Volume,
-    file: Path,
-    suffix: str,
-    *,
-    resample: bool,
-    spacing: tuple[float, float, float] | None,
-    fill: float | None,
-) -> str:
+def _exported(path: Path, file: Path, suffix: str, resampling: Resampling) -> bool:
+    """Export one volume and print what became of it."""
+    try:
+        with open_volume(path) as volume:
+            note = _write(volume, file, suffix, resampling)
+    except FileError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    except OSError as error:
+        raise MachineError(
+            Code.MACHINE,
+            "cannot write {path}: {cause}",
+            path=file,
+            cause=error.strerror or Private(error),
+        ) from error
+    print(f"{file}{': ' if note else ''}{note}")
+    return True
+
+
+def _write(volume: Volume, file: Path, suffix: str, resampling: Resampling) -> str:
     """Write one file; return how it was interpolated, or an empty text if it was not."""
+    options = asdict(resampling)
     try:
         if suffix in NIFTI_SUFFIXES:
-            nifti = volume.to_nifti(file, resample=resample, spacing=spacing, fill=fill)
-            return str(nifti.extra.get(RESAMPLED, ""))
-        image = volume.to_sitk(resample=resample, spacing=spacing, fill=fill)
+            return str(volume.to_nifti(file, **options).extra.get(RESAMPLED, ""))
+        image = volume.to_sitk(**options)
     except ModuleNotFoundError as error:
         extra = "nifti" if suffix in NIFTI_SUFFIXES else "sitk"
         raise SettingsError(
@@ -144,9 +135,8 @@ def _write(
     return image.GetMetaData(RESAMPLED) if image.HasMetaDataKey(RESAMPLED) else ""
 
 
-def _suffix(target: Path, *, many: bool, format_: str | None) -> str:
-    if many:
-        return f".{format_ or 'nii.gz'}"
+def _suffix(target: Path, format_: str | None) -> str:
+    """The suffix of a single file, which names its format."""
     for name in FORMATS:
         if target.name.endswith(f".{name}") and format_ in (None, name):
             return f".{name}"
@@ -186,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         " only NIfTI can hold the shear of a tilted gantry. Such volumes are refused unless"
         " --resample allows them to be interpolated.",
     )
+    _add_arguments(one)
+    return parser
+
+
+def _add_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "source", type=Path, help="a volume, or summary_all.csv in the folder where it was written"
     )
@@ -218,4 +213,3 @@ def _parser() -> argparse.ArgumentParser:
         help="with --resample: value outside the planes (default: the smallest value of the"
         " volume)",
     )
-    return parser

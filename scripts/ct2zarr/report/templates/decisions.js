@@ -86,7 +86,7 @@ class Decisions {
     document.getElementById("decided").textContent = accepted + rejected - this.elsewhere.length;
     const more = this.elsewhere.length ? `, ${this.elsewhere.length} of them not shown here` : "";
     document.getElementById("tally").textContent = accepted + rejected
-      ? `${accepted} accepted, ${rejected} rejected${more}` : "kept in this browser until you export them";
+      ? `${accepted} accepted, ${rejected} rejected${more}` : "(decisions stay in this browser until you export them)";
     document.getElementById("discard").hidden = Object.keys(this.all).length === 0;
   }
 
