@@ -68,7 +68,7 @@ class SampleView:
     problem: str
 
 
-class _Planes:
+class VolumePlanes:
     """A ``PlaneSource`` over an open volume."""
 
     def __init__(self, volume: Volume) -> None:
@@ -131,7 +131,7 @@ def _without_pictures(sample: Sample, dataset: str, reason: str) -> SampleView:
 def _show(
     volume: Volume, record: VolumeRecord, slices: SliceTable, sample: Sample, room: int
 ) -> SampleView:
-    planes = _Planes(volume)
+    planes = VolumePlanes(volume)
     placement = place_planes(
         planes.shape[0], volume.spacing, volume.orientation, volume.slice_origins_lps
     )

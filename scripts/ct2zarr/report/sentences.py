@@ -69,13 +69,12 @@ def verdict(counts: Counts) -> Line:
             f"{counts.rejected:,} of {volumes} {_were(counts.rejected)} rejected, by reject_flags "
             "or in review; all others were converted.",
         )
+    one = counts.volumes == 1
+    converted = "The one volume was converted" if one else f"All {volumes} were converted"
     if unverified:
-        return Line(
-            "look",
-            f"All {volumes} were converted, but {unverified:,} {_were(unverified)} not compared "
-            "with the source.",
-        )
-    agree = f"All {volumes} were converted and agree with the source in every plane compared"
+        missed = "it was" if one else f"{unverified:,} {_were(unverified)}"
+        return Line("look", f"{converted}, but {missed} not compared with the source.")
+    agree = f"{converted} and agree{'s' if one else ''} with the source in every plane compared"
     if counts.flagged:
         has = "has a flag" if counts.flagged == 1 else "have flags"
         return Line("good", f"{agree}; {counts.flagged:,} {has} that you should check.")
