@@ -116,7 +116,9 @@ def test_plane_of_another_size_is_said(dataset):
     record = read_record(root / f"meta/{name}.series.json")
     slices = read_slices(root / f"meta/{name}.slices.csv")
     with open_volume(root / f"data/{name}.zarr.sqlite") as volume:
-        found = compare_planes(Cropped(VolumePlanes(volume), np.asarray(0)), record, slices, [2], 64)
+        found = compare_planes(
+            Cropped(VolumePlanes(volume), np.asarray(0)), record, slices, [2], 64
+        )
     assert found is not None
     assert found.problem == "Plane 3 has another size in its source."
     assert found.planes == ()

@@ -89,7 +89,7 @@ def plot_histogram(
         low, high = edges[i], edges[i + 1]
         inside = f"{_short(low)} to {_short(high)}"
         if whole and high - low == 1:
-            inside = _short(np.ceil(low))
+            inside = _short((low + high) / 2)
         elif last_open and i == len(counts) - 1:
             inside = f"{_short(low)} or more"
         tips.append(f"{inside} {unit}".strip() + f": {count:,}")
