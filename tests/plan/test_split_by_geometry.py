@@ -1,0 +1,112 @@
+"""What keeps frames off a common grid divides them, and rounding does not."""
+
+import pytest
+
+from ct2zarr.plan.split_by_geometry import split_by_geometry
+from series_of import at, frame, stack
+
+OTHER = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+
+
+def sizes(frames):
+    return [len(group.frames) for group in split_by_geometry(frames)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "keyword"),
+    [
+        ({"rows": 32}, "Rows"),
+        ({"columns": 32}, "Columns"),
+        ({"photometric": "PALETTE COLOR"}, "PhotometricInterpretation"),
+        ({"orientation": OTHER}, "ImageOrientationPatient"),
+        ({"pixel_spacing": (0.9, 0.7)}, "PixelSpacing"),
+    ],
+)
+def test_frames_that_differ_in_one_element_are_apart_and_it_is_named(fields, keyword):
+    first, second = split_by_geometry([*stack([0, 2, 4]), *stack([6, 8], first=4, **fields)])
+    assert (len(first.frames), len(second.frames)) == (3, 2)
+    assert first.keywords == second.keywords == (keyword,)
+
+
+def test_frames_without_geometry_are_apart_from_those_with_it():
+    located, other = split_by_geometry([*stack([0, 2, 4]), *stack([6], first=4, position=None)])
+    assert (located.located, other.located) == (True, False)
+    assert "ImagePositionPatient" in other.keywords
+
+
+def test_one_group_has_no_keywords():
+    (group,) = split_by_geometry(stack([0, 2, 4]))
+    assert (group.keywords, group.located, len(group.frames)) == ((), True, 3)
+
+
+def test_the_largest_group_comes_first_whatever_the_order_of_the_frames():
+    few, many = stack([0, 2], rows=32), stack([0, 2, 4], first=3)
+    assert sizes([*few, *many]) == sizes([*many, *few]) == [3, 2]
+
+
+def test_groups_of_one_size_are_ordered_by_their_values():
+    small, large = stack([0, 2], rows=32), stack([0, 2], first=3, rows=48)
+    for frames in ([*small, *large], [*large, *small]):
+        assert [group.frames[0].rows for group in split_by_geometry(frames)] == [32, 48]
+
+
+@pytest.mark.parametrize(("change", "groups"), [(0.9e-4, 1), (1.1e-4, 2)])
+def test_cosines_that_differ_by_rounding_belong_together(change, groups):
+    turned = (1.0, change, 0.0, -change, 1.0, 0.0)
+    frames = [*stack([0, 2]), *at(stack([4, 6], first=3), orientation=turned)]
+    assert len(sizes(frames)) == groups
+
+
+@pytest.mark.parametrize(("change", "groups"), [(0.0015, 1), (0.0017, 2)])
+def test_pixel_spacings_belong_together_up_to_a_tenth_of_a_millimetre_at_the_edge(change, groups):
+    # 64 pixels: 0.1 mm / 64 = 0.00156 mm.
+    frames = [*stack([0, 2]), *stack([4, 6], first=3, pixel_spacing=(0.8 + change, 0.7))]
+    assert len(sizes(frames)) == groups
+
+
+def test_values_are_linked_in_chains():
+    frames = [
+        frame(number, 2.0 * number, pixel_spacing=(0.8 + 0.0015 * number, 0.7))
+        for number in range(5)
+    ]
+    assert sizes(frames) == [5]
+
+
+def references(*blocks):
+    """Blocks of planes, each with a frame of reference of its own."""
+    frames = []
+    for number, offsets in enumerate(blocks):
+        frames += stack(offsets, first=len(frames) + 1, frame_of_reference_uid=f"1.7.{number}")
+    return frames
+
+
+def test_frames_of_reference_that_continue_one_grid_belong_together():
+    assert sizes(references([0, 2, 4], [6, 8, 10])) == [6]
+
+
+def test_frames_of_reference_with_other_positions_are_apart():
+    groups = split_by_geometry(references([0, 2, 4], [7, 9, 11]))
+    assert [len(group.frames) for group in groups] == [3, 3]
+    assert groups[0].keywords == ("FrameOfReferenceUID",)
+
+
+def test_frames_of_reference_that_repeat_positions_are_apart():
+    assert sizes(references([0, 2, 4], [0, 2, 4])) == [3, 3]
+
+
+def test_a_frame_of_reference_for_each_plane_means_nothing():
+    assert sizes(references([0], [2], [4], [6])) == [4]
+    assert sizes(references([0], [2], [6], [8])) == [4]
+
+
+def test_a_frame_of_reference_for_each_uneven_plane_divides():
+    assert sizes(references([0], [2], [5], [6])) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("thickness", "groups"), [(2.0, [2]), (3.0, [1, 1])])
+def test_two_planes_make_a_grid_only_as_far_apart_as_a_header_says(thickness, groups):
+    frames = [
+        frame(1, 0.0, frame_of_reference_uid="1.1", slice_thickness=thickness),
+        frame(2, 2.0, frame_of_reference_uid="1.2", slice_thickness=thickness),
+    ]
+    assert sizes(frames) == groups

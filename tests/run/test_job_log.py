@@ -1,0 +1,123 @@
+"""A job's log: lines for people, and a small file from which the workflow draws a bar."""
+
+import json
+import logging
+
+import pytest
+
+from ct2zarr.run import job_log
+from ct2zarr.run.counts import Counts
+from ct2zarr.run.job_log import (
+    LOGGER,
+    State,
+    log_outcome,
+    logs_to_terminal,
+    progress,
+    read_state,
+    set_up,
+    state_file,
+)
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "logs" / "convert_shard_07.log"
+    set_up(path)
+    yield path
+    set_up()
+
+
+def test_lines_have_a_time_and_a_level_and_go_to_the_file(log):
+    LOGGER.info("volume %s ok", "07d1")
+    LOGGER.debug("nobody reads this")
+    (line,) = log.read_text().splitlines()
+    assert line.split(",")[0].count(":") == 2
+    assert line.endswith(" INFO volume 07d1 ok")
+
+
+def test_a_name_that_is_no_text_can_be_logged(log):
+    LOGGER.info("file \udcff")
+    assert r"file \udcff" in log.read_text()
+
+
+def test_a_second_log_replaces_the_first(log, tmp_path):
+    set_up(tmp_path / "other.log")
+    LOGGER.info("here")
+    assert log.read_text() == ""
+    assert (tmp_path / "other.log").read_text().endswith(" INFO here\n")
+    assert len(LOGGER.handlers) == 1
+
+
+def test_a_job_with_a_log_says_how_far_it_is_in_a_file_beside_it(log, monkeypatch):
+    monkeypatch.setattr(job_log, "FILE_EVERY_SECONDS", 0.0)
+    file = state_file(log)
+    assert file == log.with_suffix(".progress")
+    with progress("shard 07", 3) as running:
+        assert read_state(file) == State("shard 07", 0, 3, 0)
+        running.advance(1000)
+        running.advance(500)
+        assert read_state(file) == State("shard 07", 2, 3, 1500)
+        assert "shard 07: 2 of 3 in" in running.summary()
+    assert not file.exists()
+
+
+def test_the_file_is_not_written_for_each_of_many_quick_steps(log, monkeypatch):
+    monkeypatch.setattr(job_log, "FILE_EVERY_SECONDS", 1000.0)
+    with progress("shard 07", 3) as running:
+        running.advance(1000)
+        assert read_state(state_file(log)) == State("shard 07", 0, 3, 0)
+
+
+def test_the_file_is_removed_where_the_job_fails(log):
+    with pytest.raises(ZeroDivisionError), progress("shard 07", 3):
+        raise ZeroDivisionError
+    assert not state_file(log).exists()
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"label": "a"}', "[1]", "no json"])
+def test_a_state_that_cannot_be_understood_is_none(tmp_path, content):
+    path = tmp_path / "a.progress"
+    if content is not None:
+        path.write_text(content)
+    assert read_state(path) is None
+
+
+@pytest.mark.usefixtures("log")
+def test_a_rate_is_named_only_where_bytes_were_counted():
+    with progress("scan", 2) as running:
+        running.advance()
+        assert "MB/s" not in running.summary()
+        running.advance(5_000_000)
+        assert "MB/s of source" in running.summary()
+        assert "2 of 2" in running.summary()
+
+
+def test_the_outcome_is_a_line_of_the_log(log):
+    counts = Counts(volumes=3)
+    log_outcome("shard 07", counts)
+    assert log.read_text().endswith(f" INFO shard 07: {counts.sentence()}\n")
+
+
+@pytest.mark.usefixtures("log")
+def test_a_log_file_is_never_a_terminal():
+    assert not logs_to_terminal()
+
+
+def test_the_log_does_not_reach_the_log_of_the_program_around_it(log):
+    seen = []
+    handler = logging.Handler()
+    handler.emit = seen.append
+    logging.getLogger().addHandler(handler)
+    try:
+        LOGGER.warning("here")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert seen == []
+    assert "here" in log.read_text()
+
+
+def test_the_state_is_one_line_of_json(log):
+    with progress("scan", 2):
+        assert json.loads(state_file(log).read_text()) == {
+            "label": "scan", "done": 0, "total": 2, "bytes": 0
+        }  # fmt: skip
