@@ -97,6 +97,7 @@ class Code(Described):
     NOT_A_SUMMARY = "not_a_summary", "the file is not a summary of ct2zarr"
     UNKNOWN_FLAG = "unknown_flag", "no flag has this name"
     NOT_A_STORE = "not_a_store", "the file or folder is not a store"
+    NO_GEOMETRY = "no_geometry", "the volume has no positions in the patient"
     NOT_A_VOLUME = "not_a_volume", "the store is not a volume of ct2zarr"
     NO_LEVEL = "no_level", "the volume has no reduced copy of this level"
     NO_HU = "no_hu", "it is not known how the values of the volume become Hounsfield units"

@@ -83,7 +83,7 @@ def test_the_stack_has_the_positions_of_the_planes():
 
 
 def test_a_stack_without_orientation_is_refused():
-    with pytest.raises(FileError, match="orientation is not known"):
+    with pytest.raises(FileError, match="orientation of this volume is not known"):
         placement(orientation=None).stack_geometry()
 
 

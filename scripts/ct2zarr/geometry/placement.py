@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..codes import Code
 from ..errors import FileError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def attributes_at(
 ) -> dict[str, Any]:
     """The attribute ``ct2zarr`` with the geometry of a reduced level.
 
-    A voxel lies in the middle of those that it was made from, a plane too: one that was left over
-    at the end stays where it is, so the last distance may be shorter than the others.
+    A voxel lies in the middle of those that it was made from, and so does a plane. A single plane
+    left at the end stays in its place, so the last distance may be shorter than the others.
 
     Args:
         attrs: of level 0. levels: its member ``levels``.
@@ -58,10 +59,11 @@ def attributes_at(
 
 
 class Placement:
-    """What the group attribute ``ct2zarr`` says of geometry.
+    """What the group attribute ``ct2zarr`` says about geometry.
 
     Attributes:
-        path: of the store. attrs: the attribute.
+        path: of the store.
+        attrs: the attribute.
     """
 
     path: Path
@@ -126,7 +128,7 @@ class Placement:
         matrix, origins = self._geometry()
         points = np.asarray(points_lps, dtype=np.float64)
         in_plane = matrix[:3, 1:3]
-        # Planes are parallel, so the distance along their normal tells z for any tilt.
+        # Planes are parallel, so the distance along their normal gives z for any tilt.
         normal = np.cross(in_plane[:, 1], in_plane[:, 0])
         normal /= np.linalg.norm(normal)
         planes = np.arange(-1, len(origins) - 1)
@@ -149,7 +151,11 @@ class Placement:
         _, origins = self._geometry()
         orientation = self.orientation
         if orientation is None:
-            raise FileError(f"{self.path}: orientation is not known", "no_geometry")
+            raise FileError(
+                Code.NO_GEOMETRY,
+                "{path}: the orientation of this volume is not known",
+                path=self.path,
+            )
         dz, dy, dx = self.spacing
         return stack_geometry(origins[1:-1], orientation.ravel().tolist(), (dy, dx), (dz,))
 
@@ -158,8 +164,9 @@ class Placement:
         matrix, origins = self.index_to_lps, self.slice_origins_lps
         if matrix is None or origins is None:
             raise FileError(
-                f"{self.path}: positions are not known for this volume (flag no_geometry)",
-                "no_geometry",
+                Code.NO_GEOMETRY,
+                "{path}: the positions of this volume are not known (flag no_geometry)",
+                path=self.path,
             )
         step = matrix[:3, 0]
         return matrix, np.concatenate([[origins[0] - step], origins, [origins[-1] + step]])

@@ -1,7 +1,7 @@
-"""Reduced copies of a volume for viewers: which levels there are, and their voxels as planes come.
+"""Reduced copies of a volume for viewers: their shapes, and their voxels from planes as they come.
 
 Each level is the mean of blocks of two voxels of the level before, along those axes whose voxels
-are less than twice as long as the shortest: voxels become cubes first, as viewers like them. At
+are less than twice as long as the shortest: voxels become cubes first, which suits viewers. At
 the far edge of an odd axis the block is one voxel long. Planes go through one pair at a time, so
 a level holds no more than the chunks that it is filling.
 """
@@ -18,7 +18,7 @@ from ..model import Json, Vector
 from ..run.paths import ARRAY_NAME
 
 METHOD = "mean"
-"""What OME-Zarr is told of how levels were made."""
+"""How levels are made, in the words of OME-Zarr."""
 
 Shape = tuple[int, int, int]
 
@@ -28,8 +28,9 @@ class Level:
     """One array of a pyramid.
 
     Attributes:
-        path: of the array in the store. factors: voxels of level 0 along z, y, x in one of its.
-        steps: the same against the level before; 1 or 2 each.
+        path: of the array in the store.
+        factors: how many voxels of level 0 one of its voxels spans along z, y, x.
+        steps: the same for voxels of the level before; 1 or 2 each.
     """
 
     path: str
@@ -37,7 +38,7 @@ class Level:
     steps: Shape
 
     def as_json(self) -> dict[str, Json]:
-        """As it stands in the attribute ``levels``."""
+        """As in the attribute ``levels``."""
         return {"path": self.path, "factors": list(self.factors)}
 
     def scale(self, spacing: Vector) -> Vector:
@@ -75,7 +76,7 @@ def plan_levels(shape: Shape, spacing: Vector, count: int) -> tuple[Level, ...]:
 
 
 def halved(shape: Shape, steps: Shape) -> Shape:
-    """Shape of the level after one of ``shape``: what is left over counts as a block."""
+    """Shape of the level after one of ``shape``: a voxel left at the end counts as a block."""
     z, y, x = (-(-size // step) for size, step in zip(shape, steps, strict=True))
     return z, y, x
 
@@ -113,7 +114,7 @@ class Halving:
             self._waiting.append(plane.copy())
 
     def finish(self) -> None:
-        """There are no more planes: a last one without its pair is a block by itself."""
+        """After the last plane, which is a block by itself where it has no pair."""
         if self._waiting:
             self._emit(block_mean(self._waiting, self._steps))
             self._waiting.clear()

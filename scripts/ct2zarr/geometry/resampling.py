@@ -1,4 +1,4 @@
-"""Voxels on a regular grid, where somebody asks for one; the only place that interpolates.
+"""Voxels on a regular grid, for those who ask for one; the only place that interpolates.
 
 Planes are parallel, so the grid is laid along their own axes: rows, columns and the slice normal.
 Each source plane is interpolated linearly within itself at the feet of the grid's points, then
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .stacks import StackGeometry
+from .tolerances import INDEX_ROUNDING
 
 Floats = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
@@ -24,10 +25,7 @@ ReadRegion = Callable[[Region], npt.NDArray[Any]]
 """Gives the voxels (z, y, x) of a region of the source; every slice has a start and a stop."""
 
 _WITHIN_EDGE = 0.5
-"""A voxel reaches half a voxel beyond its centre: that far its value is taken as it is."""
-
-_ROUNDING = 1e-6
-"""Difference of coordinates (voxels, mm) that is rounding."""
+"""A voxel reaches this far beyond its centre: up to there its value holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def grid_around(
     low = corners.min(axis=0)
     _, dy, dx = stack.spacing
     extent = corners.max(axis=0) - low + [0.0, (rows - 1) * dy, (columns - 1) * dx]
-    shape = np.floor(extent / spacing + _ROUNDING).astype(int) + 1
+    shape = np.floor(extent / spacing + INDEX_ROUNDING).astype(int) + 1
     return Grid(low @ axes, axes, spacing, (int(shape[0]), int(shape[1]), int(shape[2])))
 
 
@@ -126,7 +124,7 @@ def _layers(stack: StackGeometry, grid: Grid) -> list[float | None]:
     """
     start = float(grid.origin_lps @ np.array(stack.normal))
     offsets = start + np.arange(grid.shape[0]) * grid.spacing[0]
-    reach = _WITHIN_EDGE * stack.spacing[0] + _ROUNDING
+    reach = _WITHIN_EDGE * stack.spacing[0] + INDEX_ROUNDING
     first, last = stack.offsets_mm[0], stack.offsets_mm[-1]
     places = np.interp(offsets, stack.offsets_mm, np.arange(len(stack.offsets_mm)))
     places = _near_whole(places)
@@ -192,11 +190,11 @@ class _InPlane:
 def _near_whole(places: Floats) -> Floats:
     """Coordinates come from decimal text: what is a voxel's centre but for rounding is one."""
     whole = np.rint(places)
-    return np.where(np.abs(places - whole) < _ROUNDING, whole, places)
+    return np.where(np.abs(places - whole) < INDEX_ROUNDING, whole, places)
 
 
 def _in_pixels(places: Floats, size: int) -> Truths:
-    reach = _WITHIN_EDGE + _ROUNDING
+    reach = _WITHIN_EDGE + INDEX_ROUNDING
     return np.asarray((places >= -reach) & (places <= size - 1 + reach))
 
 

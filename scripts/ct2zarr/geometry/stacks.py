@@ -14,35 +14,30 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .tolerances import FLOAT_NOISE_MM, NORMAL_LENGTH_TOLERANCE, NORMAL_TOLERANCE
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-NORMAL_TOLERANCE = 0.01
-"""Fraction of the spacing that a plane may lie off its grid along the normal (as highdicom)."""
-
-IN_PLANE_TOLERANCE_MM = 0.1
-"""How far a plane's origin may lie from where it is due within the plane (as the IDC index)."""
-
-COSINE_TOLERANCE = 1e-4
-"""Difference of direction cosines that is rounding: 0.05 mm at the far edge of a 500 mm field."""
-
-NORMAL_LENGTH_TOLERANCE = 0.1
-"""How far the length of row x column may be from 1 before the orientation means nothing."""
-
-SMALLEST_STEP_MM = 1e-3
-"""Positions nearer than this are one position: DICOM writes micrometres at best in CT."""
-
 CHANGE_OF_SPACING_RUN = 3
-"""So many equal wide gaps in a row are another spacing, fewer are missing planes."""
+"""This many equal wide gaps in a row are another spacing; fewer are missing planes."""
+
+_NOMINAL_STEP_MM = 1.0
+"""Spacing of a single plane whose header declares none."""
 
 LISTED_MISSING = 1000
-"""At most so many offsets of missing planes are listed; their count is always complete."""
+"""At most this many offsets of missing planes are listed; their count is always complete."""
 
 _DECIMALS = (1, 2, 3)
-_FLOAT_NOISE_MM = 1e-7
-
+"""Numbers of decimals that positions in headers are rounded to."""
 _ROUNDING_SHARE = 0.25
 """Decimals coarser than this share of the spacing explain nothing: any stack would fit them."""
+_WIDTH_NOISE = 1e-4
+"""Share of a unit that float64 arithmetic adds to the width of a rounded grid."""
+_WRITABLE = 1e-3
+"""Share of a unit within which a spacing counts as written with those decimals."""
+_ALONG_COLUMNS = 1e-3
+"""Share of the drift from which on a move along the columns gives the tilt its sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +143,7 @@ def is_uniform(offsets: Floats) -> bool:
         return True
     step = (offsets[-1] - offsets[0]) / (n - 1)
     deviation = np.abs(offsets - (offsets[0] + step * np.arange(n))).max()
-    return bool(deviation <= NORMAL_TOLERANCE * step + _FLOAT_NOISE_MM)
+    return bool(deviation <= NORMAL_TOLERANCE * step + FLOAT_NOISE_MM)
 
 
 def written_unit(positions: Floats, normal: Sequence[float]) -> float:
@@ -159,7 +154,7 @@ def written_unit(positions: Floats, normal: Sequence[float]) -> float:
     agree with their rounding to k decimals do. Whole numbers count as one decimal, never coarser.
     """
     for decimals in _DECIMALS:
-        if np.abs(positions - np.round(positions, decimals)).max() < _FLOAT_NOISE_MM:
+        if np.abs(positions - np.round(positions, decimals)).max() < FLOAT_NOISE_MM:
             return float(10.0**-decimals * sum(abs(component) for component in normal))
     return 0.0
 
@@ -202,7 +197,7 @@ def spacing_of(
             if found is not None:
                 return Spacing("missing", int((found > 1).sum()), _missing_planes(offsets, found))
     usual = float(np.median(gaps))
-    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + _FLOAT_NOISE_MM
+    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + FLOAT_NOISE_MM
     return Spacing("uneven", max(int(off.sum()), 1))
 
 
@@ -228,27 +223,20 @@ def stack_geometry(
     n = len(origins)
     if n == 0:
         raise ValueError("a stack has at least one plane")
-    row, column = np.array(orientation[:3]), np.array(orientation[3:])
     normal = slice_normal(orientation)
     offsets = project(origins, normal)
     span = float(offsets[-1] - offsets[0])
-    nominal = hints[0] if hints else 1.0
-    dz = span / (n - 1) if n > 1 and span > 0 else nominal
+    dz = span / (n - 1) if n > 1 and span > 0 else hints[0] if hints else _NOMINAL_STEP_MM
     step = (origins[-1] - origins[0]) / (n - 1) if n > 1 else np.array(normal) * dz
-    affine = np.eye(4)
-    affine[:3, 0] = step
-    affine[:3, 1] = column * pixel_spacing[0]
-    affine[:3, 2] = row * pixel_spacing[1]
-    affine[:3, 3] = origins[0]
     error = np.sqrt((((origins[0] + np.arange(n)[:, None] * step) - origins) ** 2).sum(axis=1))
-    drift, tilt, shift = _shear(origins, row, column, offsets)
+    drift, tilt, shift = _shear(origins, orientation, offsets)
     unit = 0.0 if is_uniform(offsets) else written_unit(origins, normal)
     found = spacing_of(offsets, hints, unit, numbers)
     return StackGeometry(
         spacing=(dz, float(pixel_spacing[0]), float(pixel_spacing[1])),
         orientation=tuple(float(cosine) for cosine in orientation),
         normal=normal,
-        index_to_lps=affine,
+        index_to_lps=_affine(origins[0], step, orientation, pixel_spacing),
         slice_origins_lps=origins,
         offsets_mm=offsets,
         max_position_error_mm=float(error.max()),
@@ -261,12 +249,24 @@ def stack_geometry(
     )
 
 
+def _affine(
+    origin: Floats, step: Floats, orientation: Sequence[float], pixel_spacing: Sequence[float]
+) -> Floats:
+    """(4, 4) for (z, y, x, 1) to LPS mm: y goes down a column, x along a row (C.7.6.2.1.1)."""
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = np.array(orientation[3:]) * pixel_spacing[0]
+    affine[:3, 2] = np.array(orientation[:3]) * pixel_spacing[1]
+    affine[:3, 3] = origin
+    return affine
+
+
 def _shear(
-    origins: Floats, row: Floats, column: Floats, offsets: Floats
+    origins: Floats, orientation: Sequence[float], offsets: Floats
 ) -> tuple[float, float, float]:
     """Total in-plane drift (mm), signed tilt (degrees), largest distance from the line (mm)."""
-    along_row = project(origins - origins[0], row)
-    along_column = project(origins - origins[0], column)
+    along_row = project(origins - origins[0], orientation[:3])
+    along_column = project(origins - origins[0], orientation[3:])
     span = float(offsets[-1] - offsets[0])
     share = (offsets - offsets[0]) / span if span > 0 else np.zeros(len(offsets))
     du, dv = float(along_row[-1]), float(along_column[-1])
@@ -274,7 +274,7 @@ def _shear(
     drift = math.hypot(du, dv)
     if drift == 0:
         return 0.0, 0.0, float(off_line.max())
-    leading = dv if abs(dv) >= 1e-3 * drift else du
+    leading = dv if abs(dv) >= _ALONG_COLUMNS * drift else du
     tilt = math.copysign(math.degrees(math.atan2(drift, span)), leading)
     return drift, tilt, float(off_line.max())
 
@@ -307,7 +307,7 @@ def _on_grid_with_holes(
     if abs(fitted - base) > 2 * NORMAL_TOLERANCE * base + unit:
         return None
     deviation = np.abs(offsets - (offsets[0] + fitted * steps)).max()
-    on_grid = deviation <= NORMAL_TOLERANCE * fitted + _FLOAT_NOISE_MM
+    on_grid = deviation <= NORMAL_TOLERANCE * fitted + FLOAT_NOISE_MM
     if not (on_grid or _rounding_explains(offsets, steps, unit)):
         return None
     run = 1
@@ -361,5 +361,5 @@ def _rounding_explains(offsets: Floats, steps: Integers, unit: float) -> bool:
             low = left
     step = (low + high) / 2
     width = float(np.ptp(offsets - step * steps)) / unit
-    writable = abs(step / unit - round(step / unit)) < 1e-3
-    return width < 1 - 1e-4 or (width < 1 + 1e-4 and not writable)
+    writable = abs(step / unit - round(step / unit)) < _WRITABLE
+    return width < 1 - _WIDTH_NOISE or (width < 1 + _WIDTH_NOISE and not writable)

@@ -12,7 +12,8 @@ from ..dicom.sop_classes import (
     LEGACY_CONVERTED_ENHANCED_CT,
     SECONDARY_CLASSES,
 )
-from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
+from ..geometry.stacks import StackGeometry
+from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM
 from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
 from .stack import missing_geometry

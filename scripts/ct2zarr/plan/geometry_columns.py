@@ -13,15 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..codes import Code
-from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, cross
+from ..geometry.stacks import cross
+from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE, ORTHOGONAL_TOLERANCE
 from ..model import Frame, VolumePlan
 from .stack import missing_geometry
-
-ORTHOGONAL_TOLERANCE = 0.01
-"""Deviation from 1 of the length of row x column (IDC: orientationTolerance)."""
-
-INTERVAL_TOLERANCE = 0.01
-"""Deviation of a gap, as a fraction of span/(N-1) (IDC: relativeSliceTolerance)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,7 @@ def geometry_columns(plan: VolumePlan) -> GeometryColumns:
     if len(frames) > 1:
         expected = (along[-1] - along[0]) / (len(frames) - 1)
         off = np.abs(np.diff(along) - expected).max()
-        uniform = bool(off < INTERVAL_TOLERANCE * abs(expected))
+        uniform = bool(off < NORMAL_TOLERANCE * abs(expected))
     answers = {
         "single_orientation": len(set(orientations)) == 1,
         "orthogonal_orientation": bool((np.abs(lengths - 1) <= ORTHOGONAL_TOLERANCE).all()),

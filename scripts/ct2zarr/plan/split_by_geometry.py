@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry.stacks import COSINE_TOLERANCE, IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
+from ..geometry.tolerances import COSINE_ROUNDING, IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
 from ..model import Frame
 from .stack import Stack, is_spacing, make_stack, spans_a_plane
 
@@ -100,7 +100,7 @@ def _group_by_layout(frames: Sequence[Frame]) -> list[tuple[_Layout, tuple[Frame
     """Group by layout; orientations and spacings that differ by rounding count as one."""
     edge = max(max(frame.rows, frame.columns) for frame in frames)
     orientations = _clusters(
-        {frame.orientation for frame in frames if frame.orientation}, COSINE_TOLERANCE
+        {frame.orientation for frame in frames if frame.orientation}, COSINE_ROUNDING
     )
     spacings = _clusters(
         {frame.pixel_spacing for frame in frames if frame.pixel_spacing},

@@ -13,12 +13,11 @@ import numpy as np
 
 from ..geometry.stacks import (
     CHANGE_OF_SPACING_RUN,
-    IN_PLANE_TOLERANCE_MM,
-    NORMAL_TOLERANCE,
     Integers,
     is_uniform,
     spacing_of,
 )
+from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
 from ..model import Frame
 from .stack import Stack
 

@@ -8,10 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.stacks import (
-    IN_PLANE_TOLERANCE_MM,
-    NORMAL_LENGTH_TOLERANCE,
-    NORMAL_TOLERANCE,
-    SMALLEST_STEP_MM,
     Floats,
     Integers,
     Spacing,
@@ -22,10 +18,14 @@ from ..geometry.stacks import (
     spacing_of,
     written_unit,
 )
+from ..geometry.tolerances import (
+    IN_PLANE_TOLERANCE_MM,
+    LARGEST_REPEAT_MM,
+    NORMAL_LENGTH_TOLERANCE,
+    NORMAL_TOLERANCE,
+    SMALLEST_STEP_MM,
+)
 from ..model import Frame
-
-_LARGEST_REPEAT_MM = 0.1
-"""Planes farther apart than this along the normal are never one position."""
 
 
 def has_geometry(frame: Frame) -> bool:
@@ -112,7 +112,7 @@ class Stack:
             return 0.0
         falling = np.sort(gaps)[::-1]
         half = np.searchsorted(np.cumsum(falling), falling.sum() / 2)
-        apart = gaps[gaps > min(NORMAL_TOLERANCE * falling[half], _LARGEST_REPEAT_MM)]
+        apart = gaps[gaps > min(NORMAL_TOLERANCE * falling[half], LARGEST_REPEAT_MM)]
         return float(np.median(apart))
 
     @cached_property
@@ -124,7 +124,7 @@ class Stack:
         """
         thickness = NORMAL_TOLERANCE * self.hints[-1] if self.hints else 0.0
         wanted = max(NORMAL_TOLERANCE * self.step, thickness, SMALLEST_STEP_MM)
-        return min(wanted, _LARGEST_REPEAT_MM)
+        return min(wanted, LARGEST_REPEAT_MM)
 
     @cached_property
     def repeats(self) -> int:

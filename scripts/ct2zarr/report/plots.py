@@ -21,6 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ..geometry.tolerances import NORMAL_TOLERANCE, SMALLEST_STEP_MM
 from .views import Array, Placement
 
 _CSS_VARIABLES = {
@@ -142,7 +143,7 @@ def plot_placement(placement: Placement, rows: int, thickness: float | None = No
     offsets, count = placement.offsets, len(placement.offsets)
     gaps = np.diff(offsets)
     usual = placement.usual_gap
-    odd = np.abs(gaps - usual) > max(0.01 * usual, 1e-3)  # the tolerance of the flags, 1 %
+    odd = np.abs(gaps - usual) > max(NORMAL_TOLERANCE * usual, SMALLEST_STEP_MM)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(430 / 72, 240 / 72), layout="constrained")
         FigureCanvasSVG(figure)
@@ -205,8 +206,12 @@ def _draw_gaps(
 
 
 def _differs(thickness: float | None, usual: float) -> TypeGuard[float]:
-    """Whether the planes overlap or leave gaps, by more than the 1 % of the flags."""
-    return thickness is not None and thickness > 0 and abs(thickness - usual) > 0.01 * usual
+    """Whether the planes overlap or leave gaps, by more than the flags allow."""
+    return (
+        thickness is not None
+        and thickness > 0
+        and abs(thickness - usual) > NORMAL_TOLERANCE * usual
+    )
 
 
 def _describe_placement(

@@ -8,15 +8,8 @@ from numpy.typing import NDArray
 
 from ..codes import Code
 from ..errors import VerificationError
+from ..geometry.tolerances import COPIED_COSINE_TOLERANCE, COPIED_POSITION_TOLERANCE_MM
 from ..model import Frame, SliceTable, VolumePlan
-
-POSITION_TOLERANCE_MM = 1e-3
-"""How far a position may differ between header, slices.csv and attributes, mm. They are the same
-numbers: DS has at most 16 characters (PS3.5 6.2), so a micrometre is far above any rounding error
-and far below what matters."""
-
-COSINE_TOLERANCE = 1e-6
-"""How far direction cosines may differ between header and attributes: they are copied."""
 
 
 def check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str, Any]) -> None:
@@ -30,7 +23,7 @@ def check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str,
         return  # a volume without geometry
     origins = _numbers(attributes, "slice_origins_lps", (len(plan.planes), 3))
     index_to_lps = _numbers(attributes, "index_to_lps", (4, 4))
-    allowed = float(attributes.get("max_position_error_mm") or 0.0) + POSITION_TOLERANCE_MM
+    allowed = float(attributes.get("max_position_error_mm") or 0.0) + COPIED_POSITION_TOLERANCE_MM
     steps = np.arange(len(origins))[:, None]
     placed = steps * index_to_lps[:3, 0] + index_to_lps[:3, 3]
     _check_near(placed, origins, allowed, "index_to_lps", "slice_origins_lps")
@@ -46,7 +39,7 @@ def check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str,
     written = [triple(text) for text in table.column("ImagePositionPatient")]
     known = [index for index, position in enumerate(written) if position is not None]
     positions = np.array([written[index] for index in known], dtype=np.float64).reshape(-1, 3)
-    _check_near(positions, origins[known], POSITION_TOLERANCE_MM, "slices.csv", "the store")
+    _check_near(positions, origins[known], COPIED_POSITION_TOLERANCE_MM, "slices.csv", "the store")
 
 
 def _check_in_plane(
@@ -69,14 +62,14 @@ def _check_in_plane(
         steps,
         strict=True,
     ):
-        if not float(np.linalg.norm(found - due)) * extent <= POSITION_TOLERANCE_MM:
+        if not float(np.linalg.norm(found - due)) * extent <= COPIED_POSITION_TOLERANCE_MM:
             raise VerificationError(
                 Code.VERIFICATION_FAILED,
                 "Verification failed: index_to_lps has another direction or spacing along the "
                 "{along} than the header.",
                 along=along,
             )
-    if not np.allclose(orientation.reshape(2, 3), cosines, rtol=0, atol=COSINE_TOLERANCE):
+    if not np.allclose(orientation.reshape(2, 3), cosines, rtol=0, atol=COPIED_COSINE_TOLERANCE):
         raise VerificationError(
             Code.VERIFICATION_FAILED,
             "Verification failed: the orientation of the store is not that of the header.",

@@ -13,11 +13,12 @@ from ..dicom.decoding import SourceReader, StoredFrame
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
 from ..dicom.transfer_syntaxes import COSINE_TRANSFORMED
 from ..errors import Private, VerificationError
+from ..geometry.tolerances import COPIED_POSITION_TOLERANCE_MM
 from ..model import Frame, SliceTable, VolumePlan
 from ..run.checksums import PLANE_MD5, plane_md5
 from ..run.settings import ConvertSettings
 from ..volume.volume import Volume
-from .geometry_check import POSITION_TOLERANCE_MM, triple
+from .geometry_check import triple
 
 DCT_ROUNDING = 1.001
 """Stored units by which two correct decoders of these syntaxes may differ: one (measured between
@@ -132,7 +133,7 @@ def _check_source_header(
     if position is None or header.position is None or frame.position is None:
         return
     distance = float(np.linalg.norm(np.subtract(position, header.position)))
-    if not distance <= POSITION_TOLERANCE_MM:
+    if not distance <= COPIED_POSITION_TOLERANCE_MM:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
             "Verification failed: plane {plane} lies {distance:.3f} mm away from where its file "

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ..codes import Code
 from ..errors import FileError
 from ..geometry.resampling import grid_around, resample, stack_axes
-from ..geometry.stacks import IN_PLANE_TOLERANCE_MM, StackGeometry
+from ..geometry.stacks import StackGeometry
+from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM
 from ..run.atomic_files import temporary_path
 from .readable import Readable
 

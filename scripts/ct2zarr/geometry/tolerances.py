@@ -1,0 +1,43 @@
+"""How exact geometry has to be: every tolerance, with its reason and its source.
+
+DICOM writes positions and cosines as decimal text of at most 16 characters (PS3.5 section 6.2),
+often with far fewer digits, so numbers that mean the same differ by what was rounded.
+"""
+
+NORMAL_TOLERANCE = 0.01
+"""Share of the spacing that a plane may lie off its grid along the normal, and that two distances
+may differ by and still be one (as highdicom and the geometry index of the Imaging Data Commons)."""
+
+IN_PLANE_TOLERANCE_MM = 0.1
+"""How far a plane's origin may lie from where it is due within the plane (as the IDC index)."""
+
+ORTHOGONAL_TOLERANCE = 0.01
+"""How far the length of row x column may be from 1 for orthogonal rows and columns (as the IDC
+index, orientationTolerance)."""
+
+NORMAL_LENGTH_TOLERANCE = 0.1
+"""How far the length of row x column may be from 1 before the orientation means nothing."""
+
+COSINE_ROUNDING = 1e-4
+"""Difference of direction cosines that is rounding in the header: 0.05 mm at the far edge of a
+field of 500 mm."""
+
+COPIED_COSINE_TOLERANCE = 1e-6
+"""Difference of direction cosines that were copied from a header: they went through decimal text
+and float64 only."""
+
+COPIED_POSITION_TOLERANCE_MM = 1e-3
+"""Difference of positions that were copied from a header: a micrometre is far above any rounding of
+decimal text, and far below what matters."""
+
+SMALLEST_STEP_MM = 1e-3
+"""Positions nearer than this are one position: CT headers write micrometres at best."""
+
+LARGEST_REPEAT_MM = 0.1
+"""Planes farther apart than this along the normal are never one position."""
+
+FLOAT_NOISE_MM = 1e-7
+"""Differences of positions that float64 arithmetic on decimal text makes by itself."""
+
+INDEX_ROUNDING = 1e-6
+"""Difference of coordinates (voxels, mm) that is rounding where a grid is laid over a volume."""
