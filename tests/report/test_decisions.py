@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from test_summaries import ROWS, read, write_shards
 
+from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError
-from ct2zarr.report.decisions import Review, read_decisions
+from ct2zarr.report.decisions import Review, apply_decisions, read_decisions
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.vocabulary import Decision
 
@@ -117,3 +118,67 @@ def test_deciding_deletes_nothing_and_is_the_same_twice(tmp_path):
     first = decide(tmp_path, f"{ONE},v1,reject,")
     assert decide(tmp_path, f"{ONE},v1,reject,") == first
     assert store.read_text() == "voxels"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", Code.INPUT_DAMAGED),
+        ("{", Code.INPUT_DAMAGED),
+        ("[1]", Code.INPUT_DAMAGED),
+        ('{"decisions": 3}', Code.INPUT_DAMAGED),
+        (f"series_hash,decision\n{ONE},maybe\n", Code.SETTING_WRONG),
+        ("series_hash,decision\n1,reject\n", Code.SETTING_WRONG),
+        (f"series_hash,decision\n{ONE},accept\n{ONE},reject\n", Code.SETTING_WRONG),
+    ],
+)
+def test_malformed_file_has_the_code_of_its_kind(tmp_path, text, code):
+    path = tmp_path / "decisions"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_decisions(path)
+    assert caught.value.code is code
+
+
+def test_folder_is_no_decisions_file(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read: Is a directory") as caught:
+        read_decisions(tmp_path)
+    assert caught.value.code is Code.INPUT_DAMAGED
+
+
+def test_line_that_repeats_a_decision_is_no_contradiction(tmp_path):
+    path = write_csv(tmp_path / "d.csv", f"{ONE},v1,accept,first", f"{ONE},v1,accept,second")
+    assert read_decisions(path) == {ONE: Review(ONE, Decision.ACCEPT, "first")}
+
+
+def test_hash_in_capitals_and_spaces_around_words_are_read(tmp_path):
+    upper = "ABCDEF" + "0" * 26
+    path = write_csv(tmp_path / "d.csv", f" {upper} ,v1, ACCEPT ,  so   so ")
+    assert read_decisions(path) == {upper.lower(): Review(upper.lower(), Decision.ACCEPT, "so so")}
+
+
+@pytest.mark.parametrize(
+    ("comment", "read_as"),
+    [("'=1", "=1"), ("'+1", "+1"), ("'-1", "-1"), ("'@x", "@x"), ("'tis", "'tis"), ("=1", "=1")],
+)
+def test_apostrophe_that_guards_a_comment_is_removed(tmp_path, comment, read_as):
+    path = write_csv(tmp_path / "d.csv", f"{ONE},v1,accept,{comment}")
+    assert read_decisions(path)[ONE].comment == read_as
+
+
+@pytest.mark.parametrize(("number", "ends"), [(3, False), (4, True)])
+def test_three_unknown_volumes_are_named_and_more_are_mentioned(number, ends):
+    reviews = {f"{i:032x}": Review(f"{i:032x}", Decision.ACCEPT) for i in range(number)}
+    with pytest.raises(SettingsError) as caught:
+        apply_decisions([], reviews, Path("d.csv"))
+    assert caught.value.code is Code.SETTING_WRONG
+    assert [f"{i:032x}" in str(caught.value) for i in range(number)] == [True] * 3 + [False] * ends
+    assert ("and others" in str(caught.value)) is ends
+
+
+def test_rejection_is_public_without_its_comment(tmp_path):
+    rows = decide(tmp_path, f"{ONE},v1,reject,breathing")
+    assert rows[ONE]["code"] == "rejected_in_review"
+    assert rows[ONE]["error_public"] == "the volume was rejected in review"
+    rows = decide(tmp_path, f"{ONE},v1,reject,")
+    assert rows[ONE]["error"] == rows[ONE]["error_public"] == "the volume was rejected in review"

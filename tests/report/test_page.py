@@ -2,6 +2,8 @@
 
 import base64
 import csv
+import hashlib
+import html
 import json
 import re
 import shutil
@@ -14,12 +16,13 @@ from typing import Any
 import pytest
 
 import report_dataset
+from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError
 from ct2zarr.report import page as page_module
 from ct2zarr.report import review_list
 from ct2zarr.report.decisions import Review, apply_decisions
 from ct2zarr.report.page import make_report
-from ct2zarr.report.summary_table import joined_to_csv, read_joined
+from ct2zarr.report.summary_table import JoinedRow, joined_to_csv, read_joined
 from ct2zarr.run.settings import ReportSettings
 from ct2zarr.store.records import read_record, record_to_json
 from ct2zarr.vocabulary import Decision
@@ -314,3 +317,117 @@ def test_listed_series_is_shown_whatever_the_number(dataset: Dataset, tmp_path: 
     assert uid not in page
     assert "1 of 4, 1 of them listed in sample_series" in page
     assert "1 listed in sample_series has no store" in page  # the one that failed
+
+
+# The head -------------------------------------------------------------------------------------
+
+
+def joined(folder: Path, *rows: JoinedRow) -> Path:
+    """A folder whose summary has these rows, and nothing else."""
+    (folder / "zarr_sqlite").mkdir(parents=True)
+    (folder / "zarr_sqlite" / "summary_all.csv").write_text(joined_to_csv(rows))
+    return folder
+
+
+def report_of(root: Path) -> str:
+    return make_report(ReportSettings(root)).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("datasets", "heading"),
+    [
+        ([], "Converted volumes"),
+        ([""], "Converted volumes"),
+        (["b"], "Dataset b"),
+        (["b", "a", "b"], "Datasets a, b"),
+        (["c", "b", "a"], "Datasets a, b, c"),
+        (["d", "c", "b", "a", "e"], "Datasets a, b, c and 2 more"),
+    ],
+)
+def test_heading_names_three_datasets_at_most(
+    tmp_path: Path, datasets: list[str], heading: str
+) -> None:
+    rows = [JoinedRow(f"{i:032x}", name, "/a", "failed") for i, name in enumerate(datasets)]
+    page = report_of(joined(tmp_path / "o", *rows))
+    assert f'<h1 id="overview-title">{heading}</h1>' in page
+    assert f"<title>ct2zarr report: {heading}</title>" in page
+
+
+def test_decisions_are_kept_under_the_set_of_volumes(tmp_path: Path) -> None:
+    def name(folder: str, *hashes: str) -> str:
+        rows = [JoinedRow(one * 32, "v1", "/a", "failed") for one in hashes]
+        found = re.search(
+            r'data-report="([0-9a-f]{16})"', report_of(joined(tmp_path / folder, *rows))
+        )
+        assert found
+        return found[1]
+
+    assert name("1", "a", "b") == name("2", "b", "a") != name("3", "a", "c")
+
+
+def test_empty_summary_gives_a_page_that_says_so(tmp_path: Path) -> None:
+    page = report_of(joined(tmp_path / "o"))
+    assert "The summary has no volume: nothing was found to convert." in page
+    assert "No volume failed, was rejected, has a flag or differs from its source." in page
+    assert "There is no converted volume to show." in page
+
+
+def test_page_allows_its_own_scripts_and_no_other(page: str) -> None:
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy
+    own = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in own]
+    assert len(hashes) == 2
+    assert f"script-src 'sha256-{hashes[0]}' 'sha256-{hashes[1]}';" in html.unescape(policy[1])
+    assert "default-src 'none'" in html.unescape(policy[1])
+
+
+def test_settings_of_the_run_are_shown_and_a_damaged_summary_of_them_is_named(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    root = joined(tmp_path / "o", JoinedRow("a" * 32, "v1", "/a", "failed"))
+    totals = root / "zarr_sqlite" / "summary_all.json"
+    totals.write_text(json.dumps({"settings": {"on_bad_slice": "drop"}}))
+    assert "<dt>on_bad_slice</dt><dd>drop</dd>" in report_of(root)
+    totals.write_text("[]")
+    assert "on_bad_slice" not in report_of(root)
+    totals.write_text("{")
+    with pytest.raises(SettingsError, match=r"summary_all\.json is not valid JSON") as caught:
+        report_of(root)
+    assert caught.value.code is Code.INPUT_DAMAGED
+
+
+def test_note_says_which_volumes_are_shown(dataset: Dataset, tmp_path: Path) -> None:
+    def note(**values: Any) -> str:
+        settings = ReportSettings(dataset.root, output_html=tmp_path / "r.html", **values)
+        page = make_report(settings).read_text(encoding="utf-8")
+        found = re.search(r'<h2 id="samples-title">Samples <small>([^<]*)</small>', page)
+        assert found
+        return found[1]
+
+    flat = dataset.hashes["flat"]
+    assert note(num_samples=4) == "all volumes that have a store"
+    assert note(num_samples=1, seed=7) == "1 of 4; the rarest flags first, seed 7"
+    assert note(num_samples=0, sample_series=(flat[:12], "e" * 32, "f" * 32)) == (
+        "1 of 4, 1 of them listed in sample_series; the rarest flags first, seed 0; 2 listed in"
+        " sample_series have no store"
+    )
+
+
+def test_volumes_that_fail_to_open_are_shown_with_the_reason_and_without_a_path(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    root = tmp_path / "out"
+    shutil.copytree(dataset.root, root)
+    meta = root / "zarr_sqlite" / "meta"
+    (meta / f"{dataset.hashes['plain']}.series.json").write_text("{")
+    (meta / f"{dataset.hashes['hole']}.slices.csv").unlink()
+    page = report_of(root)
+    for name in ("plain", "hole"):
+        part = article(page, dataset.hashes[name])
+        assert "The volume or its record can no longer be read: " in part
+        assert "cannot be shown" in part
+    wrong = page[page.index('<p class="verdict bad">') :][:400]
+    assert dataset.hashes["plain"][:12] in wrong
+    assert dataset.hashes["hole"][:12] in wrong
+    assert str(tmp_path) not in page

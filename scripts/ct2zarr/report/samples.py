@@ -76,10 +76,12 @@ class VolumePlanes:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Planes, rows, columns."""
         planes, rows, columns = self._volume.shape
         return planes, rows, columns
 
     def read_planes(self, start: int, stop: int) -> np.ndarray:
+        """The planes ``start`` to ``stop`` (exclusive)."""
         return np.asarray(self._volume[start:stop])
 
 
