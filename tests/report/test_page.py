@@ -383,7 +383,7 @@ def test_page_allows_its_own_scripts_and_no_other(page: str) -> None:
 
 
 def test_settings_of_the_run_are_shown_and_a_damaged_summary_of_them_is_named(
-    dataset: Dataset, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     root = joined(tmp_path / "o", JoinedRow("a" * 32, "v1", "/a", "failed"))
     totals = root / "zarr_sqlite" / "summary_all.json"
