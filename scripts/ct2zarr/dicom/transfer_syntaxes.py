@@ -5,6 +5,7 @@ UIDs are those of DICOM PS3.6 table A-1. ``decoders`` says which package decodes
 
 from functools import lru_cache
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from ..errors import Fact, Private
@@ -61,7 +62,7 @@ def syntax_name(syntax: str) -> Fact:
 
     A UID that DICOM does not know is text of a header, so it is private.
     """
-    name = UID(syntax).name
+    name = UID(syntax, validation_mode=IGNORE).name  # a warning would repeat the text
     if name == syntax:
         return Private(f"transfer syntax {syntax}")
     return f"{name} ({syntax})"
