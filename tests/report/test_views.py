@@ -114,3 +114,100 @@ def test_oblique_axis_has_two_letters() -> None:
 def test_axes_are_matched_one_to_one() -> None:
     turned = np.array([[0.6, 0.6, 0.53], [0.1, 0.7, -0.7], [0.79, -0.4, -0.46]])
     assert sorted(match_axes(turned)) == [0, 1, 2]
+
+
+AXIAL = [1.0, 0, 0, 0, 1, 0]
+
+
+def kept(offsets: list[float]) -> np.ndarray:
+    """The coronal view of planes at these offsets, as whether each row shows something."""
+    origins = np.array(offsets)[:, None] * np.array([0.0, 0.0, 1.0])
+    placement = place_planes(len(offsets), (1, 1, 1), np.eye(3)[:2], origins)
+    stacks = make_stacks(Array(np.ones((len(offsets), 3, 3))), placement, Limits(256, 32, 32))
+    return ~np.isnan(stacks[1].pixels[0]).all(axis=1)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("gap", "empty"),
+    [(2.0, 0), (2.6, 0), (3.0, 0), (4.0, 1), (5.0, 0), (6.0, 2), (6.08, 3), (6.12, 0)],
+)
+def test_only_a_gap_of_whole_distances_is_left_empty(gap: float, empty: int) -> None:
+    shown = kept([0, 2, 4, 6, 6 + gap, 8 + gap, 10 + gap])
+    assert np.count_nonzero(~shown) == empty
+
+
+def test_view_across_the_planes_has_a_row_per_usual_distance_and_two_at_least() -> None:
+    assert len(kept([0, 2, 4, 6])) == 4
+    assert len(kept([0, 2])) == 2
+    assert len(kept(list(range(300)))) == 256
+
+
+def test_one_plane_has_one_view() -> None:
+    placement = place_planes(1, (5, 1, 1), np.eye(3)[:2], np.zeros((1, 3)))
+    (only,) = make_stacks(Array(np.zeros((1, 4, 4))), placement, Limits(256, 32, 32))
+    assert only.name == "axial"
+    assert only.captions == ("plane 1 of 1",)
+
+
+def test_pictures_are_spread_over_the_volume_and_say_where_they_are() -> None:
+    voxels = np.zeros((100, 20, 30), dtype=np.int16)
+    voxels += np.arange(100, dtype=np.int16)[:, None, None]
+    placement = place_planes(100, (1, 1, 1), None, None)
+    planes, rows, columns = make_stacks(Array(voxels), placement, Limits(10, 4, 5))
+    assert planes.captions == tuple(f"plane {n} of 100" for n in (13, 38, 63, 88))
+    assert planes.pixels[:, 0, 0].tolist() == [12, 37, 62, 87]
+    assert rows.captions == tuple(f"row {n} of 20" for n in (2, 8, 11, 14, 20))
+    assert columns.captions == tuple(f"column {n} of 30" for n in (5, 11, 17, 23, 29))
+
+
+def test_few_pictures_are_all_there() -> None:
+    placement = place_planes(4, (1, 1, 1), None, None)
+    stacks = make_stacks(Array(np.zeros((4, 4, 4))), placement, Limits(10, 4, 4))
+    assert [len(stack.captions) for stack in stacks] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_scrolling_goes_from_the_feet_to_the_head(direction: int) -> None:
+    cosines = [1, 0, 0, 0, direction, 0]
+    source, orientation, origins = scanned([float(one) for one in cosines])
+    placement = place_planes(12, (2.0, 1.0, 1.0), orientation, origins)
+    axial, coronal, sagittal = make_stacks(source, placement, Limits(256, 32, 32))
+    assert (np.diff(axial.pixels.mean(axis=(1, 2))) > 0).all()
+    assert (np.diff(np.nanmean(coronal.pixels, axis=(1, 2))) > 0).all()
+    assert (np.diff(np.nanmean(sagittal.pixels, axis=(1, 2))) > 0).all()
+    planes = range(1, 13) if direction == 1 else range(12, 0, -1)
+    assert axial.captions == tuple(f"plane {n} of 12" for n in planes)
+
+
+def test_planes_shifted_out_of_all_proportion_are_shown_unshifted() -> None:
+    source, cosines, origins = scanned(AXIAL, count=6)
+    for shift, width in ((3.9, 10 + 20), (4.2, 10)):
+        moved = origins + np.arange(6)[:, None] * [0.0, shift, 0.0]
+        placement = place_planes(6, (2, 1, 1), cosines, moved)
+        sagittal = make_stacks(source, placement, Limits(256, 32, 32))[2].pixels[0]
+        assert sagittal.shape == (6, width)
+
+
+def test_shift_of_the_first_plane_alone_moves_the_others_back() -> None:
+    source, cosines, origins = scanned(AXIAL, count=4)
+    moved = origins + np.array([[0, 2, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    placement = place_planes(4, (2, 1, 1), cosines, moved)
+    coronal = make_stacks(source, placement, Limits(256, 32, 32))[1]
+    sagittal = make_stacks(source, placement, Limits(256, 32, 32))[2].pixels[0]
+    first = [int(np.flatnonzero(~np.isnan(row))[0]) for row in sagittal[::-1]]
+    assert first == [2, 0, 0, 0]
+    assert len(coronal.captions) == 10
+
+
+def test_geometry_of_another_number_of_planes_is_not_used() -> None:
+    placement = place_planes(3, (2.5, 1, 1), np.eye(3)[:2], np.zeros((2, 3)))
+    assert not placement.known
+    assert placement.offsets.tolist() == [0, 2.5, 5]
+    assert placement.usual_gap == 2.5
+
+
+@pytest.mark.parametrize(("part", "letters"), [(0.19, ("R", "L")), (0.21, ("RA", "LP"))])
+def test_second_letter_is_shown_beyond_twelve_degrees(
+    part: float, letters: tuple[str, str]
+) -> None:
+    assert axis_letters(np.array([np.sqrt(1 - part**2), part, 0.0])) == letters

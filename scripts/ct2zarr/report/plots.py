@@ -56,9 +56,9 @@ STYLE: dict[Any, Any] = {  # matplotlib types its keys as literals
     "text.parse_math": False,
 }
 _SIZE = (340.0, 170.0)
-"""Width and height of a plot, in points; a card of the page is about as wide."""
+"""Width and height of a plot in points, about those of a card of the page."""
 _DRAWN_PLANES = 400
-"""More planes than this cannot be told apart in a drawing; every k-th is drawn then."""
+"""More planes than this cannot be distinguished in a drawing, so only every k-th is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ def plot_values(counts: Array, edges: Array, unit: str) -> Plot:
 
 
 def plot_placement(placement: Placement, rows: int, thickness: float | None = None) -> Plot:
-    """Planes seen from the side, as they lie in the patient, above the distance to the next.
+    """Planes seen from the side, as they lie in the patient, above the distance to the next one.
 
-    A hole in the stack, an overlap and a tilted gantry are visible at a glance; distances that are
-    not the usual one are drawn in another colour. Below, a dotted line is the thickness of the
-    planes in mm, where it is known and other than their distance: they overlap, or leave gaps.
+    Missing planes, an overlap and a tilted gantry are visible at a glance; unusual distances have
+    another colour. Where the thickness of the planes is known and differs from their distance, so
+    that they overlap or leave gaps, a dotted line below shows it.
     """
     offsets, count = placement.offsets, len(placement.offsets)
     gaps = np.diff(offsets)
@@ -199,7 +199,7 @@ def _draw_gaps(
         high = max(high, thickness)
     axes.set_ylim(low * 1.1, high * 1.15 or 1.0)
     axes.set_xlabel("plane")
-    axes.set_ylabel("to the next, mm")
+    axes.set_ylabel("to the next one, mm")
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y", visible=True)
@@ -286,13 +286,13 @@ def _short(value: float) -> str:
 
 
 def to_svg(figure: Figure, label: str, tips: Sequence[str]) -> Markup:
-    """The SVG element alone, with page colours, a text alternative and a tip on each bar."""
+    """The SVG element alone, with the colours of the page, a text alternative and tips on bars."""
     figure.patch.set_alpha(0)
     for axes in figure.axes:
         axes.patch.set_alpha(0)
     buffer = StringIO()
     with warnings.catch_warnings():
-        # the browser has other fonts; matplotlib's is only used to leave room
+        # The browser has other fonts; matplotlib's own is only used to leave room.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
@@ -314,6 +314,6 @@ def to_svg(figure: Figure, label: str, tips: Sequence[str]) -> Markup:
 
 
 def _make_ids_unique(svg: str) -> str:
-    """Drop ids that nothing refers to; the others are hashes of their content, so may repeat."""
+    """Remove ids that nothing refers to; the others are hashes of their content and may repeat."""
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
     return re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)

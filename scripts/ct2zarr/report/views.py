@@ -1,9 +1,9 @@
 """Reduced axial, coronal and sagittal pictures of a volume, turned as radiologists hang them.
 
 The axes of the array are matched with the patient's (LPS) through the orientation, so a volume
-whose planes are sagittal still shows its axial view as axial. Planes are put where their positions
-say: shear is undone and a gap of missing planes stays empty. Nothing here is a measurement; the
-pictures are for a person's eye.
+whose planes are sagittal still shows its axial view as axial. Planes are placed by their positions:
+shear is undone, and the gap of missing planes stays empty. The pictures are for visual checks, not
+for measurements.
 """
 
 import itertools
@@ -13,11 +13,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..geometry.tolerances import INDEX_ROUNDING, SMALLEST_STEP_MM
+
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
 
 EMPTY = np.float32(np.nan)
-"""Value of a pixel where the volume has no plane."""
+"""Value of a pixel in a place where the volume has no plane."""
 _OBLIQUE = 0.2
 """A second letter is shown for an axis turned by more than about 12 degrees."""
 _GAP = 1.5
@@ -44,7 +46,7 @@ class Placement:
     Attributes:
         offsets: (N,) mm along the normal, ascending.
         shifts: (N, 2) mm of each plane's origin along its columns' and rows' direction, against
-            a straight stack: zero but for tilt and in-plane shift.
+            a straight stack: zero except for tilt and in-plane shift.
         axes: (3, 3), the unit LPS direction of the array axes z, y and x.
         pixel: (between rows, between columns) mm.
         known: False where position or orientation is missing; then the numbers are nominal.
@@ -64,7 +66,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far pictures are reduced: longest side in pixels, pictures a view."""
+    """How far pictures are reduced: longest side in pixels, and pictures per view."""
 
     side: int
     axial: int
@@ -78,8 +80,8 @@ class Stack:
     Attributes:
         pixels: (M, height, width) float32 values of the store; NaN where there is no plane.
         width_mm, height_mm: size of the picture in the patient.
-        letters: what lies left, right, above and below (R L A P H F); empty when not known.
-        captions: one a picture, such as ``plane 12 of 60``.
+        letters: what is left, right, above and below (R L A P H F); empty where not known.
+        captions: one per picture, such as ``plane 12 of 60``.
     """
 
     name: str
@@ -184,7 +186,7 @@ def make_stacks(source: PlaneSource, placement: Placement, limits: Limits) -> li
 
 
 def _spread(count: int, most: int) -> npt.NDArray[np.intp]:
-    """At most ``most`` indices spread evenly over ``count``, the ends left out where it is long."""
+    """At most ``most`` indices, spread evenly over ``count``."""
     if count <= most:
         return np.arange(count)
     return np.floor((np.arange(most) + 0.5) * count / most).astype(np.intp)
@@ -197,19 +199,21 @@ def _display_grid(placement: Placement, side: int) -> npt.NDArray[np.intp]:
         return np.zeros(1, dtype=np.intp)
     usual = placement.usual_gap
     extent = offsets[-1] - offsets[0] + usual
-    height = int(min(side, max(2, np.ceil(extent / max(usual, extent / side) - 1e-6))))
+    height = int(min(side, max(2, np.ceil(extent / max(usual, extent / side) - INDEX_ROUNDING))))
     at = offsets[0] - usual / 2 + (np.arange(height) + 0.5) * extent / height
     right = np.clip(np.searchsorted(offsets, at), 1, len(offsets) - 1)
     nearer_left = at - offsets[right - 1] <= offsets[right] - at
     nearest = np.where(nearer_left, right - 1, right)
     gap = offsets[right] - offsets[right - 1]
     distance = np.abs(at - offsets[nearest])
-    empty = (gap > _GAP * usual) & (distance > 0.5 * usual + 1e-3) & _is_missing(gap, usual)
+    empty = (
+        (gap > _GAP * usual) & (distance > 0.5 * usual + SMALLEST_STEP_MM) & _is_missing(gap, usual)
+    )
     return np.where(empty, -1, nearest).astype(np.intp)
 
 
 def _is_missing(gap: Array, usual: float) -> npt.NDArray[np.bool_]:
-    """A gap of whole multiples of the usual distance is a hole; another one is uneven spacing."""
+    """Whether a gap is a multiple of the usual distance; any other gap is uneven spacing."""
     multiple = gap / usual
     return np.abs(multiple - np.rint(multiple)) < 0.05
 
@@ -251,7 +255,7 @@ def _undo_shift(
     shift = shift - shift[0]
     low, high = np.minimum(shift.min(axis=0), 0), np.maximum(shift.max(axis=0), 0)
     limit = 2 * max(cube.shape[1:])
-    if np.any(high - low > limit):  # not a stack any more: show the planes as they are
+    if np.any(high - low > limit):  # no longer a stack: show the planes unshifted
         shift, low, high = shift * 0, low * 0, high * 0
     height, width = cube.shape[1:]
     out = np.full((len(cube_rows), height + high[0] - low[0], width + high[1] - low[1]), EMPTY)
@@ -319,7 +323,7 @@ def _turn(axis: int, placement: Placement) -> _Turn:
         left_letter, right_letter = right_letter, left_letter
     if flip_down:
         top_letter, bottom_letter = bottom_letter, top_letter
-    # scrolling goes from feet to head, front to back and right to left
+    # Scrolling goes from feet to head, front to back and right to left.
     flip_stack = placement.axes[axis][patient] < 0
     name = ("sagittal", "coronal", "axial")[patient]
     return _Turn(
