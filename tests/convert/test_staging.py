@@ -112,3 +112,21 @@ def test_a_store_without_a_record_is_removed_too(final):
     final.slices.unlink()
     remove_volume(final)
     assert names(final) == []
+
+
+def test_the_old_record_goes_before_the_store_is_replaced(final):
+    with staged_volume(final) as staged:
+        write(staged, "old")
+        staged.publish("old")
+    with staged_volume(final) as staged:
+        staged.slices.write_text("new")  # there is no store to rename
+        with pytest.raises(MachineError):
+            staged.publish("new")
+    assert not final.record.exists()
+    assert len(names(final)) == 2
+
+
+def test_slices_without_a_store_are_removed_too(final):
+    final.slices.write_text("old")
+    remove_volume(final)
+    assert names(final) == []
