@@ -4,8 +4,8 @@
 checkpoint manifest:
     """Read every header below the dataset folders, and divide the volumes into shards."""
     input:
-        # The parts are temporary, so a manifest that is made again reads the folders again.
-        parts=[shared(path) for path in RUN.scan_parts()],
+        # The shares are temporary, so a manifest that is made again reads the folders again.
+        shares=[shared(path) for path in RUN.scan_shares()],
     output:
         # The shard files beside it are rewritten only when their content changes: undeclared,
         # they keep their time, and a shard that gained nothing is not converted again.
@@ -27,7 +27,7 @@ checkpoint manifest:
 
 
 rule scan_part:
-    """Read the headers of one part of the dataset folders, where scan_jobs asks for several."""
+    """Read the headers of one share of the dataset folders, where scan_jobs asks for several."""
     output:
         facts=temp(shared(RUN.scan_folder / "share_{part}_of_{parts}.json")),
         rows=temp(shared(RUN.scan_folder / "share_{part}_of_{parts}.arrow")),

@@ -54,13 +54,13 @@ def test_names_are_those_of_the_contract(files, tmp_path):
     assert files.manifest_benchmark("a") == files.manifest_dir / "logs" / "a.benchmark.tsv"
 
 
-def test_scan_has_parts_only_if_several_jobs_read_it(config):
-    assert RunFiles.of_config(config).scan_parts() == []
-    parts = RunFiles.of_config(config | {"scan_jobs": 2})
-    assert names(parts.scan_parts()) == [
+def test_scan_has_shares_only_if_several_jobs_read_it(config):
+    assert RunFiles.of_config(config).scan_shares() == []
+    shares = RunFiles.of_config(config | {"scan_jobs": 2})
+    assert names(shares.scan_shares()) == [
         "share_00_of_2.json", "share_00_of_2.arrow", "share_01_of_2.json", "share_01_of_2.arrow",
     ]  # fmt: skip
-    assert {path.parent for path in parts.scan_parts()} == {parts.scan_folder}
+    assert {path.parent for path in shares.scan_shares()} == {shares.scan_folder}
 
 
 def test_only_finished_shards_are_audited(files):

@@ -19,7 +19,7 @@ from .option_kinds import Kind, choice, member_of, whole
 class Output(Described):
     """What a step makes, and an option may change."""
 
-    SCAN_PART = "scan_part", "the parts of a scan"
+    SCAN_PART = "scan_part", "the shares of a scan"
     MANIFEST = "manifest", "the manifest, and the shards that change by it"
     SHARD = "shard", "the conversion"
     VOLUME = "volume", "the bytes of a volume or of its record"
@@ -263,7 +263,7 @@ _DECLARED = (
         name="scan_jobs",
         kind=whole(1),
         default=1,
-        about="Number of jobs that read the headers of the datasets, each for a part of the "
+        about="Number of jobs that read the headers of the datasets, each for a share of the "
         "folders. With 1, the job that makes the manifest reads them itself. The manifest is the "
         "same for any number.",
     ),
@@ -318,8 +318,8 @@ _DECLARED = (
         name="scan_part",
         kind=whole(0),
         in_config=False,
-        about="Number of the part to scan, from 0 up to `SCAN_JOBS` without it. If it is not set, "
-        "the manifest is made of all parts.",
+        about="Number of the share of the folders to scan, below `SCAN_JOBS`, counted from 0. Without it, "
+        "the manifest is made of all shares.",
     ),
     Option(
         name="input_csv",

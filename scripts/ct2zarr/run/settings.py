@@ -70,8 +70,8 @@ class ManifestSettings:
 
     Attributes:
         workers: processes that read headers.
-        scan_jobs: parts into which the scan is divided.
-        scan_part: the part to scan; None to make the manifest.
+        scan_jobs: shares into which the scan is divided.
+        scan_part: the share to scan, from 0; None to make the manifest.
     """
 
     datasets: Mapping[str, Path] = field(
@@ -215,7 +215,7 @@ SCRIPTS: Mapping[str, type] = {
 def manifest_from_config(
     config: Mapping[str, Any], workers: int, scan_part: int | None = None
 ) -> ManifestSettings:
-    """Settings of the manifest step, or of one part of its scan, from a flat config.
+    """Settings of the manifest step, or of one share of its scan, from a flat config.
 
     Raises:
         SettingsError: a value is missing or wrong.

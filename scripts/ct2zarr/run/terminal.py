@@ -1,7 +1,7 @@
 """What a terminal shows: a bar while a job works, and a table when all is done.
 
 Without a terminal the table is plain text, readable in a log file. Bars are drawn on stderr, and
-what is logged meanwhile goes above them.
+log lines appear above them.
 """
 
 import json
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.file_proxy import FileProxy
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -30,7 +29,7 @@ from .counts import Counts
 from .paths import REPORT, joined_summary, shard_summary
 
 LOG_WIDTH = 1000
-"""Columns at most of a table in a log file: no path is broken."""
+"""Maximum width of a table in a log file, in columns: wide enough that no path is broken."""
 
 
 def terminal_console() -> Console:
@@ -39,7 +38,7 @@ def terminal_console() -> Console:
 
 
 def closing_table(title: str, lines: Sequence[tuple[str, str]]) -> Table:
-    """The table at the end of a job or a run; what failed or was rejected stands out."""
+    """The table at the end of a job or a run; failed and rejected volumes stand out."""
     table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")  # a path stays whole
@@ -59,7 +58,7 @@ def table_text(table: Table) -> str:
 
 
 def run_lines(store_root: Path, labels: Sequence[str]) -> list[tuple[str, str]]:
-    """What the closing table of a run says; the report only where it is of all these shards."""
+    """Labels and values of a run's closing table; the report if it covers all of these shards."""
     counts, there = run_counts(store_root, labels)
     lines = [("shards", f"{there:,} of {len(labels):,}"), *counts.lines()]
     html = store_root / REPORT
@@ -72,9 +71,9 @@ def run_lines(store_root: Path, labels: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def run_counts(store_root: Path, labels: Sequence[str]) -> tuple[Counts, int]:
-    """What became of the volumes of a run, and how many shards have a summary.
+    """Counts of the volumes of a run, and how many shards have a summary.
 
-    The joined summary knows of decisions too; it counts where it is newer than all shards.
+    The joined summary includes decisions, so it is used if it is newer than that of every shard.
     """
     shards = [shard_summary(store_root, label).totals for label in labels]
     there = [path for path in shards if path.is_file()]
@@ -87,7 +86,7 @@ def run_counts(store_root: Path, labels: Sequence[str]) -> tuple[Counts, int]:
 
 
 def _totals(path: Path) -> Mapping[str, Any]:
-    """The totals of a summary; empty where it is damaged, which the next step says better."""
+    """The totals of a summary; empty if it is damaged, which the next step reports."""
     try:
         totals = json.loads(path.read_text(encoding="utf-8"))["totals"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -96,7 +95,7 @@ def _totals(path: Path) -> Mapping[str, Any]:
 
 
 def columns() -> tuple[Any, ...]:
-    """Columns of a line of progress: label, bar, count, time."""
+    """Columns of a progress line: label, bar, count, times."""
     return (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("[dim]left"), TimeRemainingColumn(),
@@ -107,19 +106,18 @@ def columns() -> tuple[Any, ...]:
 def drawn_bar(
     label: str, total: int, handlers: Sequence[logging.Handler]
 ) -> Iterator[tuple[Progress, TaskID]]:
-    """A bar on stderr; the handlers print only warnings meanwhile, above it."""
+    """A bar on stderr; meanwhile the handlers print only warnings, above it."""
     console = terminal_console()
-    streams = [one for one in handlers if isinstance(one, logging.StreamHandler)]
-    before = [(one, one.stream, one.level) for one in streams]
-    above = FileProxy(console, sys.stderr)
-    with Progress(*columns(), console=console, transient=True) as bar:
-        for one in streams:
-            one.setStream(above)
-            one.setLevel(logging.WARNING)
+    before = []
+    with Progress(*columns(), console=console, transient=True, redirect_stdout=False) as bar:
+        for one in handlers:
+            if isinstance(one, logging.StreamHandler):
+                before.append((one, one.level, one.stream))
+                one.setStream(sys.stderr)  # which writes above the bar now
+                one.setLevel(logging.WARNING)
         try:
             yield bar, bar.add_task(label, total=total)
         finally:
-            above.flush()
-            for one, stream, level in before:
-                one.setStream(stream)
+            for one, level, stream in before:
+                one.setStream(stream)  # flushes what is above the bar
                 one.setLevel(level)

@@ -23,7 +23,7 @@ class RunFiles:
 
     Attributes:
         labels: the numbers of all shards as in file names.
-        scan_jobs: number of parts of the scan; with 1 there are no parts.
+        scan_jobs: number of shares of the scan; with 1 there are none.
         slab_planes: depth of a chunk, in planes.
         verify_all: whether every plane is read again after the conversion.
     """
@@ -63,18 +63,18 @@ class RunFiles:
 
     @property
     def scan_folder(self) -> Path:
-        """The folder of the parts of a scan."""
+        """The folder of the shares of a scan."""
         return self.manifest_dir / paths.SCAN_FOLDER
 
-    def scan_parts(self) -> list[Path]:
-        """What the parts of the scan write; nothing where one job reads everything."""
+    def scan_shares(self) -> list[Path]:
+        """The files that the shares of the scan write; none where one job reads everything."""
         if self.scan_jobs == 1:
             return []
-        parts = [
-            paths.scan_share_paths(self.manifest_dir, part, self.scan_jobs)
-            for part in range(self.scan_jobs)
+        shares = [
+            paths.scan_share_paths(self.manifest_dir, share, self.scan_jobs)
+            for share in range(self.scan_jobs)
         ]
-        return [path for part in parts for path in (part.facts, part.rows)]
+        return [path for share in shares for path in (share.facts, share.rows)]
 
     def shard(self, label: str) -> dict[str, Path]:
         """The files of the manifest that belong to a shard."""
@@ -84,7 +84,7 @@ class RunFiles:
         }
 
     def manifest_log(self, job: str) -> Path:
-        """The log of a job that makes the manifest or a part of it."""
+        """The log of a job that makes the manifest or scans a share for it."""
         return self.manifest_dir / paths.LOGS_FOLDER / f"{job}.log"
 
     def manifest_benchmark(self, job: str) -> Path:
