@@ -58,7 +58,7 @@ def _unpack_bits(segment: bytes, due: int) -> NDArray[np.uint8]:
     out = np.empty(due, np.uint8)
     try:
         unpacked = imagecodecs.packbits_decode(segment, out=out.data)
-    except imagecodecs.ImcdError:
+    except imagecodecs.PackbitsError:
         # A segment of odd length is padded by a 0 (PS3.5 G.3.1), which says that a byte follows.
         if not segment or segment[-1] != 0:
             raise

@@ -1,0 +1,27 @@
+"""The decoder with pylibjpeg gives the values of each of its syntaxes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ct2zarr.dicom.decoders import with_pylibjpeg as decoder
+from ct2zarr.dicom.transfer_syntaxes import JPEG_2000_LOSSLESS
+from encoded_frames import check_decoder, encodable, encoded_frame
+
+
+@pytest.mark.parametrize("syntax", encodable(decoder))
+def test_every_syntax_is_decoded_to_the_stored_values(tmp_path, syntax):
+    check_decoder(decoder, tmp_path, syntax)
+
+
+def test_it_is_installed_with_the_packages_that_it_names():
+    assert decoder.is_available()
+    assert decoder.PACKAGES
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_jpeg_2000_has_the_precision_of_its_codestream(tmp_path, signed):
+    encoded, layout, stored = encoded_frame(tmp_path, JPEG_2000_LOSSLESS, signed)
+    plane = decoder.decode(encoded, replace(layout, bits_stored=16))
+    assert np.array_equal(plane.astype(int) & 0xFFF, stored & 0xFFF)
