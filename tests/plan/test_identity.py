@@ -6,7 +6,8 @@ from itertools import permutations
 import pytest
 
 from ct2zarr.codes import Code
-from ct2zarr.errors import Ct2zarrError
+from ct2zarr.errors import Ct2zarrError, sentence
+from ct2zarr.plan.grouping import plan_series
 from ct2zarr.plan.identity import (
     acquisition_order,
     check_hashes,
@@ -16,11 +17,7 @@ from ct2zarr.plan.identity import (
     series_hash,
     series_key,
 )
-from series_of import frame
-
-
-def test_a_hash_is_pinned_since_volumes_are_named_by_it():
-    assert series_hash("v1", "1.2.840.1", 1) == "89b3052836b8e5776955d5a898252cb5"
+from series_of import frame, stack, unread
 
 
 @pytest.mark.parametrize(
@@ -91,17 +88,31 @@ def test_the_folder_of_a_volume_holds_all_its_files(paths, folder):
     assert common_folder(frame(1, 0.0, path=path) for path in paths) == folder
 
 
-def plan(name, folder):
-    from ct2zarr.model import VolumePlan
+@pytest.mark.parametrize(
+    ("dataset", "key", "part", "digits"),
+    [
+        ("v1", "1.2.840.1", 1, "89b3052836b8e5776955d5a898252cb5"),
+        ("v1", "1.9", 1, "ca0395e97ba4ca39dd2b9453593c799d"),
+        ("d\xe9", "folder:a/b", 12, "c631c9be2db45d8408da82a5c0964f60"),
+    ],
+)
+def test_the_hash_of_a_volume_is_the_same_in_every_version(dataset, key, part, digits):
+    assert series_hash(dataset, key, part) == digits
 
-    return VolumePlan(name, "v1", folder, "1.9", "1.8", 1, 1, "", (), (), ())
 
-
-def test_two_volumes_with_one_hash_are_an_error_that_names_both():
-    known = {}
-    check_hashes([plan("0" * 32, "/a"), plan("1" * 32, "/b")], known)
-    assert known == {"0" * 32: "/a", "1" * 32: "/b"}
-    with pytest.raises(Ct2zarrError) as raised:
-        check_hashes([plan("1" * 32, "/c")], known)
-    assert raised.value.code is Code.HASH_COLLISION
-    assert "/b and /c" in str(raised.value)
+def test_a_collision_within_or_between_calls_is_an_error_that_names_both_folders():
+    (plan,) = plan_series(stack([0.0, 2.0]), unread)
+    (other,) = plan_series(stack([0.0, 2.0], path="/data/other/file"), unread)
+    folders: dict[str, str] = {}
+    check_hashes([plan], folders)
+    assert folders == {plan.series_hash: "/data/series"}
+    with pytest.raises(Ct2zarrError) as caught:
+        check_hashes([other], folders)
+    with pytest.raises(Ct2zarrError):
+        check_hashes([plan, other], {})
+    assert caught.value.code is Code.HASH_COLLISION
+    assert str(caught.value) == (
+        f"Two volumes have the hash {plan.series_hash}: /data/series and /data/other; put one of "
+        "them under another dataset name."
+    )
+    assert "/data" not in sentence(caught.value, private=False)

@@ -1,11 +1,25 @@
 """What keeps frames off a common grid divides them, and rounding does not."""
 
+from dataclasses import replace
+
 import pytest
 
+from ct2zarr.plan.identity import frame_order
 from ct2zarr.plan.split_by_geometry import split_by_geometry
 from series_of import at, frame, stack
 
+MORE = ("ImageOrientationPatient", "PixelSpacing")
+"""Frames without a position have neither in the comparison, so they differ there too."""
+
 OTHER = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+
+
+def grid(n, step=2.0):
+    return [step * i for i in range(n)]
+
+
+def sorted_groups(frames):
+    return split_by_geometry(sorted(frames, key=frame_order))
 
 
 def sizes(frames):
@@ -110,3 +124,79 @@ def test_two_planes_make_a_grid_only_as_far_apart_as_a_header_says(thickness, gr
         frame(2, 2.0, frame_of_reference_uid="1.2", slice_thickness=thickness),
     ]
     assert sizes(frames) == groups
+
+
+def test_a_chain_of_small_differences_is_one_cluster():
+    frames = [
+        frame(i + 1, 2.0 * i, orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.8e-4 * i)) for i in range(6)
+    ]
+    assert sizes(frames) == [6]
+    assert sizes(frames[:1] + frames[3:]) == [3, 1]
+
+
+@pytest.mark.parametrize(("off", "volumes"), [(0.09, 1), (0.11, 2)])
+@pytest.mark.parametrize("shape", [(64, 32), (32, 64)])
+def test_pixel_spacings_may_differ_by_a_tenth_of_a_millimetre_over_the_longer_edge(
+    shape, off, volumes
+):
+    rows, columns = shape
+    frames = stack(grid(6), rows=rows, columns=columns)
+    frames[2] = replace(frames[2], pixel_spacing=(0.8, 0.7 + off / 64))
+    assert len(sorted_groups(frames)) == volumes
+
+
+@pytest.mark.parametrize(
+    ("fields", "located"),
+    [
+        ({}, True),
+        ({"position": None}, False),
+        ({"position": (0.0, float("nan"), 0.0)}, False),
+        ({"orientation": None}, False),
+        ({"orientation": (1.1001, 0.0, 0.0, 0.0, 1.0, 0.0)}, False),
+        ({"orientation": (1.0999, 0.0, 0.0, 0.0, 1.0, 0.0)}, True),
+        ({"orientation": (0.8999, 0.0, 0.0, 0.0, 1.0, 0.0)}, False),
+        ({"orientation": (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)}, False),
+        ({"pixel_spacing": None}, False),
+        ({"pixel_spacing": (0.8, 0.0)}, False),
+        ({"pixel_spacing": (-0.8, 0.7)}, False),
+        ({"pixel_spacing": (0.8, float("inf"))}, False),
+    ],
+)
+def test_a_frame_is_located_if_its_geometry_makes_sense(fields, located):
+    (group,) = sorted_groups([frame(1, 0, **fields)])
+    assert group.located is located
+
+
+def test_groups_are_in_order_of_size_then_of_their_values():
+    small = stack([100.0, 102.0], 20, rows=16) + stack([100.0, 102.0], 30, rows=128)
+    none = [frame(40 + i, 0, position=None) for i in range(2)]
+    found = sorted_groups(stack(grid(6)) + small + none)
+    assert [(len(group.frames), group.located) for group in found] == [
+        (6, True), (2, True), (2, True), (2, False),
+    ]  # fmt: skip
+    assert [group.frames[0].rows for group in found] == [64, 16, 128, 64]
+    assert {group.keywords for group in found} == {("ImagePositionPatient", "Rows", *MORE)}
+
+
+@pytest.mark.parametrize(("gap", "volumes"), [(2.0, 1), (2.0199, 1), (2.0201, 2), (1.979, 2)])
+def test_two_planes_of_two_references_are_as_far_apart_as_the_header_says(gap, volumes):
+    frames = [
+        frame(1, 0.0, slice_thickness=2.0),
+        frame(2, gap, slice_thickness=2.0, frame_of_reference_uid="1.7.2"),
+    ]
+    assert len(sorted_groups(frames)) == volumes
+
+
+def test_frames_without_geometry_stay_together_whatever_their_reference():
+    frames = [frame(i, 0, position=None, frame_of_reference_uid=f"1.7.{i}") for i in range(4)]
+    assert sizes(frames) == [4]
+
+
+def test_references_are_divided_in_the_order_of_their_size_then_of_their_uid():
+    frames = stack(grid(3), 1, frame_of_reference_uid="1.7.9")
+    frames += stack([50.0, 52.0, 54.0], 11, frame_of_reference_uid="1.7.2")
+    frames += stack([90.0, 92.0, 94.0, 96.0], 21, frame_of_reference_uid="1.7.5")
+    assert [group.frames[0].frame_of_reference_uid for group in sorted_groups(frames)] == [
+        "1.7.5", "1.7.2", "1.7.9",
+    ]  # fmt: skip
+    assert {group.keywords for group in sorted_groups(frames)} == {("FrameOfReferenceUID",)}

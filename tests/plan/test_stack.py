@@ -139,3 +139,50 @@ def test_instance_numbers_are_those_of_single_frame_files():
 def test_frames_without_orientation_cannot_be_ordered():
     with pytest.raises(ValueError, match="no orientation"):
         make_stack([frame(1, 0.0, orientation=None)])
+
+
+@pytest.mark.parametrize(
+    ("step", "thickness", "tolerance"),
+    [
+        (2.0, None, 0.02),  # 1 % of the step
+        (2.0, 5.0, 0.05),  # 1 % of the thickness, where that is more
+        (20.0, None, 0.1),  # never more than 0.1 mm
+        (0.05, None, 0.001),  # never less than a micrometre
+    ],
+)
+def test_the_tolerance_is_a_share_of_the_step_or_of_the_thickness_within_limits(
+    step, thickness, tolerance
+):
+    frames = stack([step * i for i in range(5)], slice_thickness=thickness)
+    assert make_stack(frames).tolerance == pytest.approx(tolerance)
+
+
+def test_the_step_is_the_median_of_the_gaps_that_are_no_jitter():
+    assert make_stack(stack([0.0, 0.01, 2.0, 2.01, 5.0, 7.0])).step == 2.0
+    assert make_stack(stack([0.0, 0.0005, 0.001])).step == 0.0
+    assert make_stack(stack([0.0])).step == 0.0
+
+
+def test_a_row_of_close_offsets_is_cut_by_the_distance_from_its_first():
+    frames = stack([0.0, 0.015, 0.03, 2.0, 4.0, 6.0])
+    assert make_stack(frames).positions_of_frames() == [[0, 1], [2], [3], [4], [5]]
+
+
+@pytest.mark.parametrize(
+    ("between", "thickness", "hints"),
+    [
+        ([-2.0, -2.0], [5.0, 5.0], (2.0, 5.0)),
+        ([2.0, 3.0], [5.0, 5.0], (5.0,)),
+        ([2.0, 2.0], [5.0, 4.0], (2.0,)),
+        ([0.0, 0.0], [0.0, 0.0], ()),
+        ([None, None], [-5.0, -5.0], ()),
+        ([None, 2.0], [None, 5.0], ()),
+        ([float("inf")] * 2, [5.0, 5.0], (5.0,)),
+    ],
+)
+def test_hints_are_the_spacings_on_which_all_headers_agree(between, thickness, hints):
+    frames = [
+        frame(i, 0, spacing_between_slices=b, slice_thickness=t)
+        for i, (b, t) in enumerate(zip(between, thickness, strict=True))
+    ]
+    assert spacing_hints(frames) == hints

@@ -1,0 +1,264 @@
+"""Copies and conflicts: what is kept, by which tie-break, and why the others are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ct2zarr.codes import Code
+from ct2zarr.dicom.sop_classes import ENHANCED_CT
+from ct2zarr.errors import FileError
+from ct2zarr.plan.duplicates import (
+    Digests,
+    find_same_pixels,
+    remove_copies,
+    remove_repeated_objects,
+    resolve_conflicts,
+)
+from ct2zarr.plan.identity import frame_order
+from ct2zarr.plan.stack import make_stack
+from ct2zarr.vocabulary import Role
+from series_of import broken, by_uid, different, frame, same, stack, unread
+
+
+def grid(n, step=2.0, start=0.0):
+    return [start + step * i for i in range(n)]
+
+
+def ordered(frames):
+    return tuple(sorted(frames, key=frame_order))
+
+
+def copy_of(one, name="copy", **fields):
+    return replace(one, path=f"/data/{name}/{one.instance_number}.dcm", **fields)
+
+
+# Copies
+
+
+def test_each_digest_is_computed_once_and_a_failure_is_remembered():
+    read = []
+
+    def digest(one):
+        read.append(one)
+        raise FileError(Code.TRUNCATED, "{file} is cut short.", path=one.path)
+
+    digests = Digests(digest)
+    one, other = stack([0.0, 0.0])
+    assert digests.of(one) is digests.of(one)
+    assert read == [one]
+    assert not digests.are_equal(one, other)
+    assert not digests.are_equal(one, one)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"position": (-20.0, -30.0, 9.0)},
+        {"rows": 32},
+        {"columns": 32},
+        {"frame_number": 2},
+        {"sop_instance_uid": "1.3"},
+        {"sop_instance_uid": ""},
+    ],
+)
+def test_frames_that_differ_in_uid_number_or_place_are_never_compared(fields):
+    one = frame(1, 0)
+    frames = [one, copy_of(one, **fields)]
+    assert remove_copies(frames, Digests(unread)) == (frames, [])
+
+
+def test_frames_without_a_uid_are_no_copies_beside_frames_with_copies():
+    one = frame(1, 0)
+    bare = [frame(2, 2, sop_instance_uid=""), copy_of(frame(2, 2, sop_instance_uid=""))]
+    kept, removed = remove_copies([one, copy_of(one), *bare], Digests(same))
+    assert kept == [copy_of(one), *bare]  # "/data/copy" is before "/data/series"
+    assert [(entry.unused.frame, entry.kept) for entry in removed] == [(one, copy_of(one))]
+
+
+def test_copies_with_other_pixels_are_both_kept():
+    one = frame(1, 0)
+    frames = [one, copy_of(one)]
+    assert remove_copies(frames, Digests(different)) == (frames, [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"number": 9}, {"number": 10}),
+        ({"number": 10}, {"number": 7, "instance_number": None}),
+        ({"number": 5, "sop_instance_uid": "1.2.1"}, {"number": 5, "sop_instance_uid": "1.2.2"}),
+        ({"number": 5, "path": "/data/a"}, {"number": 5, "path": "/data/b"}),
+        ({"number": 5, "frame_number": 1}, {"number": 5, "frame_number": 2}),
+    ],
+    ids=["lower number", "number or none", "uid", "path", "frame"],
+)
+def test_of_equal_frames_the_first_acquired_is_kept(first, second):
+    first, second = frame(z=0, **first), frame(z=0, **second)
+    for frames in ((first, second), (second, first)):
+        (removed,) = find_same_pixels(make_stack(frames), Digests(same))
+        assert (removed.unused.frame, removed.kept) == (second, first)
+        assert (removed.unused.role, removed.unused.code) == (Role.DUPLICATE, Code.DUPLICATE)
+
+
+def test_single_frames_at_a_position_are_not_read():
+    assert find_same_pixels(make_stack(stack(grid(5))), Digests(unread)) == []
+
+
+def test_frames_that_cannot_be_read_are_unreadable_and_the_third_is_kept():
+    def digest(one):
+        return broken(one) if one.instance_number < 3 else "fine"
+
+    frames = [frame(i, 0.0) for i in (1, 2, 3)]
+    removed = find_same_pixels(make_stack(frames), Digests(digest))
+    assert [entry.unused.frame for entry in removed] == frames[:2]
+    assert {entry.unused.role for entry in removed} == {Role.UNREADABLE}
+    assert {entry.unused.code for entry in removed} == {Code.CANNOT_DECODE}
+    assert [entry.kept for entry in removed] == frames[:2]
+
+
+def test_a_duplicate_of_a_frame_in_a_multi_frame_file_names_file_and_frame():
+    multi = [frame(1, 0.0, frames=2, frame_number=n, path="/data/m.dcm") for n in (1, 2)]
+    (removed,) = find_same_pixels(make_stack(multi), Digests(same))
+    assert removed.unused.reason == "The frame has the position and the pixels of m.dcm (frame 1)."
+
+
+# Objects that a series holds twice
+
+
+def multi_frame(number, offsets, **fields):
+    fields = {"path": f"/data/{number}", "sop_instance_uid": f"1.2.{number}", **fields}
+    fields = {"sop_class_uid": ENHANCED_CT, **fields}
+    count = len(offsets)
+    return [
+        frame(number, z, frame_number=i + 1, frames=count, **fields) for i, z in enumerate(offsets)
+    ]
+
+
+def by_place(one):
+    return str(one.position)
+
+
+def test_the_smaller_of_two_objects_is_removed_and_the_original_is_named():
+    singles, multi = stack(grid(4)), multi_frame(9, grid(6))
+    kept, removed = remove_repeated_objects(ordered(singles + multi), Digests(by_place))
+    assert kept == ordered(multi)
+    assert [(entry.unused.frame, entry.kept) for entry in removed] == list(
+        zip(singles, multi, strict=False)
+    )
+
+
+def test_of_two_multi_frame_objects_the_larger_is_kept_and_of_equal_ones_the_first_by_uid():
+    small, large = multi_frame(1, grid(3)), multi_frame(2, grid(5))
+    kept, _ = remove_repeated_objects(ordered(small + large), Digests(by_place))
+    assert kept == ordered(large)
+    other = multi_frame(3, grid(5))
+    kept, _ = remove_repeated_objects(ordered(large + other), Digests(by_place))
+    assert kept == ordered(large)
+
+
+def test_an_object_whose_last_frame_lies_elsewhere_is_kept_whole():
+    singles, multi = stack(grid(6)), multi_frame(9, [*grid(4), 99.0])
+    frames = ordered(singles + multi)
+    assert remove_repeated_objects(frames, Digests(by_place)) == (frames, [])
+
+
+def test_frames_of_one_object_are_never_copies_of_each_other():
+    multi = multi_frame(9, [0.0, 0.0, 2.0])
+    frames = ordered([*multi, *stack([50.0])])
+    assert remove_repeated_objects(frames, Digests(same)) == (frames, [])
+
+
+def test_single_files_of_one_class_are_not_compared():
+    frames = ordered(stack(grid(4)) + stack(grid(4), 11))
+    assert remove_repeated_objects(frames, Digests(unread)) == (frames, [])
+
+
+def test_an_unreadable_object_is_no_copy():
+    frames = ordered(stack(grid(3)) + multi_frame(9, grid(3)))
+    assert remove_repeated_objects(frames, Digests(broken)) == (frames, [])
+
+
+# Conflicts
+
+
+def kept_of(frames, preview=None):
+    resolved = resolve_conflicts(make_stack(ordered(frames)), Digests(different, preview))
+    (layer,) = resolved.layers
+    return {one.instance_number for one in layer.frames}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "stray", "at", "kept"),
+    [
+        # Between neighbours the number is interpolated, whatever the step and its sign.
+        ([1, 2, 3, 4, 5, 6], 90, 2, 3),
+        ([2000, 1998, 1996, 1994, 1992, 1990], 1000, 2, 1996),
+        ([10, 20, 30, 40, 50, 60], 31, 2, 30),
+        # At an end it is extrapolated from the nearest two.
+        ([10, 20, 30, 40, 50, 60], 2, 0, 10),
+        ([10, 20, 30, 40, 50, 60], 69, 5, 60),
+        ([60, 50, 40, 30, 20, 10], 58, 0, 60),
+    ],
+)
+def test_the_frame_whose_number_fits_its_neighbours_is_kept(numbers, stray, at, kept):
+    frames = [frame(n, 2.0 * i) for i, n in enumerate(numbers)] + [frame(stray, 2.0 * at)]
+    assert kept_of(frames) == {*numbers}
+    assert kept in kept_of(frames)
+
+
+def test_with_one_numbered_neighbour_numbers_are_expected_to_grow_along_the_normal():
+    bare = [frame(50, 10.0, instance_number=None), frame(51, 12.0, instance_number=None)]
+    below = [frame(5, 0.0), frame(6, 2.0), frame(4, 2.0)]
+    assert kept_of(below + bare) == {5, 6, None}
+    above = [frame(4, 20.0), frame(6, 20.0), frame(5, 22.0)]
+    assert kept_of(bare + above) == {None, 4, 5}
+
+
+def test_a_frame_without_a_number_counts_as_fitting_and_the_order_decides():
+    frames = [*stack(grid(4)), frame(9, 2.0, instance_number=None)]
+    assert kept_of(frames) == {1, 2, 3, 4}
+    frames = [frame(1, 0), frame(7, 2.0), frame(9, 2.0, instance_number=None), frame(3, 4.0)]
+    assert kept_of(frames) == {1, None, 3}
+
+
+def test_equal_misfits_are_decided_by_the_pixels_of_the_nearest_single_planes():
+    frames = [frame(1, 0), frame(2, 2), frame(4, 2), frame(5, 4), frame(9, 6)]
+    # The number due at 2 mm is 3: both are one off.
+    looks = {1: 0.0, 5: 10.0, 9: 1000.0, 2: 400.0, 4: 6.0}
+    preview = lambda one: np.full((2, 2), looks[one.instance_number])  # noqa: E731
+    assert kept_of(frames) == {1, 2, 5, 9}
+    assert kept_of(frames, preview) == {1, 4, 5, 9}
+
+
+@pytest.mark.parametrize(("unreadable", "kept"), [({4}, 2), ({2}, 4), ({1, 5}, 2), ({1}, 4)])
+def test_previews_that_cannot_be_read_come_last_and_without_neighbours_the_order_stays(
+    unreadable, kept
+):
+    frames = [frame(1, 0), frame(2, 2), frame(4, 2), frame(5, 4)]
+    looks = {1: 0.0, 5: 10.0, 2: 400.0, 4: 6.0}
+
+    def preview(one):
+        if one.instance_number in unreadable:
+            broken(one)
+        return np.full((2, 2), looks[one.instance_number])
+
+    assert kept_of(frames, preview) == {1, kept, 5}
+
+
+def test_excluded_frames_name_the_frame_that_was_kept():
+    resolved = resolve_conflicts(
+        make_stack(ordered([*stack(grid(6)), frame(90, 4.0)])), Digests(different)
+    )
+    ((removed,), repeated, positions) = resolved.removed, resolved.repeated, resolved.positions
+    assert (repeated, positions) == (2, 1)
+    assert removed.kept.instance_number == 3
+    assert (removed.unused.role, removed.unused.code) == (Role.EXCLUDED, Code.CONFLICTING_SLICES)
+
+
+def test_copies_by_uid_are_compared_within_their_frame_only():
+    frames = multi_frame(9, grid(3))
+    copies = [replace(one, path="/data/copy") for one in frames]
+    kept, removed = remove_copies(frames + copies, Digests(by_uid))
+    assert kept == frames  # "/data/9" is before "/data/copy"
+    assert [entry.unused.frame for entry in removed] == copies
