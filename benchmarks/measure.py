@@ -161,8 +161,6 @@ def _task(name: str, arguments: dict[str, Any]) -> Measurement:
     started = time.perf_counter()
     result = work()
     wall = time.perf_counter() - started
-    if server := sys.modules.get("multiprocessing.forkserver"):
-        server._forkserver._stop()  # the CPU time of its workers is known when it ends
     cpu, peak = _usage()
     return Measurement(cpu - startup, wall, startup, peak, result)
 

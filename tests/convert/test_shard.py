@@ -378,4 +378,4 @@ def test_starting_a_shard_loads_no_large_package():
         check=True,
     )
     loaded = set(done.stdout.split())
-    assert loaded & {"pandas", "zarr", "pydicom", "numpy", "rich", "pebble"} == set()
+    assert loaded & {"pandas", "zarr", "pydicom", "numpy", "rich", "subprocess"} == set()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pebble import ProcessPool
 
 from converted import settings_for
 from ct2zarr.codes import Code
@@ -19,6 +18,7 @@ from ct2zarr.errors import FileError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.plan.roles import assign_role
 from ct2zarr.run.settings import ManifestSettings, SelectionSettings
+from ct2zarr.run.workers import Worker, WorkerServer
 from ct2zarr.vocabulary import Role, Status
 from phantom import real_data
 
@@ -83,12 +83,15 @@ def examined() -> dict[str, list[tuple[Role, str, str, Code | None]] | str]:
     root = real_data() / "malformed"
     paths = sorted(path for path in root.rglob("*") if path.is_file())
     results: dict[str, list[tuple[Role, str, str, Code | None]] | str] = {}
-    with ProcessPool(max_workers=1) as pool:
+    with WorkerServer(("pydicom",)) as server:
+        worker = Worker(server)
         for path in paths:
-            future = pool.schedule(examine, args=(str(path),), timeout=SECONDS_A_FILE)
-            error = future.exception()
             name = path.relative_to(root).as_posix()
-            results[name] = repr(error) if error else future.result()
+            try:
+                results[name] = worker.run(examine, str(path), timeout=SECONDS_A_FILE)
+            except Exception as error:  # noqa: BLE001  none is expected
+                results[name] = repr(error)
+        worker.stop()
     return results
 
 

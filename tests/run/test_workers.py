@@ -1,29 +1,38 @@
 """A worker that crashes, hangs, is killed or runs out of memory costs its own task alone."""
 
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 
+import psutil
 import pytest
 
+from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SeriesError
-from ct2zarr.run.workers import Worker, fork_server
+from ct2zarr.run.workers import Worker, WorkerServer, in_workers
 
 LONG = 60.0
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    with fork_server():
-        worker = Worker()
-        yield worker
-        worker.stop()
+def server() -> Iterator[WorkerServer]:
+    with WorkerServer(()) as server:
+        yield server
+
+
+@pytest.fixture
+def worker(server: WorkerServer) -> Iterator[Worker]:
+    worker = Worker(server)
+    yield worker
+    worker.stop()
 
 
 def answer(value: int) -> tuple[int, int]:
@@ -64,11 +73,42 @@ def take_memory(megabytes: int) -> int:
 
 
 def fill_disk() -> None:
-    raise MachineError("the disk is full", "machine")
+    raise MachineError(Code.MACHINE, "the disk is full")
 
 
 def raise_os_error() -> None:
     raise OSError("of the task")
+
+
+class StubbornError(Exception):
+    """An error that cannot be sent to another process."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.Lock())
+
+
+def raise_stubborn_error() -> None:
+    raise StubbornError
+
+
+def exit_with(code: int) -> None:
+    os._exit(code)
+
+
+def modules_and_main() -> tuple[bool, str | None]:
+    """Whether the tests' modules are loaded, and which script the process is."""
+    return "pytest" in sys.modules, getattr(sys.modules["__main__"], "__file__", None)
+
+
+def parent() -> int:
+    return os.getppid()
+
+
+def sleep_or_answer(worker: Worker, seconds: float) -> float:
+    if not seconds:
+        raise MachineError(Code.MACHINE, "the disk is full")
+    worker.run(time.sleep, seconds, timeout=LONG)
+    return seconds
 
 
 def test_tasks_share_one_process(worker):
@@ -77,79 +117,167 @@ def test_tasks_share_one_process(worker):
     assert first[1] == second[1] != os.getpid()
 
 
-def test_a_worker_has_the_environment_that_its_job_has_when_it_starts(worker, monkeypatch):
-    worker.run(answer, 1, timeout=LONG)  # the fork server is up from here on
+def test_a_worker_has_the_environment_that_its_job_has_when_it_starts(server, worker, monkeypatch):
+    worker.run(answer, 1, timeout=LONG)  # the server is up from here on
     monkeypatch.setenv("CT2ZARR_TEST_LATER", "later")
-    later = Worker()
+    later = Worker(server)
     try:
         assert later.run(read_variable, "CT2ZARR_TEST_LATER", timeout=LONG) == "later"
+        assert later.run(read_variable, "OPENBLAS_NUM_THREADS", timeout=LONG) == "1"
     finally:
         later.stop()
 
 
+def test_the_job_keeps_its_environment_and_its_main_module(server):
+    environment, main = dict(os.environ), dict(vars(sys.modules["__main__"]))
+    worker = Worker(server)
+    loaded, script = worker.run(modules_and_main, timeout=LONG)
+    assert (dict(os.environ), dict(vars(sys.modules["__main__"]))) == (environment, main)
+    worker.stop()
+    # Nor does a worker run the script of the job again, which here would load pytest.
+    assert script.endswith("worker_server.py")
+    assert loaded  # by this module, which the task is from
+
+
 @pytest.mark.parametrize(
-    ("task", "reason", "said"),
+    ("task", "arguments", "code", "said"),
     [
-        (segfault, "worker_died", "Segmentation fault"),
-        (be_killed, "worker_died", "memory"),
-        (fill_memory, "out_of_memory", "memory ran out"),
+        (segfault, (), Code.WORKER_DIED, "signal 11: Segmentation fault"),
+        (be_killed, (), Code.WORKER_DIED, r"killed 2 times \(exit code -9\).* memory"),
+        (exit_with, (3,), Code.WORKER_DIED, "ended with exit code 3"),
+        (sys.exit, (4,), Code.WORKER_DIED, "ended with exit code 4"),
+        (fill_memory, (), Code.OUT_OF_MEMORY, "memory ran out; raise series_memory"),
     ],
 )
-def test_a_death_is_an_error_with_its_reason_and_the_next_task_runs(worker, task, reason, said):
+def test_a_death_is_an_error_with_its_code_and_the_next_task_runs(
+    worker, task, arguments, code, said
+):
     with pytest.raises(SeriesError, match=said) as raised:
-        worker.run(task, timeout=LONG)
-    assert raised.value.reason == reason
+        worker.run(task, *arguments, timeout=LONG)
+    assert raised.value.code is code
     assert worker.run(answer, 3, timeout=LONG)[0] == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
-def test_a_task_that_wants_more_memory_than_allowed_is_an_error_and_a_smaller_one_runs():
-    with fork_server():
-        worker = Worker(memory_mb=200)
-        try:
-            assert worker.run(take_memory, 150, timeout=LONG)
-            with pytest.raises(SeriesError, match="raise series_memory") as raised:
-                worker.run(take_memory, 250, timeout=LONG)
-            assert raised.value.reason == "out_of_memory"
-            assert worker.run(take_memory, 150, timeout=LONG)
-        finally:
-            worker.stop()
+def test_a_task_that_wants_more_memory_than_allowed_is_an_error_and_a_smaller_one_runs(server):
+    worker = Worker(server, memory_mb=200)
+    assert worker.run(take_memory, 150, timeout=LONG)
+    with pytest.raises(SeriesError, match="raise series_memory") as raised:
+        worker.run(take_memory, 250, timeout=LONG)
+    assert raised.value.code is Code.OUT_OF_MEMORY
+    assert worker.run(take_memory, 150, timeout=LONG)
 
 
-def test_a_hang_ends_with_the_time_limit(worker):
-    worker.run(answer, 1, timeout=LONG)
-    started = time.monotonic()
-    with pytest.raises(SeriesError, match="longer than 1 s") as raised:
-        worker.run(sleep_long, timeout=1.0)
-    assert raised.value.reason == "timeout"
-    assert time.monotonic() - started < 10
+def test_a_hang_ends_with_the_time_limit_and_the_process_with_it(worker, tmp_path):
+    mark = tmp_path / "pid"
+    with pytest.raises(SeriesError, match="longer than 2 s") as raised:
+        worker.run(sleep_long, str(mark), timeout=2.0)
+    assert raised.value.code is Code.TIMEOUT
+    assert raised.value.facts["limit"] == 2.0
+    assert not is_alive(int(mark.read_text()))
+    assert worker.run(answer, 1, timeout=LONG)[0] == 1
 
 
 def test_a_worker_that_was_killed_from_outside_gets_a_second_try(worker, tmp_path):
     assert worker.run(be_killed_once, str(tmp_path / "mark"), timeout=LONG) == "done"
 
 
-def test_a_worker_killed_while_idle_is_replaced(worker):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_killed_while_idle_is_replaced(worker, number):
     _, pid = worker.run(answer, 1, timeout=LONG)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, number)
     assert worker.run(answer, 2, timeout=LONG)[0] == 2
 
 
-def test_errors_of_the_task_come_through_as_they_are(worker):
-    with pytest.raises(MachineError, match="full"):
+def test_errors_of_the_task_come_through_with_the_place_where_they_were_raised(worker):
+    with pytest.raises(MachineError, match="full") as raised:
         worker.run(fill_disk, timeout=LONG)
-    with pytest.raises(OSError, match="of the task"):
+    assert raised.value.code is Code.MACHINE
+    with pytest.raises(OSError, match="of the task") as other:
         worker.run(raise_os_error, timeout=LONG)
+    assert "in raise_os_error" in other.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="a task raised StubbornError"):
+        worker.run(raise_stubborn_error, timeout=LONG)
+
+
+def test_time_out_errors_of_the_task_are_not_those_of_the_worker(worker):
+    with pytest.raises(TimeoutError, match="of the task"):
+        worker.run(raise_time_out, timeout=LONG)
+
+
+def raise_time_out() -> None:
+    raise TimeoutError("of the task")
 
 
 def test_stopping_ends_a_running_task(worker, tmp_path):
     mark = tmp_path / "pid"
-    worker.run(answer, 1, timeout=LONG)
-    timer = threading.Timer(0.5, worker.stop)
-    timer.start()
+
+    def stop_when_it_runs() -> None:
+        wait_until(lambda: mark.exists() and mark.read_text())
+        worker.stop()
+
+    stopper = threading.Thread(target=stop_when_it_runs)
+    stopper.start()
     with pytest.raises(CancelledError):
         worker.run(sleep_long, str(mark), timeout=LONG)
+    stopper.join()
+    assert not is_alive(int(mark.read_text()))
+
+
+def test_a_stopped_worker_starts_nothing(worker):
+    worker.stop()
+    with pytest.raises(CancelledError):
+        worker.run(answer, 1, timeout=LONG)
+
+
+def test_an_error_of_one_task_stops_the_others(server):
+    with pytest.raises(MachineError, match="full"):
+        list(in_workers(sleep_or_answer, [LONG, LONG, 0.0], 3, server=server))
+
+
+def test_results_come_as_they_are_done(server):
+    assert list(in_workers(sleep_or_answer, [3.0, 0.1], 2, server=server)) == [0.1, 3.0]
+
+
+def test_a_server_that_was_killed_takes_its_workers_along_and_is_replaced(worker, tmp_path):
+    server_pid = worker.run(parent, timeout=LONG)
+    mark = tmp_path / "pid"
+    killer = threading.Thread(
+        target=lambda: (
+            wait_until(lambda: mark.exists() and mark.read_text()),
+            os.kill(server_pid, signal.SIGKILL),
+        )
+    )
+    killer.start()
+    assert worker.run(sleep_once, str(mark), timeout=LONG) == "done"
+    killer.join()
     wait_until(lambda: not is_alive(int(mark.read_text())))
+
+
+def sleep_once(mark: str) -> str:
+    if not Path(mark).exists():
+        sleep_long(mark)
+    return "done"
+
+
+def test_a_machine_without_sockets_is_an_error_of_the_machine_that_ends_the_job(worker):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds(), hard))
+    try:
+        with pytest.raises(MachineError) as raised:
+            worker.run(answer, 1, timeout=LONG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert raised.value.code is Code.MACHINE
+    assert raised.value.facts["cause"] == os.strerror(errno.EMFILE)
+    assert worker.run(answer, 1, timeout=LONG)[0] == 1
+
+
+def test_a_server_that_cannot_load_its_packages_is_an_error_of_the_machine(capfd):
+    server = WorkerServer(("ct2zarr.no_such_module",))
+    with server, pytest.raises(MachineError, match="the process that starts them has ended"):
+        Worker(server).run(answer, 1, timeout=LONG)
+    assert "no_such_module" in capfd.readouterr().err
 
 
 def is_alive(pid: int) -> bool:
@@ -164,8 +292,8 @@ def test_workers_die_with_a_job_that_is_killed(tmp_path):
     mark = tmp_path / "pid"
     script = (
         "import sys; import test_workers as t\n"
-        "from ct2zarr.run.workers import Worker, fork_server\n"
-        "with fork_server(): Worker().run(t.sleep_long, sys.argv[1], timeout=60)"
+        "from ct2zarr.run.workers import Worker, WorkerServer\n"
+        "with WorkerServer(()) as s: Worker(s).run(t.sleep_long, sys.argv[1], timeout=60)"
     )
     job = subprocess.Popen(
         [sys.executable, "-c", script, str(mark)],
@@ -173,13 +301,14 @@ def test_workers_die_with_a_job_that_is_killed(tmp_path):
     )
     wait_until(lambda: mark.exists() and mark.read_text())
     pid = int(mark.read_text())
+    server = psutil.Process(pid).ppid()
     assert is_alive(pid)
     job.kill()
     job.wait()
-    wait_until(lambda: not is_alive(pid))
+    wait_until(lambda: not is_alive(pid) and not is_alive(server))
 
 
-def wait_until(condition, seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -8,6 +8,7 @@ import logging
 import os
 import traceback
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from .staging import remove_volume
 from .summary_rows import row_of_failure, row_of_record, row_of_rejection
 
 if TYPE_CHECKING:
-    from ..run.workers import Worker
+    from ..run.workers import Worker, WorkerServer
 
 logger = logging.getLogger(__name__)
 
@@ -57,18 +58,23 @@ def converted_rows(
     settings: ConvertSettings,
     damaged: Collection[str] = (),
     manifest_md5: str = "",
+    server: "WorkerServer | None" = None,
 ) -> Iterator[SummaryRow]:
     """Convert in ``num_workers`` processes; rows in the order in which they are done.
 
     Args:
         damaged: series_hash of the volumes to replace although they look complete.
+        server: forks the processes; one is started for them where it is None.
 
     Raises:
         MachineError: as soon as one conversion raises it; the others are stopped then.
     """
     if not plans:
         return
-    from ..run.workers import in_workers  # a shard with nothing to convert does not load it
+    from ..run.workers import (  # a shard with nothing to convert does not load it
+        WorkerServer,
+        in_workers,
+    )
 
     replacing = replace(settings, overwrite=True)
     jobs = [
@@ -76,9 +82,14 @@ def converted_rows(
         for plan in plans
     ]
     try:
-        yield from in_workers(
-            run_in_worker, jobs, settings.num_workers, memory_mb=settings.series_memory_mb
-        )
+        with ExitStack() as stack:
+            yield from in_workers(
+                run_in_worker,
+                jobs,
+                settings.num_workers,
+                server=server or stack.enter_context(WorkerServer()),
+                memory_mb=settings.series_memory_mb,
+            )
     finally:
         root = settings.store_root
         remove_abandoned((root / DATA_FOLDER, root / META_FOLDER))

@@ -8,6 +8,7 @@ again.
 
 import logging
 import time
+from typing import TYPE_CHECKING
 
 from ..run.atomic_files import prepare_store_root, remove_abandoned
 from ..run.checksums import manifest_md5
@@ -23,6 +24,9 @@ from .series_jobs import converted_rows
 from .shard_plans import label_of, plans_of_shard
 from .shard_summary import ShardSummary, write_summary
 from .summary_rows import without_names
+
+if TYPE_CHECKING:
+    from ..run.workers import WorkerServer
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +55,16 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
         key_from_environment()
     if not lacks_records(settings):
         return _run_shard(settings, started)
-    from ..run.workers import fork_server_ahead  # a finished shard starts no worker
+    from ..run.workers import WorkerServer  # a finished shard starts no worker
 
-    with fork_server_ahead():
-        return _run_shard(settings, started)
+    with WorkerServer() as server:
+        server.start()  # it loads its packages while the job reads the manifest
+        return _run_shard(settings, started, server)
 
 
-def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
+def _run_shard(
+    settings: ConvertSettings, started: float, server: "WorkerServer | None" = None
+) -> ShardSummary:
     plans = plans_of_shard(settings)
     manifest = manifest_md5(settings.input_csv)
     label = label_of(settings)
@@ -71,7 +78,7 @@ def _run_shard(settings: ConvertSettings, started: float) -> ShardSummary:
     todo = [plan for plan in plans if plan.series_hash not in rows]
     logger.info("shard %s: %d volumes, %d finished before", label, len(plans), len(rows))
     with progress(f"shard {label}", len(todo)) as bar:
-        for row in converted_rows(todo, settings, damaged, manifest):
+        for row in converted_rows(todo, settings, damaged, manifest, server):
             rows[row.series_hash] = row
             _log_row(row, bar)
         logger.info("%s", bar.summary())

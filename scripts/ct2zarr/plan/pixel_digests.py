@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..codes import Code
 from ..errors import FileError, SeriesError
 from ..model import Frame
-from ..run.workers import Worker, fork_server
+from ..run.workers import Worker, WorkerServer
 
 READING_SECONDS = 120.0
 """Limit for one file; decoding one takes some milliseconds."""
@@ -55,12 +55,8 @@ class IsolatedPixels:
 @contextmanager
 def isolated_pixels() -> Iterator[IsolatedPixels]:
     """Pixels of single files for the time of one manifest."""
-    worker = Worker()
-    try:
-        with fork_server(("ct2zarr.scan.scanning", "pebble")):
-            yield IsolatedPixels(worker)
-    finally:
-        worker.stop()
+    with WorkerServer(("ct2zarr.scan.scanning",)) as server:
+        yield IsolatedPixels(Worker(server))
 
 
 def _digest(frame: Frame) -> str:

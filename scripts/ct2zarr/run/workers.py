@@ -1,63 +1,235 @@
 """Worker processes that may crash, hang or be killed without harm to the job.
 
-Each worker is a pool of its own with one process: a process that dies takes nothing with it that
-another needs (a pool of several shares locks and pipes, which a kill at the wrong moment leaves
-blocked). Processes come from a fork server that has the packages loaded already, so that the
-replacement of a dead one costs milliseconds, and that holds no threads or locks of the job.
+A process that dies takes nothing with it that another needs: each has sockets of its own, and
+shares no lock or pipe with others. All are forked from a ``WorkerServer``, which has the packages
+loaded already, so that the replacement of a dead worker costs milliseconds.
 """
 
-import multiprocessing
-import multiprocessing.forkserver
 import os
+import pickle
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
-from pathlib import Path
-from typing import Any, TypeVar
-
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from typing import Any, Self, TypeVar
 
 from ..codes import Code
-from ..errors import SeriesError
-from .job_log import BYTES_PER_MB
+from ..errors import MachineError, SeriesError
+from . import worker_server
+from .worker_server import END, EXITED, Answer, receive, send
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-PRELOADED = ("ct2zarr.convert.conversion", "pebble")
-"""Modules that the fork server imports once for all workers of a conversion."""
+PRELOADED = ("ct2zarr.convert.conversion",)
+"""Modules that the server imports once for all workers of a conversion."""
 
 TRIES = 2
 """How often a task is started when its worker was ended from outside; a fault of the task itself,
 such as a segmentation fault or a time-out, is not tried again."""
 
-OUTSIDE_EXITS = (-signal.SIGKILL, -signal.SIGTERM, signal.SIGTERM)
+OUTSIDE_EXITS = (-signal.SIGKILL, -signal.SIGTERM)
 """Exit codes of a worker that was ended from outside: by the kernel for want of memory, by a
-person, or by a batch system. pebble answers SIGTERM with the number as exit code."""
+person, or by a batch system."""
 
-TIMEOUT_SHARE = 0.9
-"""A time-out that comes before this share of the limit has passed on the monotonic clock is due to
-a jump of the system's clock, by which pebble measures."""
+WAIT_SECONDS = 3600.0
+"""Longest single wait; a time limit of months would not fit into the call of the system."""
+
+SERVER_END_SECONDS = 30.0
+"""Time for the server to end once its job is done; it has only processes to kill."""
+
+
+# The server -----------------------------------------------------------------------------------
+
+
+class WorkerServer:
+    """The process that workers are forked from; started when first needed.
+
+    Args:
+        preloaded: modules that it imports before it forks.
+    """
+
+    def __init__(self, preloaded: Sequence[str] = PRELOADED) -> None:
+        self._preloaded = tuple(preloaded)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the process, so that it loads its packages while the job does something else."""
+        with self._lock, _machine_errors():
+            self._running_control()
+
+    def fork(self) -> tuple[socket.socket, socket.socket]:
+        """Ask for a worker: the socket for its tasks, and the one that says how it ended.
+
+        Raises MachineError where the machine has no sockets or no memory for it.
+        """
+        with _machine_errors():
+            tasks, tasks_of_worker = socket.socketpair()
+            status, status_of_server = socket.socketpair()
+            with tasks_of_worker, status_of_server, self._lock:
+                descriptors = [tasks_of_worker.fileno(), status_of_server.fileno()]
+                socket.send_fds(self._running_control(), [b"w"], descriptors)
+        return tasks, status
+
+    def _running_control(self) -> socket.socket:
+        """The socket to the running process; a new one where it has ended."""
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        self._close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: no module of the current folder takes the place of another.
+                [sys.executable, "-P", "-m", worker_server.__name__, str(theirs.fileno()),
+                 *self._preloaded],
+                env=environment_of_workers(),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self._control = ours
+        return ours
+
+    def close(self) -> None:
+        """End the process and all workers."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            try:
+                self._process.wait(SERVER_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._control = self._process = None
+
+
+def environment_of_workers() -> dict[str, str]:
+    """The environment of this process, with what workers need beside it."""
+    return {
+        **os.environ,
+        # A script finds the package beside itself, by an entry of sys.path.
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),  # noqa: PTH109
+        # numpy would start a thread per core in every process, which spins before it sleeps.
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+@contextmanager
+def _machine_errors() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError as error:
+        raise _not_started(0) from error
+    except OSError as error:
+        raise _not_started(error.errno or 0) from error
+
+
+def _not_started(number: int) -> MachineError:
+    return MachineError(
+        Code.MACHINE,
+        "a worker process cannot be started: {cause}; free some memory, raise the limits of "
+        "processes and open files, or run with fewer workers, then start the job again: finished "
+        "volumes are kept.",
+        cause=os.strerror(number) if number else "the process that starts them has ended",
+    )
+
+
+# Workers --------------------------------------------------------------------------------------
+
+
+class _EndedError(Exception):
+    """The process of a worker has ended."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class _Process:
+    """One worker process, as the job sees it."""
+
+    def __init__(self, server: WorkerServer, memory_mb: int) -> None:
+        self._tasks, self._status = server.fork()
+        self._stream = self._tasks.makefile("rwb")
+        self._first = pickle.dumps((memory_mb, environment_of_workers()))
+        self._ending = threading.Lock()
+        self._end: bytes | None = None
+
+    def ask(self, task: bytes, timeout: float) -> Answer:
+        """The answer to a pickled task.
+
+        Raises TimeoutError after ``timeout`` seconds, and ``_EndedError`` or MachineError where
+        there is no process any more.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            if self._first:
+                send(self._stream, self._first)
+                self._first = b""
+            send(self._stream, task)
+            while not connection.wait([self._tasks], min(timeout, WAIT_SECONDS)):
+                timeout = deadline - time.monotonic()
+                if timeout <= 0:
+                    raise TimeoutError
+            answer: Answer = pickle.loads(receive(self._stream))
+        except (EOFError, ConnectionError):
+            kind, number = self.end()
+            if kind == EXITED:
+                raise _EndedError(number) from None
+            raise _not_started(number) from None  # nor will the next one be, most likely
+        return answer
+
+    def end(self) -> tuple[bytes, int]:
+        """Kill the process, and say how it ended. Another thread may be in ``ask``."""
+        with self._ending:
+            if self._end is None:
+                try:
+                    self._status.shutdown(socket.SHUT_WR)
+                    self._end = self._status.recv(END.size, socket.MSG_WAITALL)
+                except OSError:
+                    self._end = b""
+        return END.unpack(self._end) if len(self._end) == END.size else (b"", 0)
+
+    def close(self) -> None:
+        """Let go of a process that has ended."""
+        self.end()
+        with suppress(OSError):  # what was still to be sent has nobody to go to
+            self._stream.close()
+        self._tasks.close()
+        self._status.close()
 
 
 class Worker:
     """One worker process, started when first needed and replaced when it has died.
 
-    ``memory_mb``: what a task may take beyond what the idle process has; 0 for no limit.
+    Args:
+        server: where it is forked from.
+        memory_mb: what a task may take beyond what the idle process has; 0 for no limit.
     """
 
-    def __init__(self, memory_mb: int = 0) -> None:
+    def __init__(self, server: WorkerServer, memory_mb: int = 0) -> None:
+        self._server = server
         self._memory_mb = memory_mb
-        self._pool: ProcessPool | None = None
-        self._future: ProcessFuture[Any] | None = None
+        self._process: _Process | None = None
         self._stopped = False
-        self._closing = threading.Lock()
+        self._busy = threading.Lock()
 
     def run(self, function: Callable[..., Result], *args: Any, timeout: float) -> Result:
         """Run ``function`` in the process and return its result, or raise what it raised.
@@ -65,81 +237,72 @@ class Worker:
         Raises:
             SeriesError: the process died (``worker_died``), took longer than ``timeout`` seconds
                 (``timeout``), or had no memory left (``out_of_memory``).
+            MachineError: no process can be started.
             CancelledError: the worker was stopped.
         """
-        for attempt in range(1, TRIES + 1):
-            if self._stopped:
-                break
-            started = time.monotonic()
-            try:
-                return self._schedule(function, args, timeout)
-            except TimeoutError:
-                self._discard()
-                if attempt == TRIES or time.monotonic() - started >= TIMEOUT_SHARE * timeout:
-                    raise SeriesError(
-                        Code.TIMEOUT,
-                        "the work on the series took longer than {limit:g} s and was stopped; "
-                        "raise series_timeout if the series is merely large.",
-                        limit=timeout,
-                    ) from None
-            except ProcessExpired as error:
-                self._discard()
-                if self._stopped:
-                    break
-                if attempt == TRIES or error.exitcode not in OUTSIDE_EXITS:
-                    raise _death(error.exitcode) from None
-            except (BrokenProcessPool, RuntimeError, OSError) as error:
-                # The process died before it had taken the task, so it was not the task's doing.
-                self._discard()
-                if not _is_pool_error(error):
-                    raise
-                if attempt == TRIES and not self._stopped:
-                    raise SeriesError(
-                        Code.WORKER_DIED,
-                        "the worker process could not be started or died at once; look for a "
-                        "lack of memory or processes on the machine.",
-                    ) from error
-            except MemoryError:
+        with self._busy:
+            result, error = self._answer(pickle.dumps((function, args)), timeout)
+            if isinstance(error, MemoryError):
                 self._discard()  # what is left of the heap is not worth keeping
                 raise SeriesError(
                     Code.OUT_OF_MEMORY,
                     "memory ran out; raise series_memory if the series is merely large, or run "
                     "with fewer workers or on a machine with more memory.",
+                )
+        if error is not None:
+            raise error
+        answer: Result = result
+        return answer
+
+    def _answer(self, task: bytes, timeout: float) -> Answer:
+        """What the process answers, if need be on a second try."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._running().ask(task, timeout)
+            except TimeoutError:
+                self._discard()
+                raise SeriesError(
+                    Code.TIMEOUT,
+                    "the work on the series took longer than {limit:g} s and was stopped; "
+                    "raise series_timeout if the series is merely large.",
+                    limit=timeout,
                 ) from None
+            except _EndedError as end:
+                self._discard()
+                if self._stopped:
+                    break
+                if attempt == TRIES or end.exit_code not in OUTSIDE_EXITS:
+                    raise _death(end.exit_code) from None
+            except MachineError:
+                self._discard()
+                if self._stopped:
+                    break
+                if attempt == TRIES:
+                    raise
         raise CancelledError
 
-    def _schedule(
-        self, function: Callable[..., Result], args: tuple[Any, ...], timeout: float
-    ) -> Result:
-        pool = self._pool
-        if pool is None or not pool.active:
-            self._discard()
-            pool = self._pool = ProcessPool(
-                max_workers=1,
-                initializer=prepare_process,
-                initargs=(self._memory_mb, dict(os.environ)),
-                context=multiprocessing.get_context("forkserver"),
-            )
-        future = self._future = pool.schedule(function, args=args, timeout=timeout)
-        if self._stopped:
-            future.cancel()  # type: ignore[no-untyped-call]
-            self._discard()
-        result: Result = future.result()
-        return result
+    def _running(self) -> _Process:
+        if self._process is None and not self._stopped:
+            self._process = _Process(self._server, self._memory_mb)
+        process = self._process
+        if self._stopped:  # looked at after the process shows, as ``stop`` does the other way round
+            raise CancelledError
+        assert process is not None
+        return process
 
     def _discard(self) -> None:
-        with self._closing:  # twice at once would close the same descriptors twice
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool.stop()  # type: ignore[no-untyped-call]
-                pool.join()
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
 
     def stop(self) -> None:
         """End the process at once, whatever it does; ``run`` in another thread then raises."""
         self._stopped = True
-        if self._future is not None:  # a pool that is stopped leaves its futures open
-            self._future.cancel()  # type: ignore[no-untyped-call]
-        self._discard()
+        process = self._process
+        if process is not None:
+            process.end()
+        with self._busy:
+            self._discard()
 
 
 def in_workers(
@@ -147,8 +310,8 @@ def in_workers(
     items: Sequence[Item],
     count: int,
     *,
+    server: WorkerServer,
     memory_mb: int = 0,
-    preloaded: Sequence[str] = PRELOADED,
 ) -> Iterator[Result]:
     """Call ``function`` for each item with one of ``count`` workers; results as they are done.
 
@@ -161,30 +324,23 @@ def in_workers(
 
     def call(item: Item) -> Result:
         if not hasattr(own, "worker"):
-            own.worker = Worker(memory_mb)
+            own.worker = Worker(server, memory_mb)
             crew.append(own.worker)
         return function(own.worker, item)
 
     threads = ThreadPoolExecutor(min(count, len(items)))
-    with fork_server(preloaded):
-        try:
-            for future in as_completed([threads.submit(call, item) for item in items]):
-                yield future.result()
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            if crew:  # side by side: each waits a moment for its process to end
-                with ThreadPoolExecutor(len(crew)) as stoppers:
-                    list(stoppers.map(Worker.stop, crew))
-            threads.shutdown(wait=True)
-
-
-def _is_pool_error(error: BaseException) -> bool:
-    """Whether an error comes from the pool, not from the function that ran in it."""
-    return isinstance(error, BrokenProcessPool) or error.__cause__ is None
+    try:
+        for future in as_completed([threads.submit(call, item) for item in items]):
+            yield future.result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for worker in crew:
+            worker.stop()
+        threads.shutdown(wait=True)
 
 
 def _death(exit_code: int) -> SeriesError:
-    """What to say of a worker that ended on its own account or was ended from outside."""
+    """The error for a worker that ended in the middle of a task."""
     if exit_code in OUTSIDE_EXITS:
         return SeriesError(
             Code.WORKER_DIED,
@@ -206,96 +362,3 @@ def _death(exit_code: int) -> SeriesError:
         "the worker process ended with exit code {exit_code}.",
         exit_code=exit_code,
     )
-
-
-def prepare_process(memory_mb: int, environment: Mapping[str, str]) -> None:
-    """In a new worker: be quiet, keep to the memory, and die with the job.
-
-    ``environment``: that of the job; the fork server has the one in which it was started.
-    """
-    import logging
-    import warnings
-
-    os.environ.clear()
-    os.environ.update(environment)
-
-    # What pydicom warns of may quote values of patients; findings are reported as flags instead.
-    warnings.simplefilter("ignore")
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-    # numcodecs makes a semaphore when it first compresses. Under "fork" it has no name, so that a
-    # worker that is killed leaves none behind; no process is ever started from here.
-    multiprocessing.set_start_method("fork", force=True)
-    job = multiprocessing.parent_process()
-    if job is not None:
-        threading.Thread(target=_end_with, args=(job.sentinel,), daemon=True).start()
-    if memory_mb:
-        limit_memory(memory_mb)
-
-
-def limit_memory(megabytes: int) -> None:
-    """Let this process have so much more memory than it has now; what goes beyond is refused.
-
-    RLIMIT_DATA counts private writable memory, touched or not (setrlimit(2), since Linux 4.7): it
-    refuses at once what would take a machine down, and is not fooled by the large address space
-    that threads and allocators reserve, as RLIMIT_AS is. Elsewhere than on Linux it means
-    something else, and nothing is done.
-    """
-    import resource
-
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return
-    used = next((line for line in status.splitlines() if line.startswith("VmData:")), None)
-    if used is None:
-        return
-    limit = int(used.split()[1]) * 1024 + megabytes * BYTES_PER_MB
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-@contextmanager
-def fork_server_ahead() -> Iterator[None]:
-    """A fork server that loads its packages while the job still looks at what it has to do."""
-    with fork_server():
-        multiprocessing.forkserver.ensure_running()
-        yield
-
-
-@contextmanager
-def fork_server(preloaded: Sequence[str] = PRELOADED) -> Iterator[None]:
-    """The fork server of this process, with the packages loaded, for the time of a job.
-
-    Workers need nothing of the script that was started, so it is hidden from them: a script that
-    Snakemake runs would unpickle Snakemake's objects again in every worker.
-    """
-    multiprocessing.forkserver.set_forkserver_preload(list(preloaded))
-    main = sys.modules["__main__"]
-    hidden = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
-    variables = {
-        # Python 3.11 does not hand sys.path to the fork server (CPython issue 117378).
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        # numpy would start a thread a core in every process, which spins before it sleeps.
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    former = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    for name in hidden:
-        setattr(main, name, None)
-    try:
-        yield
-    finally:
-        for name, value in hidden.items():
-            setattr(main, name, value)
-        for name, text in former.items():
-            if text is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = text

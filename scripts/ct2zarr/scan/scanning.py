@@ -22,7 +22,7 @@ from ..dicom.frames import read_frames
 from ..errors import FileError, SeriesError, sentence
 from ..model import Frame
 from ..run.job_log import progress
-from ..run.workers import Worker, fork_server
+from ..run.workers import Worker, WorkerServer
 from ..vocabulary import Role
 from .cache import ScanCache
 from .frame_tables import (
@@ -302,9 +302,6 @@ def _read_in_processes(
 ) -> Iterator[pa.Table]:
     count = max(1, min(workers, len(chunks)))
     idle: SimpleQueue[Worker] = SimpleQueue()
-    crew = [Worker() for _ in range(count)]
-    for worker in crew:
-        idle.put(worker)
 
     def read(chunk: Sequence[str]) -> pa.Table:
         worker = idle.get()
@@ -313,7 +310,10 @@ def _read_in_processes(
         finally:
             idle.put(worker)
 
-    with fork_server(("ct2zarr.scan.scanning", "pebble")):
+    with WorkerServer((__name__,)) as server:
+        crew = [Worker(server) for _ in range(count)]
+        for worker in crew:
+            idle.put(worker)
         threads = ThreadPoolExecutor(count)
         try:
             yield from threads.map(read, chunks)

@@ -32,14 +32,14 @@ from ..run.paths import (
 )
 from ..run.settings import AuditSettings
 from ..run.summary_columns import SummaryRow, read_summary
-from ..run.workers import Worker, in_workers
+from ..run.workers import Worker, WorkerServer, in_workers
 from ..version import __version__
 from ..vocabulary import AuditStatus, Status
 from .audit_table import AuditRow, audit_to_csv, read_audit
 
 logger = logging.getLogger(__name__)
 
-PRELOADED = ("ct2zarr.verify.audit", "pebble")
+PRELOADED = ("ct2zarr.verify.audit",)
 
 SHOWN_NAMES = 20
 """Number of file names that the JSON lists at most; how many there are stands beside them."""
@@ -83,9 +83,12 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
     root = settings.store_root
     volumes = _volumes_of_shard(settings, label)
     rows: list[AuditRow] = []
-    with progress(f"audit of shard {label}", len(volumes)) as bar:
+    with (
+        progress(f"audit of shard {label}", len(volumes)) as bar,
+        WorkerServer(PRELOADED) as server,
+    ):
         audit_one = partial(_audit_in_worker, settings=settings)
-        for row in in_workers(audit_one, volumes, settings.num_workers, preloaded=PRELOADED):
+        for row in in_workers(audit_one, volumes, settings.num_workers, server=server):
             rows.append(row)
             bar.advance(row.bytes)
             if row.status == AuditStatus.INTACT:
