@@ -1,0 +1,134 @@
+"""The walk over a tree: order, links, shares, and roots that are refused."""
+
+import os
+
+import pytest
+
+from ct2zarr.codes import Code
+from ct2zarr.errors import SettingsError
+from ct2zarr.scan.walking import (
+    FOLDERS_PER_SHARE,
+    Share,
+    check_roots,
+    share_of,
+    walk,
+    walk_links,
+    walk_root,
+)
+
+
+def write(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def names(walked, root):
+    return [os.path.relpath(one.path, root) for one in walked.files]
+
+
+def test_files_come_folder_by_folder_in_the_order_of_names(tmp_path):
+    write(tmp_path, "b", "a", "d/1", "c/2", "c/x/3")
+    assert names(walk_root("v1", str(tmp_path)), tmp_path) == ["a", "b", "c/2", "c/x/3", "d/1"]
+
+
+def test_folders_between_root_and_file_are_counted(tmp_path):
+    write(tmp_path, "a", "x/a", "x/y/a", "x/y/z/a")
+    walked = walk_root("v1", str(tmp_path))
+    assert [one.between for one in walked.files] == [0, 0, 1, 2]
+    assert [one.bytes for one in walked.files] == [1, 3, 5, 7]
+
+
+def test_a_broken_link_is_a_file_and_a_pipe_is_none(tmp_path):
+    (tmp_path / "broken").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    walked = walk_root("v1", str(tmp_path))
+    assert [(one.broken, one.bytes) for one in walked.files] == [(True, 0)]
+    assert walked.others == 1
+
+
+def test_a_linked_folder_is_entered_once_and_under_its_real_path(tmp_path):
+    write(tmp_path, "z/1")
+    (tmp_path / "a").symlink_to("z")
+    (tmp_path / "z" / "loop").symlink_to("..")
+    assert names(walk_root("v1", str(tmp_path)), tmp_path) == ["z/1"]
+
+
+def test_a_folder_outside_is_entered_once_by_the_first_of_its_links(tmp_path):
+    write(tmp_path, "outside/1", "root/b")
+    for link in ("link2", "link1"):
+        (tmp_path / "root" / link).symlink_to(tmp_path / "outside")
+    walked = walk_root("v1", str(tmp_path / "root"))
+    assert names(walked, tmp_path / "root") == ["b", "link1/1"]
+
+
+def test_progress_is_the_number_of_files_after_each_folder(tmp_path):
+    write(tmp_path, "a", "x/b", "x/c")
+    seen = []
+    walk_root("v1", str(tmp_path), seen.append)
+    assert seen == [1, 3]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_shares_with_the_links_they_leave_have_every_file_once(tmp_path, count):
+    folders = [f"p{number:02d}" for number in range(FOLDERS_PER_SHARE * count)]
+    write(tmp_path, "root/top", *(f"root/{name}/s/{n}" for name in folders for n in "ab"))
+    write(tmp_path, "outside/1")
+    (tmp_path / "root" / "p00" / "link").symlink_to(tmp_path / "outside")
+    root = str(tmp_path / "root")
+    shares = [walk_root("v1", root, share=share_of(root, number, count)) for number in range(count)]
+    links = [link for one in shares for link in one.links]
+    seen = set().union(*(one.seen for one in shares))
+    followed = walk_links("v1", root, links, seen)
+    found = [one.path for walked in (*shares, followed) for one in walked.files]
+    assert sorted(found) == sorted(one.path for one in walk_root("v1", root).files)
+    assert len(found) == len(set(found))
+
+
+def test_a_folder_stays_in_its_share_when_others_are_added():
+    first = [Share(number, 3, 1).has("/root", "/root/p1") for number in range(3)]
+    assert sum(first) == 1
+    moved = [Share(number, 3, 1).has("/elsewhere", "/elsewhere/p1") for number in range(3)]
+    assert moved == first
+
+
+def test_a_share_is_cut_at_the_first_level_with_enough_folders(tmp_path):
+    write(tmp_path, *(f"a/p{n}/x/y" for n in range(FOLDERS_PER_SHARE * 2)))
+    assert share_of(str(tmp_path), 0, 2).level == 2
+    assert share_of(str(tmp_path), 0, 3).level == 3  # the widest, and the last of those
+
+
+def test_roots_are_sorted_by_name_and_absolute(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    roots = check_roots({"v2": tmp_path / "one", "v1": tmp_path / "two" / ".." / "two"})
+    assert list(roots.items()) == [("v1", f"{tmp_path}/two"), ("v2", f"{tmp_path}/one")]
+    assert [one.dataset for one in walk({"v2": tmp_path / "one", "v1": tmp_path / "two"})] == [
+        "v1", "v2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("datasets", "code"),
+    [
+        ({}, Code.SETTING_MISSING),
+        ({"v1": "gone"}, Code.SETTING_WRONG),
+        ({"v1": "file"}, Code.SETTING_WRONG),
+        ({"v1": "folder", "v2": "folder/inner"}, Code.SETTING_WRONG),
+        ({"v1": "folder", "v2": "link"}, Code.SETTING_WRONG),
+    ],
+)
+def test_roots_that_cannot_be_walked_are_refused(tmp_path, datasets, code):
+    write(tmp_path, "file", "folder/inner/1")
+    (tmp_path / "link").symlink_to("folder")
+    with pytest.raises(SettingsError) as raised:
+        check_roots({name: tmp_path / place for name, place in datasets.items()})
+    assert raised.value.code is code
+
+
+def test_roots_with_a_common_beginning_are_apart(tmp_path):
+    for name in ("data", "data2"):
+        (tmp_path / name).mkdir()
+    assert len(check_roots({"v1": tmp_path / "data", "v2": tmp_path / "data2"})) == 2
