@@ -1,48 +1,40 @@
-"""The items of encapsulated pixel data, one after the other."""
-
-import struct
+"""The walk over encapsulated pixel data: where each item lies, and where the walk ends."""
 
 import pytest
 
+from byte_source import END, Bytes, item
 from ct2zarr.codes import Code
 from ct2zarr.dicom.fragments import walk_items
-from ct2zarr.dicom.header.raw_header import Unpacked
 from ct2zarr.errors import FileError
 
-END = (0xFFFE, 0xE0DD, 0)
+
+def places(content: bytes, position: int = 0, *, little: bool = True) -> list[tuple[int, int]]:
+    return list(walk_items(Bytes(content), position, little_endian=little))
 
 
-def items(*contents, little_endian=True, end=True):
-    head = "<HHI" if little_endian else ">HHI"
-    written = [struct.pack(head, 0xFFFE, 0xE000, len(one)) + one for one in contents]
-    return b"".join(written) + (struct.pack(head, *END) if end else b"")
+def test_items_are_walked_to_the_delimiter_and_not_beyond():
+    content = b"head" + item(b"") + item(b"abcd") + item(b"ef") + END + item(b"behind")
+    assert places(content, 4) == [(12, 0), (20, 4), (32, 2)]
 
 
-def places(content, start=0, little_endian=True):
-    return list(walk_items(Unpacked(content), start, little_endian=little_endian))
+def test_big_endian_items_are_walked_too():
+    assert places(item(b"abcd", "big") + item(b"ef", "big"), little=False) == [(8, 4), (20, 2)]
 
 
-@pytest.mark.parametrize("little_endian", [True, False])
-def test_the_offset_table_comes_first_and_each_fragment_after_it(little_endian):
-    content = b"head" + items(b"", b"abcd", b"ef", little_endian=little_endian) + b"behind"
-    found = places(content, 4, little_endian)
-    assert [content[start : start + length] for start, length in found] == [b"", b"abcd", b"ef"]
+@pytest.mark.parametrize("rest", [b"", b"\xfe\xff\x00\xe0\x04\0\0"])
+def test_a_walk_without_a_delimiter_ends_with_the_file(rest):
+    assert places(item(b"abcd") + rest) == [(8, 4)]
 
 
-def test_the_walk_ends_with_the_file_where_the_delimiter_is_missing():
-    assert places(items(b"", b"abcd", end=False)) == [(8, 0), (16, 4)]
+def test_an_item_beyond_the_end_is_the_last():
+    content = item(b"abcd")[:-1]
+    assert places(content) == [(8, 4)]
+    longer = item(b"abcd") + item(b"efgh")[:-4]
+    assert places(longer) == [(8, 4), (20, 4)]
 
 
-def test_an_item_beyond_the_end_of_the_file_is_the_last():
-    content = items(b"", b"abcd", b"ef")[: 8 + 8 + 2]
-    assert places(content) == [(8, 0), (16, 4)]
-
-
-def test_a_head_that_is_cut_short_ends_the_walk():
-    assert places(items(b"", end=False) + b"\xfe\xff\x00") == [(8, 0)]
-
-
-def test_something_else_between_the_items_is_damage():
-    with pytest.raises(FileError) as raised:
-        places(items(b"", end=False) + struct.pack("<HHI", 0x0010, 0x0010, 0))
-    assert raised.value.code is Code.CANNOT_DECODE
+def test_something_that_is_no_item_is_damage():
+    with pytest.raises(FileError) as caught:
+        places(item(b"") + b"\x10\x00\x20\x00\x04\0\0\0abcd")
+    assert caught.value.code is Code.CANNOT_DECODE
+    assert str(caught.value) == "the fragments of the pixel data are damaged"

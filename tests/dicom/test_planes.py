@@ -6,17 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ct2zarr.dicom.planes import DoesNotFitError, first_type, write_values
-from ct2zarr.dicom.rescale import Rescale, rescale_of
-from ct2zarr.errors import FileError
-from ct2zarr.model import Frame
-from ct2zarr.vocabulary import Role
+from ct2zarr.dicom.planes import WIDER, DoesNotFitError, first_type, write_values
+from ct2zarr.dicom.rescale import Rescale
 
 STORED = st.sampled_from(["int8", "uint8", "int16", "uint16", "int32", "uint32"])
-
-
-def plane(**fields) -> Frame:
-    return Frame("v1", "/", "/folder/a.dcm", 0, 0, Role.SLICE, **fields)
 
 
 @given(
@@ -62,13 +55,53 @@ def test_padding_pixels_are_counted_and_keep_their_rescaled_value():
     assert write_values(stored, Rescale(), -2000, out).padding_pixels == 0
 
 
-def test_values_stored_ignores_the_rescale_and_hu_takes_it():
-    frame = plane(rescale_slope=2.0, rescale_intercept=-1024.0)
-    assert rescale_of(frame, "hu") == Rescale(2.0, -1024.0)
-    assert rescale_of(frame, "stored") == Rescale(1.0, 0.0)
-    assert rescale_of(plane(), "hu") == Rescale(1.0, 0.0)
+@pytest.mark.parametrize(
+    ("stored", "fits"), [(-32768, True), (-32769, False), (32767, True), (32768, False)]
+)
+def test_the_ends_of_int16_stay_int16_and_nothing_beyond_does(stored, fits):
+    values = np.array([[stored, 0]], dtype=np.int32)
+    out = np.full((1, 2), 7, dtype=np.int16)
+    if not fits:
+        with pytest.raises(DoesNotFitError):
+            write_values(values, Rescale(), None, out)
+        assert out.tolist() == [[7, 7]]
+        return
+    found = write_values(values, Rescale(), None, out)
+    assert out.tolist() == [[stored, 0]]
+    assert (found.minimum, found.maximum) == (min(stored, 0), max(stored, 0))
 
 
-def test_a_slope_of_zero_is_refused_by_name():
-    with pytest.raises(FileError, match=r"a\.dcm has RescaleSlope 0"):
-        rescale_of(plane(rescale_slope=0.0), "hu")
+def test_values_that_end_at_the_smallest_int16_after_rescaling_fit():
+    stored = np.array([[0, 31744]], dtype=np.uint16)
+    out = np.empty((1, 2), dtype=np.int16)
+    write_values(stored, Rescale(-1.0, -1024.0), None, out)
+    assert out.tolist() == [[-1024, -32768]]
+
+
+def test_a_negative_slope_swaps_the_ends():
+    stored = np.array([[1, 5]], dtype=np.uint16)
+    for kind in (np.int16, np.float32):
+        out = np.empty((1, 2), dtype=kind)
+        found = write_values(stored, Rescale(-2.0, 10.0), None, out)
+        assert (found.minimum, found.maximum) == (0, 8)
+        assert out.tolist() == [[8, 0]]
+
+
+@pytest.mark.parametrize(
+    ("padding", "pixels"), [(3, 1), (9, 2), (2, 0), (10, 0), (None, 0), (5, 0)]
+)
+def test_padding_is_counted_at_both_ends_of_the_range(padding, pixels):
+    stored = np.array([[3, 9, 9, 4]], dtype=np.uint16)
+    out = np.empty((1, 4), dtype=np.int16)
+    assert write_values(stored, Rescale(), padding, out).padding_pixels == pixels
+
+
+def test_a_fraction_does_not_fit_an_integer_type():
+    out = np.zeros((1, 1), dtype=np.int32)
+    for rescale in (Rescale(1.5, 0.0), Rescale(1.0, 0.5)):
+        with pytest.raises(DoesNotFitError):
+            write_values(np.array([[2]], dtype=np.uint16), rescale, None, out)
+
+
+def test_a_type_that_is_too_narrow_leads_to_the_next_wider():
+    assert WIDER == {"int16": "int32", "int32": "float32"}

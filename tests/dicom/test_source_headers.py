@@ -1,0 +1,171 @@
+"""Two readers of one header, the scan's and pydicom's, say the same of whatever a file holds."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from ct2zarr.dicom.decoding import SourceReader, StoredFrame
+from ct2zarr.dicom.element_values import read_float, read_uid, vector_reader
+from ct2zarr.dicom.frames import read_frames
+from ct2zarr.dicom.header import RawHeader
+from ct2zarr.dicom.metadata import TagCollector
+from ct2zarr.dicom.rescale import Rescale
+from ct2zarr.dicom.source_headers import (
+    IMAGE_POSITION,
+    RESCALE_INTERCEPT,
+    RESCALE_SLOPE,
+    WANTED,
+    FrameHeader,
+    FrameHeaders,
+)
+from ct2zarr.dicom.tags import SOP_INSTANCE_UID
+from ct2zarr.model import Frame
+from ct2zarr.run.settings import MetadataSettings
+from ct2zarr.vocabulary import Role
+from phantom import make_multiframe, make_series, real_set
+
+
+def header_of(**values: tuple[str, bytes]) -> RawHeader:
+    tags = {
+        "uid": SOP_INSTANCE_UID, "position": IMAGE_POSITION,
+        "slope": RESCALE_SLOPE, "intercept": RESCALE_INTERCEPT,
+    }  # fmt: skip
+    raws = {tags[name]: raw for name, raw in values.items()}
+    return RawHeader(0, raws, {}, True, "", "", "", None)
+
+
+def read_again(header: RawHeader) -> FrameHeader:
+    stored = StoredFrame(np.zeros((1, 1), np.int16), header, "native")
+    return FrameHeaders().of(stored, Frame("d", "/", "/a", 0, 0, Role.SLICE))
+
+
+def scanned(reader, raw: bytes, vr: str):
+    try:
+        return reader(vr, raw, header_of())
+    except (ValueError, OverflowError):
+        return None
+
+
+NUMBERS = st.text("0123456789+-.eE_ \0\\,nafi", max_size=12).map(str.encode)
+
+
+@given(slope=NUMBERS, intercept=NUMBERS)
+@example(slope=b"1_5", intercept=b"nan")
+@example(slope=b"1\\1", intercept=b"1e400")
+@example(slope=b"\0\0", intercept=b" 2.5\0")
+@example(slope=b"2\0\0", intercept=b"-0")
+@pytest.mark.filterwarnings("ignore")
+def test_the_rescale_is_one_whatever_the_text(slope, intercept):
+    again = read_again(header_of(slope=("DS", slope), intercept=("DS", intercept)))
+    expected = Rescale.declared(
+        scanned(read_float, slope, "DS"), scanned(read_float, intercept, "DS")
+    )
+    assert (again.slope, again.intercept) == (expected.slope, expected.intercept)
+
+
+@given(numbers=st.lists(NUMBERS, min_size=3, max_size=3))
+@example(numbers=[b"1", b"", b"3"])
+@example(numbers=[b"1", b"nan", b"3"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_position_is_one_whatever_the_text(numbers):
+    raw = b"\\".join(numbers)
+    assert read_again(header_of(position=("DS", raw))).position == scanned(
+        vector_reader(3), raw, "DS"
+    )
+
+
+@given(raw=st.text("0123456789. \0\t\r\n\\é", max_size=20).map(lambda text: text.encode("latin-1")))
+@example(raw=b"1.2.3\t")
+@example(raw=b" 1.2.3\0\n")
+@example(raw=b"1.2\\3.4")
+@example(raw=b"1\0.2")
+@pytest.mark.filterwarnings("ignore")
+def test_the_uid_is_one_whatever_the_bytes(raw):
+    assert read_again(header_of(uid=("UI", raw))).sop_instance_uid == read_uid(
+        "UI", raw, header_of()
+    )
+
+
+def test_a_number_of_another_vr_is_no_uid():
+    assert read_again(header_of(uid=("US", b"\x01\x00"))).sop_instance_uid == ""
+
+
+def test_without_elements_there_is_no_position_and_the_default_rescale():
+    assert read_again(header_of()) == FrameHeader("", None, 1.0, 0.0)
+
+
+def test_a_frame_has_its_own_values_before_those_of_all_frames(tmp_path):
+    series = make_multiframe(tmp_path, n=3, intercept=[-1024, -1000, -900])
+    frames = read_frames("d", str(tmp_path), str(series.paths[0]))
+    place = {number: index for index, number in enumerate(series.frames)}
+    headers = FrameHeaders()
+    with SourceReader(WANTED) as reader:
+        for frame in frames:
+            found = headers.of(reader.read(frame), frame)
+            index = place[frame.frame_number]
+            assert found.position == pytest.approx(tuple(series.positions[index]))
+            assert found.intercept == [-1024, -1000, -900][index]
+
+
+# A UID that a file holds is one thing to all who read it ------------------------------------------
+
+
+UIDS = {
+    "tab": b"\t", "line feed": b"\n", "space": b" ", "zero": b"\0", "carriage return": b"\r",
+}  # fmt: skip
+
+
+def with_uid_end(folder: Path, end: bytes) -> tuple[Path, str]:
+    """A real file whose SOPInstanceUID ends in other bytes, in the data set and the meta group."""
+    source = real_set("pydicom_ct") / "CT_small.dcm"
+    content = source.read_bytes()
+    uid = read_frames("d", "/", str(source))[0].sop_instance_uid.encode()
+    assert content.count(uid) == 2
+    path = folder / "patched.dcm"
+    path.write_bytes(content.replace(uid, uid[:-1] + end))
+    return path, uid[:-1].decode()
+
+
+@pytest.mark.parametrize("end", UIDS.values(), ids=UIDS)
+def test_a_uid_with_stray_padding_is_one_to_scan_decoder_table_and_verifier(tmp_path, end):
+    path, uid = with_uid_end(tmp_path, end)
+    (frame,) = read_frames("d", str(tmp_path), str(path))
+    collector = TagCollector(MetadataSettings())
+    with SourceReader({*collector.wanted, *WANTED}) as reader:
+        stored = reader.read(frame)
+    collector.add(frame, stored.header)
+    table = collector.finish(str(tmp_path)).slices
+    assert frame.sop_instance_uid == uid
+    assert table.column("SOPInstanceUID") == (uid,)
+    assert FrameHeaders().of(stored, frame).sop_instance_uid == uid
+
+
+def test_a_frame_of_one_file_is_not_mixed_with_that_of_another(tmp_path):
+    def edit(index: int, dataset: Dataset) -> None:
+        dataset.RescaleIntercept = -1000 - index
+
+    series = make_series(tmp_path, n=2, edit=edit)
+    headers = FrameHeaders()
+    found = []
+    with SourceReader(WANTED) as reader:
+        for path in series.paths:
+            (frame,) = read_frames("d", str(tmp_path), str(path))
+            found.append(headers.of(reader.read(frame), frame))
+    assert len({header.sop_instance_uid for header in found}) == 2
+    assert {header.intercept for header in found} == {-1000.0, -1001.0}
+    assert all(math.isfinite(header.slope) for header in found)
+
+
+def test_a_replaced_frame_number_beyond_the_groups_takes_what_is_shared(tmp_path):
+    series = make_multiframe(tmp_path, n=2)
+    frame = read_frames("d", str(tmp_path), str(series.paths[0]))[1]
+    with SourceReader(WANTED) as reader:
+        stored = reader.read(frame)
+    beyond = replace(frame, frame_number=3)
+    assert FrameHeaders().of(stored, beyond).position is None
