@@ -48,18 +48,22 @@ def open_container(path: Path | str) -> Container:
         return container
     if magic.startswith(ZIP_MAGIC):
         return ZipContainer(path)
+    raise _not_a_store(path, magic)
+
+
+def _not_a_store(path: Path, magic: bytes) -> FileError:
     if not magic:
-        raise FileError(
+        return FileError(
             Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again.", path=path
         )
     if not magic.strip(b"\0"):
-        raise FileError(
+        return FileError(
             Code.STORE_INCOMPLETE,
             "{path} starts with zeros, so it was not written to its end; convert this volume"
             " again.",
             path=path,
         )
-    raise FileError(
+    return FileError(
         Code.NOT_A_STORE,
         "{path} is neither a SQLite file, nor a zip file, nor a folder with Zarr metadata.",
         path=path,

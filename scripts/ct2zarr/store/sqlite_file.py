@@ -55,19 +55,7 @@ def check_header(path: Path) -> None:
     another kind of file, WAL mode (an immutable reader would miss the ``-wal`` file), fewer bytes
     than the header says, and a rollback journal beside the file.
     """
-    try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        raise FileError(Code.STORE_MISSING, "{path}: there is no such file.", path=path) from None
-    except OSError as error:
-        raise FileError(
-            Code.STORE_UNREADABLE,
-            "{path} cannot be read: {cause}.",
-            path=path,
-            cause=error.strerror,
-        ) from error
+    header, size = _header_and_size(path)
     if size == 0:
         raise FileError(
             Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again.", path=path
@@ -96,6 +84,23 @@ def check_header(path: Path) -> None:
             " killed; convert this volume again.",
             path=path,
         )
+
+
+def _header_and_size(path: Path) -> tuple[bytes, int]:
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        raise FileError(Code.STORE_MISSING, "{path}: there is no such file.", path=path) from None
+    except OSError as error:
+        raise FileError(
+            Code.STORE_UNREADABLE,
+            "{path} cannot be read: {cause}.",
+            path=path,
+            cause=error.strerror,
+        ) from error
+    return header, size
 
 
 def connect_read_only(path: Path, *, immutable: bool = True) -> sqlite3.Connection:

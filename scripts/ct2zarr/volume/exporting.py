@@ -97,12 +97,22 @@ def even_volume(
         if not sheared:  # the remaining drift is rounding, and SimpleITK expects right angles
             matrix[:3, :3] = stack_axes(stack).T * stack.spacing
         return EvenVolume(volume.numpy(), matrix, sheared, "")
+    return _interpolated(volume, stack, why or "even planes", spacing, fill)
+
+
+def _interpolated(
+    volume: Readable,
+    stack: StackGeometry,
+    source: str,
+    spacing: Triple | None,
+    fill: float | None,
+) -> EvenVolume:
     z, y, x = volume.shape
     grid = grid_around(stack, y, x, spacing)
     outside = _lowest(volume) if fill is None else fill
     voxels = resample(volume.__getitem__, volume.dtype, (z, y, x), stack, grid, outside)
     became = " x ".join(f"{step:.4g}" for step in grid.spacing)
-    note = f"interpolated linearly to {became} mm (z y x) from {why or 'even planes'}"
+    note = f"interpolated linearly to {became} mm (z y x) from {source}"
     return EvenVolume(voxels, grid.index_to_lps, False, note)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-DEFAULT_SLOPE, DEFAULT_INTERCEPT = 1.0, 0.0
+from ..dicom.rescale import DEFAULT_INTERCEPT, DEFAULT_SLOPE
+
 Factors = npt.NDArray[np.float64]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ..codes import Code
 from ..errors import FileError
 from ..geometry.resampling import Grid, resample, stack_axes
+from ..geometry.stacks import StackGeometry
 from .readable import Readable
 
 Triple = tuple[float, float, float]
@@ -81,20 +82,8 @@ def read_patch_mm(
     center = np.asarray(center_lps, dtype=np.float64)
     stack = volume.stack_geometry()
     if spacing is None:
-        if not stack.uniform:
-            raise FileError(
-                Code.NOT_REGULAR,
-                "{path}: planes are unevenly spaced, so the number of planes in a box of some mm is"
-                " not fixed; give spacing to have the box interpolated.",
-                path=volume.path,
-            )
-        count = _counts(size_mm, volume.spacing)
-        start = np.rint(volume.to_index(center) - (count - 1) / 2).astype(int)
-        return read_patch(volume, start.tolist(), count.tolist(), fill)
-    count = _counts(size_mm, spacing)
-    axes = stack_axes(stack)
-    origin = center - ((count - 1) / 2 * spacing) @ axes
-    grid = Grid(origin, axes, spacing, (int(count[0]), int(count[1]), int(count[2])))
+        return _nearest_voxels(volume, center, size_mm, stack, fill)
+    grid = _grid_around_point(center, _counts(size_mm, spacing), spacing, stack)
     z, y, x = volume.shape
     try:
         return resample(volume.__getitem__, volume.dtype, (z, y, x), stack, grid, fill)
@@ -103,6 +92,37 @@ def read_patch_mm(
             f"{volume.path.name}: the box of {tuple(size_mm)} mm around {center.tolist()} reaches"
             " outside the volume; give fill, the value to use there"
         ) from None
+
+
+def _nearest_voxels(
+    volume: Readable,
+    center: npt.NDArray[np.float64],
+    size_mm: Sequence[float],
+    stack: StackGeometry,
+    fill: float | None,
+) -> npt.NDArray[Any]:
+    if not stack.uniform:
+        raise FileError(
+            Code.NOT_REGULAR,
+            "{path}: planes are unevenly spaced, so the number of planes in a box of some mm is not"
+            " fixed; give spacing to have the box interpolated.",
+            path=volume.path,
+        )
+    count = _counts(size_mm, volume.spacing)
+    start = np.rint(volume.to_index(center) - (count - 1) / 2).astype(int)
+    return read_patch(volume, start.tolist(), count.tolist(), fill)
+
+
+def _grid_around_point(
+    center: npt.NDArray[np.float64],
+    count: npt.NDArray[np.int64],
+    spacing: Triple,
+    stack: StackGeometry,
+) -> Grid:
+    """The grid of ``count`` voxels whose middle is ``center``, along the axes of the stack."""
+    axes = stack_axes(stack)
+    origin = center - ((count - 1) / 2 * spacing) @ axes
+    return Grid(origin, axes, spacing, (int(count[0]), int(count[1]), int(count[2])))
 
 
 def _counts(size_mm: Sequence[float], spacing: Triple) -> npt.NDArray[np.int64]:
