@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+import zarr.buffer
 from pydicom import Dataset
 from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore
@@ -47,7 +48,7 @@ class Keys(dict):
 
     def group(self) -> zarr.Group:
         """The store as zarr itself reads it."""
-        buffer = zarr.core.buffer.default_buffer_prototype().buffer
+        buffer = zarr.buffer.default_buffer_prototype().buffer
         content = {key: buffer.from_bytes(value) for key, value in self.items()}
         return zarr.open_group(MemoryStore(content), mode="r")
 

@@ -23,6 +23,19 @@ def test_a_record_reads_back_as_it_was_written():
     assert record_from_json(record_to_json(record), Path("x.series.json")) == record
 
 
+def test_a_record_is_written_as_in_the_files_that_users_have():
+    record = sample_record(sample_plan(), version="0.1.0", format_version=1)
+    text = (Path(__file__).parent / "sample.series.json").read_text("utf-8")
+    assert record_to_json(record) == text
+    assert record_from_json(text, Path("x.series.json")) == record
+
+
+def test_slices_are_written_as_in_the_files_that_users_have():
+    assert slices_to_csv(TABLE) == (
+        'slice_index,file_name,md5\n0,"a,""b"".dcm",00\n1,"with\nline",11\n2,名前.dcm,22\n'
+    )
+
+
 def test_a_value_that_is_no_json_number_is_refused():
     record = sample_record(sample_plan(), values={"slope": float("nan")})
     with pytest.raises(ValueError, match="JSON"):

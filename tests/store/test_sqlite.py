@@ -1,5 +1,6 @@
 """The SQLite store: zarr's own conformance suites, and what they do not ask for."""
 
+import asyncio
 import multiprocessing
 import os
 import pickle
@@ -13,8 +14,8 @@ import pytest
 import zarr
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
-from zarr.core.buffer import Buffer, cpu, default_buffer_prototype
-from zarr.core.sync import sync
+from zarr.abc.buffer import Buffer
+from zarr.buffer import cpu, default_buffer_prototype
 from zarr.testing.stateful import ZarrHierarchyStateMachine, ZarrStoreStateMachine
 from zarr.testing.store import StoreTests
 
@@ -31,7 +32,7 @@ class TestZarrConformance(StoreTests[SQLiteStore, cpu.Buffer]):
     def store_kwargs(self, tmp_path: Path) -> dict[str, Any]:
         path = tmp_path / "conformance.zarr.sqlite"
         # A read-only store of a missing file is an error, so the file is made first.
-        sync(SQLiteStore.open(path)).close()
+        asyncio.run(SQLiteStore.open(path)).close()
         return {"path": path}
 
     async def get(self, store: SQLiteStore, key: str) -> Buffer:
@@ -65,7 +66,7 @@ def test_store_behaves_as_zarrs_model_under_random_operations(
     counter = iter(range(1_000_000))
 
     def make() -> Any:
-        return machine(sync(SQLiteStore.open(tmp_path / f"{next(counter)}.zarr.sqlite")))
+        return machine(asyncio.run(SQLiteStore.open(tmp_path / f"{next(counter)}.zarr.sqlite")))
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         make, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
@@ -253,10 +254,10 @@ def test_names_with_wildcards_are_taken_literally(tmp_path: Path) -> None:
 
     for key in keys:
         folder = key.partition("/")[0]
-        assert sync(below(folder + "/")) == [key]
-        sync(store.delete_dir(folder))
-        assert not sync(store.exists(key))
-    assert sync(store.is_empty(""))
+        assert asyncio.run(below(folder + "/")) == [key]
+        asyncio.run(store.delete_dir(folder))
+        assert not asyncio.run(store.exists(key))
+    assert asyncio.run(store.is_empty(""))
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,19 @@
 """Any store opens by its content, and reads right after forks, in threads and after pickling."""
 
+import asyncio
 import multiprocessing
 import os
 import pickle
 import threading
 import zipfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import _collect_aiterator, sync
+from zarr.buffer import default_buffer_prototype
 
 from ct2zarr.errors import FileError
 from ct2zarr.store.containers import open_container, open_writer
@@ -22,6 +23,10 @@ from ct2zarr.vocabulary import StoreType
 from handmade_volume import voxels, write_volume
 
 ALL_STORES = pytest.mark.parametrize("store_type", list(StoreType))
+
+
+async def collected(keys: AsyncIterator[str]) -> list[str]:
+    return [key async for key in keys]
 
 
 def read(store: Store) -> np.ndarray:
@@ -48,9 +53,9 @@ def test_containers_list_and_give_the_same_keys_as_zarr(
 ) -> None:
     path = write_volume(tmp_path / "a", voxels(), store_type=store_type)
     container, store = open_container(path), open_store(path)
-    assert container.keys() == sorted(sync(_collect_aiterator(store.list())))
+    assert container.keys() == sorted(asyncio.run(collected(store.list())))
     for key in container.keys():  # noqa: SIM118
-        value = sync(store.get(key, default_buffer_prototype()))
+        value = asyncio.run(store.get(key, default_buffer_prototype()))
         assert value is not None
         assert bytes(container.get(key) or b"") == value.to_bytes()
     assert container.get("volume/absent") is None
@@ -62,9 +67,9 @@ def test_a_store_cannot_be_written(tmp_path: Path, store_type: StoreType) -> Non
     store = open_store(path)
     value = default_buffer_prototype().buffer.from_bytes(b"1")
     with pytest.raises(ValueError, match="read-only"):
-        sync(store.set("zarr.json", value))
+        asyncio.run(store.set("zarr.json", value))
     with pytest.raises(ValueError, match="read-only"):
-        sync(store.delete("zarr.json"))
+        asyncio.run(store.delete("zarr.json"))
     with pytest.raises(ValueError, match="read-only"):
         zarr.open_group(store, mode="r+")["volume"][0, 0, 0] = 1
 
@@ -147,11 +152,11 @@ def test_parts_of_a_zip_entry_are_what_was_asked_for(tmp_path: Path) -> None:
         (SuffixByteRequest(30), b"0123456789"),
         (SuffixByteRequest(0), b""),
     ]:
-        value = sync(store.get("volume/c/0", prototype, request))
+        value = asyncio.run(store.get("volume/c/0", prototype, request))
         assert value is not None
         assert value.to_bytes() == expected
     with pytest.raises(TypeError, match="Unexpected byte_range, got"):
-        sync(store.get("volume/c/0", prototype, (0, 2)))  # type: ignore[arg-type]
+        asyncio.run(store.get("volume/c/0", prototype, (0, 2)))  # type: ignore[arg-type]
 
 
 def test_zip_files_of_other_tools_are_read(tmp_path: Path) -> None:

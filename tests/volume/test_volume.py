@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 import ct2zarr
 from converted import convert, plans_in, settings_for
 from ct2zarr.errors import FileError
-from ct2zarr.store.array_reading import read_region, readable_array
-from ct2zarr.store.containers import open_container, open_writer
+from ct2zarr.store.containers import open_writer
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.volume import Volume, open_volume
 from handmade_volume import INDEX_TO_LPS, ct2zarr_attribute, voxels, write_volume
@@ -152,53 +151,6 @@ def test_what_the_direct_path_does_not_know_is_read_through_zarr(
     assert volume._direct is None
     assert (volume.shape, volume.dtype) == (data.shape, np.dtype("int16"))
     np.testing.assert_array_equal(volume[2:9, ::2, -3], data[2:9, ::2, -3])
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"order": "F"},
-        {"dtype": ">i2"},
-        {"dtype": "|S2"},
-        {"filters": [{"id": "delta"}]},
-        {"compressor": None},
-        {"compressor": {"id": "zlib"}},
-        {"zarr_format": 3},
-    ],
-)
-def test_the_direct_path_takes_only_what_it_reads_exactly(change: dict[str, Any]) -> None:
-    document: dict[str, Any] = {
-        "zarr_format": 2,
-        "shape": [4, 4, 4],
-        "chunks": [2, 2, 2],
-        "dtype": "<i2",
-        "fill_value": 0,
-        "order": "C",
-        "filters": None,
-        "compressor": {"id": "blosc"},
-    }
-    assert readable_array("volume", document) is not None
-    assert readable_array("volume", document | change) is None
-
-
-@ALL_STORES
-@pytest.mark.parametrize("keep", [None, 0, 10, 40, -1])
-def test_a_chunk_cut_short_or_lost_is_an_error_that_names_it(
-    tmp_path: Path, store_type: StoreType, keep: int | None
-) -> None:
-    whole = open_container(write_volume(tmp_path / "v", voxels(), store_type=StoreType.ZIP))
-    writer = open_writer(store_type, tmp_path / "cut")
-    for key in whole.keys():  # noqa: SIM118
-        value = bytes(whole.get(key) or b"")
-        if key != "volume/c/1/1/1":
-            writer.put(key, value)
-        elif keep is not None:
-            writer.put(key, value[:keep])
-    writer.finish()
-    volume = open_volume(tmp_path / "cut")
-    np.testing.assert_array_equal(volume[0], voxels()[0])
-    with pytest.raises(FileError, match=r"chunk volume/c/1/1/1 is (damaged|missing)"):
-        volume.numpy()
 
 
 # Geometry.
@@ -417,10 +369,3 @@ def test_damaged_metadata_is_named(tmp_path: Path, content: bytes) -> None:
     writer.finish()
     with pytest.raises(FileError, match=r"zarr\.json is"):
         open_volume(tmp_path / "v")
-
-
-def test_an_empty_region_is_an_empty_array(tmp_path: Path) -> None:
-    path = write_volume(tmp_path / "v", voxels())
-    layout = open_volume(path)._direct
-    assert layout is not None
-    assert read_region(open_container(path), layout, [(2, 2), (0, 5), (0, 5)]).shape == (0, 5, 5)
