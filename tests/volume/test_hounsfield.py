@@ -1,9 +1,17 @@
 """Hounsfield units of stored values, with one rescale or one per plane."""
 
+import pickle
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from ct2zarr.codes import Code
+from ct2zarr.errors import FileError
 from ct2zarr.volume.hounsfield import hu_rescale, rescale_of_planes
+from ct2zarr.volume.volume import open_volume
+from handmade_volume import ct2zarr_attribute, voxels, write_volume
 
 SHAPE = (3, 2, 2)
 INT16 = np.dtype(np.int16)
@@ -68,3 +76,70 @@ def test_bounds_of_planes_with_other_rescales_are_not_known():
     rescale = hu_rescale([1, 1, 2], [0, 0, 0], SHAPE, INT16, (0, 100))
     found = rescale.values({"minimum": 0, "maximum": 100, "padding_value": 50})
     assert found["minimum"] is found["maximum"] is found["padding_value"] is None
+
+
+def test_one_plane_beyond_int16_makes_the_volume_int32():
+    rescale = hu_rescale([1, 1, 1], [0, 30000, 0], SHAPE, INT16, (0, 3000))
+    assert rescale.dtype == np.int32
+
+
+def test_bounds_of_planes_with_other_intercepts_are_not_known():
+    rescale = hu_rescale([1, 1, 1], [0, 0, 1], SHAPE, INT16, (0, 100))
+    assert rescale.values({"minimum": 0, "maximum": 100})["minimum"] is None
+
+
+# Volumes.
+
+
+def stored(tmp_path: Path, **values: Any) -> Path:
+    described = {"kind": "stored", "slope": 2.0, "intercept": -1000.0, "units": "",
+                 "minimum": -1000, "maximum": 2999, **values}  # fmt: skip
+    attribute = ct2zarr_attribute(10, values=described, flags=values.pop("flags", []))
+    return write_volume(tmp_path / "v", voxels(), attribute=attribute)
+
+
+def test_every_index_of_a_stored_volume_reads_hounsfield_units(tmp_path: Path):
+    volume = open_volume(stored(tmp_path))
+    hu, expected = volume.hu, voxels().astype(np.int16) * 2 - 1000
+    assert (hu.dtype, hu.units) == (np.int16, "HU")
+    for key in [..., 3, (slice(2, 9, 3), 4), (-1, slice(None), slice(5, None, -2)), (1, 2, 3)]:
+        found = hu[key]
+        assert type(found) is type(expected[key])
+        np.testing.assert_array_equal(found, expected[key])
+    mask = np.zeros(hu.shape, bool)
+    mask[3, 4, 5] = True
+    np.testing.assert_array_equal(hu[mask], expected[mask])
+    np.testing.assert_array_equal(np.asarray(hu.array[:]), voxels())
+    assert hu.hu is hu
+    np.testing.assert_array_equal(volume.numpy(), voxels())
+
+
+def test_a_volume_in_hounsfield_units_pickles_as_such(tmp_path: Path):
+    volume = open_volume(stored(tmp_path), threads=3)
+    copy = pickle.loads(pickle.dumps(volume.hu))
+    assert (copy.units, copy.threads) == ("HU", 3)
+    np.testing.assert_array_equal(copy.numpy(), volume.hu.numpy())
+    assert pickle.loads(pickle.dumps(volume)).rescale is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "values", "why"),
+    [
+        (["no_rescale"], {}, "RescaleSlope"),
+        (["not_hu"], {}, "not declared to be Hounsfield units"),
+        ([], {"kind": "rescaled", "units": "OD"}, "another unit"),
+    ],
+)
+def test_a_volume_without_hounsfield_units_says_why(tmp_path: Path, flags, values, why):
+    described = {"kind": "stored", "slope": 1, "intercept": 0, "units": "", **values}
+    attribute = ct2zarr_attribute(10, values=described, flags=flags)
+    volume = open_volume(write_volume(tmp_path / "v", voxels(), attribute=attribute))
+    with pytest.raises(FileError, match=why) as raised:
+        _ = volume.hu
+    assert raised.value.code is Code.NO_HU
+
+
+def test_planes_with_rescales_of_their_own_need_the_sidecars(tmp_path: Path):
+    with pytest.raises(FileError, match="copy it along") as raised:
+        _ = open_volume(stored(tmp_path, slope=None)).hu
+    assert raised.value.code is Code.FILE_MISSING
