@@ -149,3 +149,32 @@ def test_links_lead_somewhere(page):
         assert linked.exists(), target
         if heading:
             assert heading in anchors(linked), target
+
+
+def modules_named_in(text: str) -> set[str]:
+    """Modules of the package that a page names, such as ``run/paths.py``."""
+    return set(re.findall(r"`((?:[a-z_0-9]+/)*[a-z_0-9]+\.py)`", text))
+
+
+def test_modules_that_the_design_names_exist():
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    named = modules_named_in(text)
+    assert len(named) > 20
+    places = (PACKAGE, ROOT, ROOT / "docs")
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+
+
+def test_the_design_lists_the_rooms_in_the_order_that_the_linter_enforces():
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    (section,) = re.findall(r"^### Rooms of the package\n(.*?)^###", text, flags=re.M | re.S)
+    listed = re.findall(r"^\| `(\w+)/` \|", section, flags=re.MULTILINE)
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (layers,) = (
+        contract["layers"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    )
+    enforced = [layer for layer in reversed(layers) if layer in rooms]
+    assert listed == enforced
+    assert set(enforced) == rooms
