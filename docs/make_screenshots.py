@@ -1,37 +1,34 @@
-"""Take the pictures of the report that the README shows; needs Playwright and Chromium.
+"""Take the pictures of the report in the docs; needs Playwright and Chromium.
 
 python docs/make_screenshots.py demo/converted/zarr_sqlite/verify_report.html
 """
 
-import io
 import shutil
 import sys
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
 WIDTH, HEIGHT = 1280, 860
-COLOURS = 128
 SHOWN = {
     "report-overview": ".overview",
     "report-review": "#review",
     "report-sample": ".sample:nth-of-type(2)",
 }
-"""Picture → what of the page is at its top."""
+"""The name of each picture, and the element at its top."""
 
 
-def take(page: Page, selector: str) -> bytes:
-    """A PNG of the window with an element at its top."""
+def take(page: Page, selector: str, path: Path) -> None:
+    """Save a PNG of the window with an element at its top."""
     # Below the bar that stays at the top.
-    top = "s => scrollTo(0, document.querySelector(s).getBoundingClientRect().top + scrollY - 64)"
+    top = (
+        "s => scrollTo({ behavior: 'instant',"
+        " top: document.querySelector(s).getBoundingClientRect().top + scrollY - 64 })"
+    )
     page.evaluate(top, selector)
-    page.wait_for_timeout(500)  # images of the viewer are drawn when they come into view
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    stored = io.BytesIO()
-    shot.quantize(COLOURS, dither=Image.Dither.NONE).save(stored, format="png", optimize=True)
-    return stored.getvalue()
+    page.wait_for_timeout(500)  # pictures are drawn when they come into view
+    page.screenshot(path=path)
 
 
 def main(report: Path) -> None:
@@ -45,7 +42,7 @@ def main(report: Path) -> None:
         page.goto(report.resolve().as_uri())
         page.wait_for_load_state("load")
         for name, selector in SHOWN.items():
-            (FOLDER / f"{name}.png").write_bytes(take(page, selector))
+            take(page, selector, FOLDER / f"{name}.png")
         browser.close()
 
 

@@ -49,7 +49,7 @@ def test_closing_says_what_became_of_all_volumes():
     assert (lines["rejected"], lines["flagged"]) == ("1", "3")
     assert lines["source"] == "6 GB in"
     assert lines["stores"] == "2 GB out (3.00 : 1)"
-    assert lines["rate"] == "100 MB/s of source, a worker"
+    assert lines["rate"] == "100 MB/s of source per worker"
 
 
 def test_nothing_at_all_closes_too():

@@ -94,7 +94,7 @@ class Counts:
             ("flagged", f"{self.flagged:,}"),
             ("source", f"{read} in"),
             ("stores", f"{written} out{ratio}"),
-            ("rate", f"{rate}/s of source, a worker" if rate else "not measured"),
+            ("rate", f"{rate}/s of source per worker" if rate else "not measured"),
         ]
 
     def sentence(self) -> str:
