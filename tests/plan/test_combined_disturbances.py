@@ -187,6 +187,13 @@ def test_a_second_pass_without_a_tag_needs_three_planes_of_its_own(second, sizes
     }
 
 
+@pytest.mark.parametrize("second", [grid(8, start=4), grid(8, start=-4)[::-1]], ids=["up", "down"])
+def test_passes_that_cover_most_of_a_region_twice_are_apart(second):
+    plans = plan_series(stack(grid(8)) + stack(second, 9), different)
+    assert [z_of(plan) for plan in plans] == [grid(8), sorted(second)]
+    assert plans[0].split_by == "InstanceNumber"
+
+
 @pytest.mark.parametrize(("extra", "sizes"), [(3, [8]), (4, [8, 4])])
 def test_extra_frames_at_half_of_the_positions_are_a_layer(extra, sizes):
     scattered = [frame(100 + (7 * k) % 8, 4.0 * k) for k in range(extra)]

@@ -231,6 +231,19 @@ def test_equal_misfits_are_decided_by_the_pixels_of_the_nearest_single_planes():
     assert kept_of(frames, preview) == {1, 4, 5, 9}
 
 
+def test_only_the_nearest_single_planes_are_compared():
+    frames = [frame(0, 0), frame(1, 2), frame(2, 4), frame(4, 4), frame(5, 6), frame(6, 8)]
+    looks = {0: 2000.0, 1: 0.0, 2: 400.0, 4: 6.0, 5: 10.0, 6: 2000.0}
+    preview = lambda one: np.full((2, 2), looks[one.instance_number])  # noqa: E731
+    assert kept_of(frames, preview) == {0, 1, 4, 5, 6}
+
+
+def test_between_two_conflicts_the_expected_number_is_that_of_the_place():
+    frames = [frame(n, 2.0 * i) for i, n in enumerate([1, 3, 5, 7, 9, 11])]
+    assert kept_of([*frames, frame(4, 2.0), frame(6, 4.0)]) == {1, 3, 5, 7, 9, 11}
+    assert kept_of([frame(2, 2.0), *frames, frame(4, 4.0)]) == {1, 3, 5, 7, 9, 11}
+
+
 @pytest.mark.parametrize(("unreadable", "kept"), [({4}, 2), ({2}, 4), ({1, 5}, 2), ({1}, 4)])
 def test_previews_that_cannot_be_read_come_last_and_without_neighbours_the_order_stays(
     unreadable, kept

@@ -92,3 +92,18 @@ def test_a_damaged_file_costs_its_rows_alone(tmp_path, content):
     found = ScanCache(tmp_path)
     assert paths(found) == ["/1"]
     assert isinstance(found.rows, pa.Table)
+
+
+def test_no_decision_depends_on_the_words_of_a_reason(tmp_path):
+    words = frame(
+        1, 0, path="/data/a", role=Role.UNREADABLE,
+        reason="cannot be opened: it reads like it", code=Code.DAMAGED,
+    )  # fmt: skip
+    ScanCache(tmp_path).replace(frames_to_table([words]))
+    assert paths(ScanCache(tmp_path)) == ["/data/a"]
+
+
+def test_a_cache_that_cannot_be_read_is_named_in_the_log(tmp_path, caplog):
+    (tmp_path / "instances.parquet").write_bytes(b"junk")
+    assert paths(ScanCache(tmp_path)) == []
+    assert "every header is read again" in caplog.text

@@ -132,3 +132,56 @@ def test_roots_with_a_common_beginning_are_apart(tmp_path):
     for name in ("data", "data2"):
         (tmp_path / name).mkdir()
     assert len(check_roots({"v1": tmp_path / "data", "v2": tmp_path / "data2"})) == 2
+
+
+def test_a_broken_link_has_its_own_time_and_no_size(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("nowhere")
+    (found,) = walk_root("d", str(tmp_path)).files
+    assert (found.broken, found.bytes) == (True, 0)
+    assert found.mtime_ns == link.lstat().st_mtime_ns
+
+
+def test_a_linked_folder_counts_from_its_link_and_the_first_of_two_links_wins(tmp_path):
+    outside = tmp_path / "outside"
+    write(outside, "deep/file")
+    root = tmp_path / "root"
+    (root / "x" / "y").mkdir(parents=True)
+    (root / "x" / "y" / "link").symlink_to(outside)
+    (root / "x" / "again").symlink_to(outside)
+    walked = walk_root("d", str(root))
+    assert [
+        (name, found.between) for name, found in zip(names(walked, root), walked.files, strict=True)
+    ] == [("x/again/deep/file", 2)]
+    assert walked.links == []
+
+
+def test_a_tree_with_few_folders_is_cut_at_its_widest_level_the_deepest_of_equals(tmp_path):
+    for name in ("a/b/c", "a/d/e", "a/d/e/f"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    assert share_of(str(tmp_path), 1, 4).level == 3
+    assert share_of(str(tmp_path / "a" / "b" / "c"), 1, 4).level == 0
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_shares_hold_every_file_once_and_leave_links_to_the_end(tmp_path, count):
+    for number in range(40):
+        write(tmp_path, f"in/s{number}/below/file")
+    write(tmp_path, "in/beside")
+    write(tmp_path, "top")
+    (tmp_path / "in" / "s1" / "link").symlink_to(tmp_path / "in" / "s2")
+    root = str(tmp_path)
+    shares = [walk_root("d", root, None, share_of(root, n, count)) for n in range(count)]
+    assert sorted(name for share in shares for name in names(share, root)) == sorted(
+        names(walk_root("d", root), root)
+    )
+    assert {"top", "in/beside"} <= set(names(shares[0], root))
+    links = [link for share in shares for link in share.links]
+    assert links == [(f"{root}/in/s1/link", 3)]
+    seen = [identity for share in shares for identity in share.seen]
+    assert len(seen) == len(set(seen)) == 82
+    assert walk_links("d", root, links, seen).files == []
+    status = (tmp_path / "in" / "s2").stat()
+    others = [one for one in seen if one != (status.st_dev, status.st_ino)]
+    below = walk_links("d", root, links, others)
+    assert names(below, root) == []  # s2/below was seen; only s2 itself is entered again

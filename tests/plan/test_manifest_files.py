@@ -1,0 +1,155 @@
+"""Files of the manifest: rows in their order, in the shard of their volume, and none too many."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ct2zarr.codes import Code
+from ct2zarr.plan import manifest_files
+from ct2zarr.plan.account import Account, make_account
+from ct2zarr.plan.manifest_files import restore_index, write_index, write_shards
+from ct2zarr.plan.manifest_summary import summarize
+from ct2zarr.run.paths import SHARDS_FOLDER, shard_of
+from ct2zarr.run.settings import ManifestSettings, SelectionSettings
+from ct2zarr.scan.frame_tables import frames_to_table
+from ct2zarr.scan.scanning import Scan
+from ct2zarr.vocabulary import Role
+from series_of import frame, stack
+
+
+def frames_of_many(count: int) -> list:
+    """Series of three planes with a localizer whose path comes first, and files of no series."""
+    frames = []
+    for number in range(count):
+        uid = f"1.9.{number}"
+        folder = f"/data/s{number:02d}"
+        frames += [
+            frame(i, -2.0 * i, series_uid=uid, path=f"{folder}/{i}", sop_instance_uid=f"{uid}.{i}")
+            for i in range(3)
+        ]
+        frames.append(
+            frame(
+                9, 0, series_uid=uid, path=f"{folder}/-scout",
+                role=Role.LOCALIZER, reason="scout", code=Code.LOCALIZER,
+            )
+        )  # fmt: skip
+    frames += [
+        frame(9, 0, path=f"/data/{name}", role=Role.NOT_DICOM, reason="no", code=Code.NOT_DICOM)
+        for name in "zab"
+    ]
+    return frames
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / SHARDS_FOLDER).mkdir()
+    return tmp_path
+
+
+def made(count: int = 12) -> tuple[list, Account]:
+    frames = frames_of_many(count)
+    return frames, make_account(frames_to_table(frames), SelectionSettings())
+
+
+def rows_in(path: Path, columns: Sequence[str]) -> list[tuple]:
+    return [tuple(row[c] for c in columns) for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.mark.parametrize("rows_in_memory", [1, 9, 1 << 19])
+def test_shards_hold_volumes_in_order_with_slices_first(folder, monkeypatch, rows_in_memory):
+    monkeypatch.setattr(manifest_files, "ROWS_IN_MEMORY", rows_in_memory)
+    frames, account = made()
+    write_shards(folder, frames_to_table(frames), account, 3)
+    seen = []
+    for number in range(3):
+        rows = rows_in(
+            folder / f"shards/files_shard_0{number}.parquet",
+            ("series_hash", "slice_index", "role", "code", "path"),
+        )
+        hashes = [row[0] for row in rows]
+        assert hashes == sorted(hashes)
+        assert {shard_of(name, 3) for name in hashes} <= {number}
+        assert [row[1:4] for row in rows] == [
+            (0, "slice", ""), (1, "slice", ""), (2, "slice", ""), (None, "localizer", "localizer")
+        ] * (len(rows) // 4)  # fmt: skip
+        # The last file lies lowest, since z falls with the number.
+        assert [row[4].rpartition("/")[2] for row in rows] == ["2", "1", "0", "-scout"] * (
+            len(rows) // 4
+        )
+        seen += hashes
+    assert len(set(seen)) == 12
+    excluded = rows_in(folder / "files_excluded.parquet", ("path", "series_hash", "slice_index"))
+    assert excluded == [(f"/data/{name}", "", None) for name in "abz"]
+
+
+def test_only_shards_of_earlier_runs_are_removed(folder):
+    frames, account = made(2)
+    kept = [folder / SHARDS_FOLDER / name for name in ("notes.txt", "series_shard_00.csv.bak")]
+    stale = [
+        folder / SHARDS_FOLDER / name for name in ("series_shard_07.csv", "files_shard_07.parquet")
+    ]
+    for path in kept + stale:
+        path.write_text("x")
+    written = write_shards(folder, frames_to_table(frames), account, 2)
+    assert sorted(path.name for path in (folder / SHARDS_FOLDER).iterdir()) == [
+        "files_shard_00.parquet", "files_shard_01.parquet", "notes.txt", "series_shard_00.csv",
+        "series_shard_00.csv.bak", "series_shard_01.csv",
+    ]  # fmt: skip
+    assert len(written) == 5
+
+
+def test_the_index_is_restored_from_the_shards_byte_for_byte(folder):
+    frames, account = made()
+    write_shards(folder, frames_to_table(frames), account, 3)
+    write_index(folder, account, {})
+    whole = (folder / "series_all.csv").read_bytes()
+    folders = [row["series_dir"] for row in csv.DictReader(whole.decode().splitlines())]
+    assert folders == [f"/data/s{number:02d}" for number in range(12)]
+    (folder / "series_all.csv").unlink()
+    restore_index(folder, 3)
+    assert (folder / "series_all.csv").read_bytes() == whole
+
+
+def test_the_summary_counts_files_by_role_code_dataset_and_flag(folder):
+    frames = stack([0.0, 2.0, 4.0, 8.0], bytes=1000)
+    multi = [
+        frame(9, 0, path="/data/m", frames=2, frame_number=n, series_uid="1.7", position=None)
+        for n in (1, 2)
+    ]
+    colour = [frame(30 + n, 0, samples_per_pixel=3, dataset="v2", series_uid="1.6") for n in (1, 2)]
+    frames = [*frames, *multi, *colour]
+    table = frames_to_table(frames)
+    found = Scan(table, 7, 7, 2, 9, (("/data/caf\udce9", "Permission denied"),), 4)
+    account = make_account(table, SelectionSettings())
+    datasets = {"v1": Path("/data"), "v2": Path("/data2")}
+    summary = summarize(found, account, ManifestSettings(datasets, folder, num_shards=3))
+    assert {role: count for role, count in summary["roles"].items() if count} == {
+        "slice": 5,
+        "excluded": 2,
+    }
+    assert summary["codes"] == {"colour": 2}
+    assert (summary["series"], summary["volumes"], summary["slices"]) == (2, 2, 6)
+    assert summary["bytes"] == 5000
+    assert summary["flags"] == {"missing_slices": 1, "no_geometry": 1}
+    assert summary["datasets"]["v1"]["volumes"] == summary["datasets"]["v1"]["series"] == 2
+    assert summary["datasets"]["v2"] == {
+        "root": "/data2",
+        "files_found": 2,
+        "roles": {**dict.fromkeys(map(str, Role), 0), "excluded": 2},
+        "series": 0,
+        "volumes": 0,
+    }
+    assert summary["deeper_than_max_depth"] == {
+        "files": 2,
+        "max_depth": 3,
+        "max_depth_needed": 9,
+    }
+    assert summary["unreadable_folders"] == [
+        {"folder": "/data/caf\\udce9", "reason": "Permission denied"}
+    ]
+    assert summary["not_regular_files"] == 4
+    json.dumps(summary).encode("ascii")
