@@ -318,8 +318,8 @@ _DECLARED = (
         name="scan_part",
         kind=whole(0),
         in_config=False,
-        about="Number of the share of the folders to scan, below `SCAN_JOBS`, counted from 0. Without it, "
-        "the manifest is made of all shares.",
+        about="Number of the share of the folders to scan, from 0 and below `SCAN_JOBS`. "
+        "Without it, the manifest is made of all shares.",
     ),
     Option(
         name="input_csv",

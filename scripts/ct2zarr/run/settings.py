@@ -145,7 +145,7 @@ class AuditSettings:
         """
         found = {
             int(named[1]): named[1]
-            for path in self.store_root.glob("summary_shard_*.csv")
+            for path in self.store_root.glob("*.csv")
             if (named := paths.SHARD_SUMMARY.fullmatch(path.name))
         }
         if self.shard_id is None:
