@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""cancel.py JOB...: end jobs."""
+"""cancel.py JOB...: cancel jobs."""
 
 import sys
 

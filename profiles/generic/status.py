@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""status.py JOB: print running, success or failed."""
+"""status.py JOB: print whether a job is running, success or failed."""
 
 import sys
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""submit.py SCRIPT: send a job and print its number."""
+"""submit.py SCRIPT: submit a job and print its number."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands of each batch system: to send a job, to ask after it, to end it."""
+"""The commands of each batch system: to submit a job, to query it, and to cancel it."""
 
 import json
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 RUNNING, SUCCESS, FAILED = "running", "success", "failed"
-"""What Snakemake wants to hear about a job."""
+"""The three answers that Snakemake accepts about a job."""
 LOGS = Path("cluster_logs")
 ASK_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What one job asks for. ``log`` is a folder."""
+    """The resources of one job. ``log`` is a folder."""
 
     name: str
     processors: int
@@ -38,12 +38,13 @@ class System:
     """One batch system.
 
     Attributes:
-        submit: gives the command that sends a job; it prints the number of the job.
-        ask: commands that tell of a job; the next one is asked where one does not know it.
-        judge: turns what a command prints into running, success or failed; None: it does not say.
-        unknown: what the last command prints about a job that is not known any more.
-        cancel: the command before the numbers of the jobs to end.
-        by_input: the script of the job is given on standard input.
+        submit: returns the command that submits a job; the command prints the job's number.
+        ask: commands that query a job; if one does not know the job, the next one is used.
+        judge: turns the output of a query into running, success or failed, or None if the output
+            does not say.
+        unknown: what the last command prints about a job that is no longer known.
+        cancel: the command that takes the numbers of the jobs to cancel.
+        by_input: whether the script of the job goes to standard input.
     """
 
     submit: Callable[[Needs], list[str]]
@@ -71,7 +72,7 @@ def _pbs(needs: Needs) -> list[str]:
 
 
 def _grid_engine(needs: Needs) -> list[str]:
-    # Memory counts for each processor; the parallel environment has another name on some clusters.
+    # Memory is per processor; the parallel environment has another name on some clusters.
     memory = -(-needs.megabytes // needs.processors)
     environment = os.environ.get("CT2ZARR_SGE_PE", "smp")
     return [
@@ -89,7 +90,7 @@ def _lsf(needs: Needs) -> list[str]:
 
 
 def _by_word(success: str, failed: str) -> Callable[[str], str | None]:
-    """A judge that knows the words for jobs that ended; any other word is a job that has not."""
+    """A judge that knows the words for ended jobs; any other word means that the job is running."""
 
     def judge(output: str) -> str | None:
         words = output.split()
@@ -143,7 +144,7 @@ SYSTEMS: Mapping[str, System] = {
 
 
 def chosen_system() -> System:
-    """The system that CT2ZARR_CLUSTER names; ends with a sentence where it names none."""
+    """The system that CT2ZARR_CLUSTER names; ends the process if it names none."""
     name = os.environ.get("CT2ZARR_CLUSTER", "")
     if name not in SYSTEMS:
         sys.exit(f"error: CT2ZARR_CLUSTER is '{name}'; it must be one of {', '.join(SYSTEMS)}")
@@ -151,7 +152,7 @@ def chosen_system() -> System:
 
 
 def needs_of(script: str) -> Needs:
-    """What the job asks for: Snakemake writes it into the second line or so of its script."""
+    """The resources of a job, from the properties that Snakemake writes into its script."""
     properties: dict[str, Any] = json.loads(
         next(line for line in script.splitlines() if line.startswith("# properties = "))[15:]
     )
@@ -164,7 +165,7 @@ def needs_of(script: str) -> Needs:
 
 
 def submit(path: Path) -> str:
-    """Send the job and give its number."""
+    """Submit the job and return its number."""
     system = chosen_system()
     script = path.read_text()
     needs = needs_of(script)
@@ -181,17 +182,17 @@ def submit(path: Path) -> str:
 
 
 def job_number(printed: str) -> str:
-    """The number of the job in what the submit command prints."""
+    """The number of the job in the output of the submit command."""
     named = re.search(r"<(\d+)>", printed)  # LSF: Job <123> is submitted to queue <normal>.
     return named[1] if named else printed.split()[0].split(";")[0]
 
 
 def status(job: str) -> str:
-    """What has become of a job.
+    """Whether a job is running, has succeeded or has failed.
 
-    A system that does not answer is asked again later: the job counts as running. A job that it
-    does not know any more counts as failed, and is sent again: a shard that is finished has
-    nothing left to do.
+    If the system does not answer, the job counts as running and is queried again later. A job that
+    the system no longer knows counts as failed and is submitted again: if its shard is finished,
+    there is nothing left to do.
     """
     system = chosen_system()
     printed = ""
@@ -215,5 +216,5 @@ def status(job: str) -> str:
 
 
 def cancel(jobs: list[str]) -> None:
-    """End jobs."""
+    """Cancel jobs."""
     subprocess.run([chosen_system().cancel, *jobs], check=False)

@@ -14,7 +14,7 @@ PROFILES = Path(__file__).parents[2] / "profiles"
 
 
 def load(path):
-    """A module of a profile, which is no package."""
+    """A module of a profile, which is not a package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
@@ -35,7 +35,7 @@ SCRIPT = f"#!/bin/sh\n# properties = {json.dumps(PROPERTIES)}\ntrue\n"
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """Puts a command in place of one of a batch system; gives the file of its arguments."""
+    """Replaces a command of a batch system by a script; returns the file of its arguments."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -80,7 +80,7 @@ def run(monkeypatch, system, script, *arguments):
         ),
     ],
 )
-def test_job_is_sent_with_what_its_rule_asks_for(
+def test_job_is_submitted_with_the_resources_of_its_rule(
     system, command, prints, expected, cluster, monkeypatch, tmp_path
 ):
     called = cluster(command, prints)
@@ -136,7 +136,7 @@ def test_answer_of_the_system_becomes_a_status(
         ("error: no accounting file", "running"),
     ],
 )
-def test_grid_engine_tells_of_an_ended_job_in_its_accounting(
+def test_grid_engine_reports_an_ended_job_in_its_accounting(
     accounted, expected, cluster, monkeypatch
 ):
     cluster("qstat", "Following jobs do not exist: 123", 1)
@@ -144,21 +144,21 @@ def test_grid_engine_tells_of_an_ended_job_in_its_accounting(
     assert run(monkeypatch, "sge", "status.py", "123") == (0, expected, "")
 
 
-def test_jobs_are_ended_together(cluster, monkeypatch):
+def test_jobs_are_cancelled_together(cluster, monkeypatch):
     called = cluster("bkill")
     assert run(monkeypatch, "lsf", "cancel.py", "123", "124")[0] == 0
     assert called.read_text().split() == ["123", "124"]
 
 
-def test_system_that_is_not_named_is_a_sentence(monkeypatch):
+def test_unknown_system_ends_with_a_sentence(monkeypatch):
     code, _, error = run(monkeypatch, "condor", "status.py", "123")
     assert code == 1
     assert "CT2ZARR_CLUSTER is 'condor'; it must be one of slurm, pbs, sge, lsf" in error
 
 
 @pytest.mark.parametrize("profile", ["slurm", "generic"])
-def test_profile_leaves_to_the_default_one_what_that_decides(profile):
-    """On a shared key the default profile wins, silently."""
+def test_profile_shares_no_key_with_the_default_one(profile):
+    """On a shared key the default profile silently wins."""
     given = yaml.safe_load((PROFILES / profile / "profile.yaml").read_text())
     default = yaml.safe_load((PROFILES / "default" / "profile.yaml").read_text())
     assert not set(given) & set(default)

@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError
-from ct2zarr.run.paths import shard_label, shard_labels
+from ct2zarr.run.paths import shard_label, shard_labels, shard_summary
 from ct2zarr.run.settings import (
     AggregateSettings,
+    AuditSettings,
     ConvertSettings,
     EncodingSettings,
     ManifestSettings,
@@ -243,6 +246,22 @@ def test_shard_id_alone_on_an_unsharded_csv_counts_16_shards():
     assert (settings.shard_id, settings.num_shards) == (3, 16)
 
 
+def test_num_shards_needs_no_shard_id_and_no_limit_but_its_own():
+    environ = {"INPUT_CSV": "a.csv", "OUT_ROOT": "o", "SHARD_ID": "3", "NUM_SHARDS": "4"}
+    assert convert_from_environ(environ).num_shards == 4
+    del environ["SHARD_ID"]
+    assert convert_from_environ(environ).shard_id is None
+
+
+def test_scan_part_is_below_scan_jobs():
+    environ = MANIFEST | {"SCAN_JOBS": "3", "SCAN_PART": "2"}
+    assert manifest_from_environ(environ).scan_part == 2
+    with pytest.raises(SettingsError, match="SCAN_PART is 3; it must be below SCAN_JOBS, which"):
+        manifest_from_environ(environ | {"SCAN_PART": "3"})
+    with pytest.raises(SettingsError, match="which is 1"):
+        manifest_from_environ(MANIFEST | {"SCAN_PART": "1"})
+
+
 def test_shard_id_beyond_num_shards_is_refused():
     with pytest.raises(SettingsError, match="SHARD_ID is 4; it must be below NUM_SHARDS"):
         convert_from_environ(
@@ -267,6 +286,30 @@ def test_shard_labels_sort_as_the_shards_do():
     assert shard_label(7, 100) == "07"
     assert shard_label(7, 101) == "007"
     assert shard_labels(1200) == sorted(shard_labels(1200))
+
+
+def test_audit_takes_the_shards_that_have_a_summary_in_their_order(tmp_path):
+    settings = AuditSettings(tmp_path)
+    assert settings.labels() == []
+    settings.store_root.mkdir()
+    for label in ("10", "02", "100"):
+        shard_summary(settings.store_root, label).table.touch()
+    for name in ("summary_all.csv", "summary_shard_03_again.csv", "audit_shard_04.csv"):
+        (settings.store_root / name).touch()
+    assert settings.labels() == ["02", "10", "100"]
+    assert replace(settings, shard_id=2).labels() == ["02"]
+    assert replace(settings, shard_id=100).labels() == ["100"]
+    with pytest.raises(SettingsError) as caught:
+        replace(settings, shard_id=3).labels()
+    assert caught.value.code is Code.INPUT_MISSING
+    assert str(caught.value).startswith(f"SHARD_ID is 3, but {settings.store_root} has no summary")
+
+
+def test_zarr_format_follows_the_store_unless_it_is_set():
+    formats = {store: EncodingSettings(store).format_number for store in StoreType}
+    assert formats == {StoreType.SQLITE: 2, StoreType.DIR: 3, StoreType.ZIP: 3}
+    assert EncodingSettings(StoreType.SQLITE, zarr_format=3).format_number == 3
+    assert EncodingSettings(StoreType.ZIP, zarr_format=2).format_number == 2
 
 
 # The scripts themselves ------------------------------------------------------------------------
