@@ -184,3 +184,175 @@ def test_any_regular_stack_is_uniform_and_exact_in_its_affine(n, step, a, b, c, 
     assert geometry.spacing[0] == pytest.approx(step)
     assert geometry.max_position_error_mm < 1e-6
     assert np.all(geometry.gaps_mm > 0)
+
+
+# Exact boundaries, and two disturbances at once ---------------------------------------------------
+
+
+@pytest.mark.parametrize("decimals", [2, 3])
+def test_positions_of_a_third_of_a_millimetre_rounded_to_decimals_are_uniform(decimals):
+    positions = axial(np.round(np.arange(80) * 0.3125 - 11.2, decimals))
+    geometry = stack_geometry(positions, AXIAL, (1, 1))
+    assert geometry.uniform
+    assert geometry.missing is None
+
+
+def test_rounding_to_one_decimal_explains_no_steps_that_are_nearly_as_small():
+    positions = axial(np.round(np.arange(80) * 0.3125 - 11.2, 1))
+    geometry = stack_geometry(positions, AXIAL, (1, 1))
+    assert not geometry.uniform
+
+
+def test_a_hole_among_positions_rounded_to_two_decimals_is_counted_exactly():
+    exact = np.delete(np.arange(60) * 0.3125, [20, 21, 40])
+    geometry = stack_geometry(axial(np.round(exact, 2)), AXIAL, (1, 1))
+    assert geometry.missing is not None
+    assert geometry.missing.count == 3
+    assert geometry.missing.after == (19, 37)
+    assert geometry.missing.spacing_mm == pytest.approx(0.3125, abs=2e-4)
+
+
+def test_an_in_plane_shift_beside_a_hole_is_measured_against_the_line_of_the_stack():
+    offsets = np.delete(np.arange(12) * 2.0, [5, 6])
+    positions = axial(offsets, (0.0, 0.25))
+    positions[7, 0] += 0.4
+    geometry = stack_geometry(positions, AXIAL, (1, 1))
+    assert geometry.in_plane_shift_mm == pytest.approx(0.4)
+    assert geometry.tilt_degrees == pytest.approx(math.degrees(math.atan(0.25)))
+    assert geometry.missing is not None
+    assert geometry.missing.offsets_mm == (10.0, 12.0)
+    assert geometry.max_position_error_mm > 0.4  # index_to_lps knows no holes
+
+
+def test_a_shift_in_rows_and_columns_counts_as_one_distance():
+    positions = axial(np.arange(5) * 2.0)
+    positions[2] += [0.3, 0.4, 0.0]
+    assert stack_geometry(positions, AXIAL, (1, 1)).in_plane_shift_mm == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("off", "uniform"), [(0.0999, True), (0.1001, False)])
+def test_one_percent_of_the_mean_spacing_is_the_limit(off, uniform):
+    offsets = np.arange(11) * 10.0
+    offsets[3] += off
+    assert is_uniform(offsets) is uniform
+    offsets[3] -= 2 * off
+    assert is_uniform(offsets) is uniform
+
+
+def test_two_planes_are_always_uniform_and_three_need_not_be():
+    assert is_uniform(np.array([0.0, 7.0]))
+    assert not is_uniform(np.array([0.0, 1.0, 7.0]))
+
+
+@pytest.mark.parametrize(("skip", "count"), [(2, 1), (3, 2)])
+def test_a_single_gap_with_skipped_numbers_needs_a_declared_spacing(skip, count):
+    offsets, numbers = np.array([0.0, 5.0 * skip]), np.array([1, 1 + skip])
+    assert spacing_of(offsets, (), 0.0, numbers).missing is None
+    found = spacing_of(offsets, (5.0,), 0.0, numbers)
+    assert found.missing is not None
+    assert found.missing.count == count
+    assert spacing_of(offsets, (5.0 * 1.02,), 0.0, numbers).missing is None
+
+
+@pytest.mark.parametrize(("planes", "seen"), [(3, False), (4, True)])
+def test_three_equal_skips_are_evidence_enough_and_two_are_not(planes, seen):
+    offsets, numbers = np.arange(planes) * 5.0, np.arange(planes) * 2 + 1
+    assert (spacing_of(offsets, (), 0.0, numbers).missing is not None) is seen
+
+
+def test_skips_that_differ_are_no_thinning():
+    offsets = np.arange(6) * 5.0
+    assert spacing_of(offsets, (), 0.0, np.array([1, 3, 5, 7, 9, 12])).missing is None
+    assert spacing_of(offsets, (), 0.0, np.array([11, 9, 7, 5, 3, 1])).missing.count == 5
+
+
+def test_two_wide_gaps_in_a_row_are_holes_and_three_are_another_spacing():
+    two = spacing_of(np.array([0, 1, 2, 3, 4, 6, 8, 9, 10.0]))
+    assert two.kind == "missing"
+    assert two.irregular_gaps == 2
+    three = spacing_of(np.array([0, 1, 2, 3, 4, 6, 8, 10, 11, 12.0]))
+    assert three.kind == "uneven"
+    assert three.irregular_gaps == 3
+
+
+def test_wide_gaps_of_different_width_are_no_run():
+    found = spacing_of(np.array([0, 1, 2, 3, 4, 5, 7, 10, 12, 13.0]))
+    assert found.kind == "missing"
+    assert found.missing.count == 4
+
+
+def test_as_many_narrow_gaps_as_wide_ones_need_no_declared_spacing():
+    assert spacing_of(np.array([0, 1, 3, 4, 6.0])).kind == "missing"
+    assert spacing_of(np.array([0, 2, 3, 5.0])).kind == "uneven"
+
+
+def test_an_uneven_stack_counts_at_least_one_irregular_gap():
+    drift = np.cumsum(np.concatenate(([0], 1 + 0.004 * np.arange(20))))
+    found = spacing_of(drift)
+    assert found.kind == "uneven"
+    assert found.irregular_gaps >= 1
+
+
+def test_a_gap_counts_as_irregular_from_two_percent_of_the_usual_one():
+    def irregular(by: float) -> int:
+        gaps = np.full(12, 1.0)
+        gaps[[2, 9]] += by, 0.5
+        return spacing_of(np.concatenate(([0.0], np.cumsum(gaps)))).irregular_gaps
+
+    assert irregular(0.019) == 1
+    assert irregular(0.021) == 2
+
+
+@pytest.mark.parametrize(
+    ("positions", "unit"),
+    [([1.0, 2.0], 0.1), ([1.1, 2.0], 0.1), ([1.25, 2.0], 0.01), ([1.125, 2.0], 0.001)],
+)
+def test_the_unit_is_that_of_the_fewest_decimals_that_hold_all_positions(positions, unit):
+    places = np.array([[0, 0, z] for z in positions])
+    assert written_unit(places, (0, 0, 1)) == pytest.approx(unit)
+
+
+def test_positions_of_many_decimals_have_no_unit_and_an_oblique_normal_a_wider_one():
+    assert written_unit(np.array([[0, 0, 1.12345]]), (0, 0, 1)) == 0.0
+    assert written_unit(np.array([[0, 0, 1.1]]), (0.0, 0.6, -0.8)) == pytest.approx(0.14)
+
+
+@pytest.mark.parametrize(("length", "spans"), [(0.901, True), (0.899, False), (1.099, True)])
+def test_an_orientation_means_something_within_a_tenth_of_unit_length(length, spans):
+    orientation = (length, 0, 0, 0, 1, 0)
+    if spans:
+        assert slice_normal(orientation) == (0.0, 0.0, 1.0)
+    else:
+        with pytest.raises(ValueError, match="does not span a plane"):
+            slice_normal(orientation)
+
+
+def test_an_orientation_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="does not span a plane"):
+        slice_normal((math.nan, 0, 0, 0, 1, 0))
+
+
+def test_a_stack_without_planes_is_refused():
+    with pytest.raises(ValueError, match="at least one plane"):
+        stack_geometry(np.empty((0, 3)), AXIAL, (1, 1))
+
+
+def test_two_planes_at_one_position_take_the_declared_spacing():
+    geometry = stack_geometry(axial([3, 3]), AXIAL, (1, 1), hints=(4.0,))
+    assert geometry.spacing[0] == 4.0
+    assert np.allclose(geometry.index_to_lps[:3, 0], [0, 0, 0])
+
+
+def test_the_tilt_takes_its_sign_from_the_columns_unless_they_hardly_move():
+    for shear, sign in (((-0.5, 0.1), 1), ((0.5, -0.1), -1), ((0.5, -1e-5), 1), ((-0.5, 1e-5), -1)):
+        geometry = stack_geometry(axial(np.arange(5) * 3.0, shear), AXIAL, (1, 1))
+        assert math.copysign(1, geometry.tilt_degrees) == sign, shear
+
+
+def test_listed_offsets_of_holes_stop_at_the_limit_across_holes():
+    found = spacing_of(np.array([0, 1, 2, 3, 604, 605, 1206.0]))
+    assert found.missing.count == 1200
+    assert found.missing.after == (3, 5)
+    assert len(found.missing.offsets_mm) == LISTED_MISSING
+    assert found.missing.offsets_mm[:2] == (4.0, 5.0)
+    assert found.missing.offsets_mm[600] == 606.0
