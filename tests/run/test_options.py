@@ -11,7 +11,7 @@ from ct2zarr.codes import Code
 from ct2zarr.convert.provenance import output_settings
 from ct2zarr.errors import SettingsError, sentence
 from ct2zarr.run import settings as records
-from ct2zarr.run.option_kinds import BOOLEAN, CHUNKS, FLAGS, KEYWORDS, PATH_OR_NONE, SECONDS, whole
+from ct2zarr.run.option_kinds import whole
 from ct2zarr.run.option_values import Values, fill, option, values_of, variables_of
 from ct2zarr.run.options import (
     OPTIONS,
@@ -308,39 +308,7 @@ def test_params_of_the_rules_keep_their_order_as_another_one_would_convert_every
     assert list(report_options(config_defaults())) == ["num_samples", "sample_series"]
 
 
-# Kinds --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "good", "wrong"),
-    [
-        (whole(1), [1, "1", 10**6], [0, "0", True, 1.0, "1.5", None, "x"]),
-        (whole(0, 9), [0, 9], [-1, 10]),
-        (BOOLEAN, [True, "YES", " on ", 0, "no", "off", "false"], ["", "2", "y", None]),
-        (SECONDS, [0.001, "3", 1e9], [0, -1, "inf", "nan", True, False, None]),
-        (CHUNKS, ["1,1,1", [1, 2, 3], (1, 2, 3)], ["1,1", [1, 1, 1, 1], [0, 1, 1], 64]),
-        (FLAGS, [[], "", "padding", ["padding"]], [["ugly"], 3]),
-        (KEYWORDS, [[], "", "KVP"], [["NoSuchKeyword"], ["KVP", "nothing"]]),
-        (PATH_OR_NONE, ["", "a"], [" ", 3]),
-        (OPTIONS["verify_slices"].kind, [0, "all", "5"], [-1, "ALL", "some", True]),
-        (OPTIONS["zarr_format"].kind, ["auto", 2, "3"], [1, 4, "x"]),
-        (OPTIONS["summary_suffix"].kind, ["", "_a b"], ["a/b", "a\0"]),
-        (OPTIONS["store_type"].kind, ["dir"], ["DIR", "", ["dir"]]),
-        (OPTIONS["datasets"].kind, [{"v1": "/a"}], [{}, "v1", {"v1": ""}, {"v1": 3}]),
-    ],
-)
-def test_kind_takes_what_it_says_and_nothing_else(kind, good, wrong):
-    for value in good:
-        kind.read(value)
-    for value in wrong:
-        with pytest.raises((TypeError, ValueError)):
-            kind.read(value)
-
-
-def test_paths_are_expanded(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert OPTIONS["datasets"].kind.read({"v1": "~/ct"}) == {"v1": Path("/home/ada/ct")}
-    assert OPTIONS["out_root"].kind.read("~/out") == Path("/home/ada/out")
+# Words -----------------------------------------------------------------------------------------
 
 
 def test_option_has_words_a_kind_and_one_name():
