@@ -19,6 +19,28 @@ LONGER: dict[str, str] = {
 }
 """Functions that are longer, each with its reason."""
 
+WITHOUT_A_TEST = {
+    "dicom/header/raw_header.py",
+    "dicom/header/walk.py",
+    "dicom/header/with_pydicom.py",
+    "plan/manifest_reading.py",
+    "plan/manifest_rows.py",
+    "plan/manifest_summary.py",
+    "plan/pixel_digests.py",
+    "report/samples.py",
+    "run/worker_server.py",
+    "store/attributes.py",
+    "store/base.py",
+    "store/zarr_documents.py",
+    "verify/audit_table.py",
+}
+"""Modules that other tests of their room reach, until they have one of their name."""
+BRANCHES = (
+    *(ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.Match),
+    *(ast.With, ast.BoolOp, ast.comprehension),
+)
+"""What makes a function more than a declaration."""
+
 
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
@@ -50,3 +72,51 @@ def test_a_long_function_is_found():
 def test_functions_are_short_or_give_a_reason(path):
     found = {f"{name_of(path)}:{name}" for name, _ in long_functions(path.read_text("utf-8"))}
     assert found <= set(LONGER)
+
+
+OPTIONAL = ("torch", "monai", "torchio")
+"""Packages that the environment of the tests lacks; tests/training has one with them."""
+
+
+def has_logic(source: str) -> bool:
+    """Whether a function of a module branches or loops; otherwise the module only declares."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return any(isinstance(node, BRANCHES) for one in functions for node in ast.walk(one))
+
+
+def needs_optional_package(source: str) -> bool:
+    """Whether a module cannot be imported without a package that is optional."""
+    imported = [node for node in ast.parse(source).body if isinstance(node, ast.Import)]
+    names = {alias.name.partition(".")[0] for node in imported for alias in node.names}
+    return bool(names & set(OPTIONAL)) or any(
+        isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OPTIONAL
+        for node in ast.parse(source).body
+    )
+
+
+def test_a_module_that_only_declares_needs_no_test_of_its_own():
+    assert not has_logic('X = 1\n\nclass A:\n    """A."""\n\n    def f(self):\n        return X')
+    assert has_logic("def f(x):\n    return 1 if x else 2")
+    assert has_logic("class A:\n    async def f(self):\n        for x in self.y:\n            x()")
+
+
+def test_a_package_that_is_optional_is_found():
+    assert needs_optional_package("import torch.utils.data")
+    assert needs_optional_package("from monai.data import ImageReader")
+    assert not needs_optional_package("import numpy\n\ndef f():\n    import torch")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_each_module_with_logic_has_a_test_of_its_name_in_its_room(path):
+    source = path.read_text("utf-8")
+    if path.name == "__init__.py" or not has_logic(source) or name_of(path) in WITHOUT_A_TEST:
+        return
+    room = path.relative_to(PACKAGE).parent
+    test = ROOT / "tests" / room / f"test_{path.name}"
+    if needs_optional_package(source):
+        test = ROOT / "tests" / "training" / f"inside_{path.name}"
+    assert test.is_file()
