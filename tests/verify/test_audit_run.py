@@ -10,15 +10,30 @@ from typing import Any
 
 import pytest
 
+from ct2zarr.codes import Code
 from ct2zarr.convert.shard import retry_shard, run_shard
 from ct2zarr.errors import DamageError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
-from ct2zarr.run.paths import VolumePaths, volume_paths
+from ct2zarr.run.paths import (
+    TEMPORARY_PREFIX,
+    VolumePaths,
+    joined_audit,
+    shard_audit,
+    shard_summary,
+    volume_paths,
+)
 from ct2zarr.run.settings import AuditSettings, ConvertSettings, EncodingSettings, ManifestSettings
-from ct2zarr.run.summary_columns import SummaryRow, read_summary
+from ct2zarr.run.summary_columns import SummaryRow, read_summary, rows_to_csv
 from ct2zarr.verify.audit import audit_volume
-from ct2zarr.verify.audit_run import audit_all, audit_shard, gather_audits
-from ct2zarr.verify.audit_table import AuditRow, needs_retry, read_audit
+from ct2zarr.verify.audit_run import (
+    SHOWN_NAMES,
+    audit_all,
+    audit_shard,
+    gather_audits,
+    print_result,
+    read_result,
+)
+from ct2zarr.verify.audit_table import AuditRow, audit_to_csv, needs_retry, read_audit
 from ct2zarr.vocabulary import AuditStatus, StoreType
 from phantom import make_series, truncate
 
@@ -101,11 +116,20 @@ def kinds_of_files(settings: AuditSettings) -> dict[str, list[Path]]:
     return kinds | {"documents": documents, "chunks": [f for f in files if f not in documents]}
 
 
-@pytest.mark.parametrize("kind", ["record", "slices", "store", "documents", "chunks"])
+KINDS = {
+    StoreType.SQLITE: ("record", "slices", "store"),
+    StoreType.DIR: ("record", "slices", "documents", "chunks"),
+    StoreType.ZIP: ("record", "slices", "store"),
+}
+
+
+@pytest.mark.parametrize(
+    ("finished", "kind"),
+    [(store_type, kind) for store_type, kinds in KINDS.items() for kind in kinds],
+    indirect=["finished"],
+)
 def test_a_flipped_bit_anywhere_is_found(finished, kind):
-    files = kinds_of_files(finished).get(kind)
-    if files is None:
-        return  # that kind of file is one of another store
+    files = kinds_of_files(finished)[kind]
     choose = random.Random(f"{SEED} {finished.store_type} {kind}")
     for _ in range(FLIPS):
         path = choose.choices(files, weights=[file.stat().st_size for file in files])[0]
@@ -287,3 +311,130 @@ def test_a_store_that_ends_its_reader_is_one_row(finished):
     rows = {row.status: row for row in read_audit(finished.store_root / "audit_shard_00.csv")}
     assert rows["damaged"].reason == "timeout"
     assert rows["intact"].planes == 12
+
+
+# Joining --------------------------------------------------------------------------------------
+
+SOUND = AuditRow("a" * 32, "v1", "intact", planes=12, bytes=100, seconds=0.25, record_md5="x")
+BROKEN = AuditRow(
+    "b" * 32, "v1", "damaged", "store_size;plane_changed", "Two. Sentences.", 3, 50, 1.5,
+    code="store_size",
+)  # fmt: skip
+GONE = AuditRow("c" * 32, "v1", "missing", "file_missing", "It is gone.", code="file_missing")
+
+
+@pytest.fixture
+def shards(tmp_path) -> AuditSettings:
+    """Two audited shards of a run with two, with the files of the volumes that they name."""
+    settings = AuditSettings(tmp_path)
+    root = settings.store_root
+    for folder in ("data", "meta"):
+        (root / folder).mkdir(parents=True)
+    for label, rows in (("00", [BROKEN, SOUND]), ("01", [GONE])):
+        write_shard(root, label, rows, num_shards=2)
+    for paths in (volume_paths(root, row.series_hash, StoreType.SQLITE) for row in (SOUND, BROKEN)):
+        for path in (paths.store, paths.slices, paths.record):
+            path.touch()
+    return settings
+
+
+def write_shard(root: Path, label: str, rows: list[AuditRow], num_shards: int | None) -> None:
+    summary = shard_summary(root, label)
+    summary.totals.write_text(json.dumps({"num_shards": num_shards}))
+    named = [SummaryRow(row.series_hash, row.dataset, "/s", "ok") for row in rows]
+    summary.table.write_text(rows_to_csv(named))
+    shard_audit(root, label).write_text(
+        audit_to_csv([replace(row, shard=label) for row in rows]),
+    )
+
+
+def joined(settings: AuditSettings, labels: list[str]) -> dict[str, Any]:
+    result = gather_audits(settings, labels)
+    content: dict[str, Any] = json.loads(result.csv_path.with_suffix(".json").read_text())
+    return content
+
+
+def test_the_joined_audit_sums_its_rows(shards):
+    content = joined(shards, ["00", "01"])
+    assert content["totals"] == {
+        "volumes": 3, "intact": 1, "damaged": 1, "missing": 1, "planes": 15, "bytes": 150,
+        "seconds": 1.75,
+    }  # fmt: skip
+    assert content["reasons"] == {"file_missing": 1, "plane_changed": 1, "store_size": 1}
+    assert content["shards"] == 2
+    rows = read_audit(joined_audit(shards.store_root).table)
+    assert [row.series_hash for row in rows] == ["a" * 32, "b" * 32, "c" * 32]
+    assert [row.shard for row in rows] == ["00", "00", "01"]
+
+
+def test_files_that_no_summary_names_are_counted_and_the_first_are_listed(shards):
+    assert joined(shards, ["00", "01"])["unaccounted"] == {"files": 0, "names": []}
+    meta = shards.store_root / "meta"
+    for number in range(SHOWN_NAMES + 1):
+        (meta / f"stranger{number:02}.json").touch()
+    (meta / f"{TEMPORARY_PREFIX}of-a-job-that-runs").touch()
+    found = joined(shards, ["00", "01"])["unaccounted"]
+    assert found["files"] == SHOWN_NAMES + 1
+    assert found["names"] == [f"meta/stranger{number:02}.json" for number in range(SHOWN_NAMES)]
+
+
+@pytest.mark.parametrize("num_shards", [3, None])
+def test_files_are_not_called_unaccounted_while_shards_are_missing(shards, num_shards):
+    for label, rows in (("00", [BROKEN, SOUND]), ("01", [GONE])):
+        write_shard(shards.store_root, label, rows, num_shards)
+    assert "unaccounted" not in joined(shards, ["00", "01"])
+
+
+def test_a_shard_without_an_audit_is_named(shards):
+    path = shard_audit(shards.store_root, "01")
+    path.unlink()
+    with pytest.raises(SettingsError) as raised:
+        gather_audits(shards, ["00", "01"])
+    assert (raised.value.code, raised.value.path) == (Code.INPUT_MISSING, str(path))
+
+
+@pytest.mark.parametrize(
+    ("row", "damaged", "missing"), [(SOUND, 0, 0), (BROKEN, 1, 0), (GONE, 0, 1)]
+)
+def test_only_an_audit_that_finds_everything_intact_ends_well(
+    shards, capsys, row, damaged, missing
+):
+    write_shard(shards.store_root, "00", [row], 1)
+    result = gather_audits(shards, ["00"])
+    assert read_result(shards) == result
+    if row is SOUND:
+        print_result(shards)
+    else:
+        with pytest.raises(DamageError) as raised:
+            print_result(shards)
+        facts = raised.value.facts
+        assert (facts["damaged"], facts["missing"], facts["volumes"]) == (damaged, missing, 1)
+        assert raised.value.path == str(result.csv_path)
+    intact = int(row is SOUND)
+    said = f"audit: {intact} intact, {damaged} damaged, {missing} missing"
+    assert capsys.readouterr().out.strip() == said
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"totals": {"intact": 1}}', "[]"])
+def test_a_result_that_is_no_audit_is_an_error_that_names_it(shards, text):
+    totals = joined_audit(shards.store_root).totals
+    if text is not None:
+        totals.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        read_result(shards)
+    assert (raised.value.code, raised.value.path) == (Code.INPUT_DAMAGED, str(totals))
+
+
+def test_an_older_volume_of_a_failed_row_is_audited_and_a_failed_row_alone_is_not(copy):
+    """The series with a file that is cut short failed; "b" fails now, and keeps its volume."""
+    audit = AuditSettings(copy.out_root)
+    table = shard_summary(copy.store_root, "00").table
+    _, old = volumes(audit)["b"]
+    rows = [
+        replace(row, status="failed", dtype="") if row.series_hash == old.series_hash else row
+        for row in read_summary(table)
+    ]
+    table.write_text(rows_to_csv(rows))
+    audited_rows = read_audit(audit_shard(audit, "00").csv_path)
+    assert sorted(row.planes for row in audited_rows) == [9, 12]
+    assert {row.status for row in audited_rows} == {"intact"}
