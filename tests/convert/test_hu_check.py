@@ -54,10 +54,169 @@ def test_one_material_alone_tells_nothing(value):
     assert fault_of(np.full((SIZE, SIZE), value, dtype=np.int16)) is None
 
 
-def test_too_few_pixels_tell_nothing():
+# Exact boundaries -----------------------------------------------------------------------------
+
+SAMPLES = 50 * 50
+"""Sampled pixels of a plane of 400 x 400."""
+
+BORDER = 4 * 50
+NEUTRAL = 1300
+"""A value outside of all ranges that are looked at."""
+
+
+def plane_of(
+    samples: dict[int, int], border: dict[int, int], shape: tuple[int, int] = (400, 400)
+) -> np.ndarray:
+    """A plane whose sampled pixels have each value so many times, and its border too."""
+    values = np.full(shape, NEUTRAL, dtype=np.int32)
+    inner = np.full(values[4::8, 4::8].shape, NEUTRAL, dtype=np.int32)
+    fill = np.repeat(list(samples), list(samples.values()))
+    inner.ravel()[: len(fill)] = fill
+    values[4::8, 4::8] = inner
+    # The first pixel, a 0, belongs to a row and to a column, and is counted twice.
+    edge = np.repeat([0, *border], [BORDER - 1 - sum(border.values()), *border.values()])
+    values[0, ::8], values[-1, ::8] = edge[:50], edge[50:100]
+    values[1:, 0][7::8], values[::8, -1] = edge[100:149], edge[149:199]
+    return values
+
+
+def judged(samples: dict[int, int], border: dict[int, int] | None = None) -> object:
     check = HuCheck()
-    check.add(body()[:16, :16] + 1024, None)
+    check.add(plane_of(samples, border or {}), None)
+    evidence = check.evidence()
+    return None if evidence is None else evidence["fault"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "fault"),
+    [
+        ({20000: 13}, "unsigned_wrap"),
+        ({20000: 12}, None),
+        ({3100: 126}, "unsigned_wrap"),
+        ({3100: 125}, None),
+        ({3100: 200, 2000: 19}, "unsigned_wrap"),
+        ({3100: 200, 2000: 20}, None),
+        ({3100: 200, -1000: 12}, "unsigned_wrap"),
+        ({3100: 200, -1000: 13}, None),
+        ({-2000: 126, -1000: 126}, "rescaled_twice"),
+        ({-2000: 125, -1000: 126}, None),
+        ({-2000: 126, -1000: 125}, None),
+        ({-2000: 126, -1000: 126, 0: 12}, "rescaled_twice"),
+        ({-2000: 126, -1000: 126, 0: 13}, None),
+        ({0: 126, 1000: 376}, "not_rescaled"),
+        ({0: 125, 1000: 376}, None),
+        ({0: 126, 1000: 375}, None),
+        ({0: 126, 1000: 376, 500: 375}, "not_rescaled"),
+        ({0: 126, 1000: 376, 500: 376}, None),
+        ({0: 126, 1000: 376, -500: 2}, "not_rescaled"),
+        ({0: 126, 1000: 376, -500: 3}, None),
+    ],
+)
+def test_a_fault_is_named_from_its_shares_on(samples, fault):
+    assert judged(samples) == fault
+
+
+@pytest.mark.parametrize(
+    ("samples", "bright", "fault"),
+    [
+        ({0: 126, 1000: 126}, 161, "inverted"),
+        ({0: 126, 1000: 126}, 160, None),
+        ({0: 125, 1000: 126}, 161, None),
+        ({0: 126, 1000: 125}, 161, None),
+        ({0: 126, 1000: 376}, 39, "not_rescaled"),
+        ({0: 126, 1000: 376}, 40, None),
+    ],
+)
+def test_a_bright_border_makes_the_difference(samples, bright, fault):
+    assert judged(samples, {1000: bright}) == fault
+
+
+RANGES = {
+    "above_16000": (16000, 98304),
+    "from_3000": (2992, 16000),
+    "from_1500_to_2500": (1488, 2496),
+    "at_1000": (848, 1248),
+    "from_300_to_800": (304, 800),
+    "at_0": (-208, 208),
+    "near_0": (-64, 160),
+    "at_minus_1000": (-1152, -848),
+    "at_minus_2000": (-2256, -1856),
+    "below_minus_200": (-32768, -208),
+}
+"""Share → from which value to below which one, in bins of 16 HU."""
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_shares_of_the_evidence_are_of_these_values(name):
+    low, high = RANGES[name]
+    start = 20 if name == "above_16000" else 0  # those that make the fault
+    for value, counted in ((low, True), (high - 1, True), (low - 1, False), (high, False)):
+        check = HuCheck()
+        if low in (-32768, 16000) and value in (low - 1, high):
+            continue  # beyond the ends of the histogram, or the next case
+        check.add(plane_of({20000: 20, value: 100}, {}), None)
+        evidence = check.evidence()
+        assert evidence is not None
+        assert evidence["sampled_pixels"] == SAMPLES
+        share = (start + 100 * counted) / SAMPLES
+        assert evidence["shares"][name] == pytest.approx(share, abs=5e-5), value
+
+
+def test_the_evidence_has_the_share_of_the_bright_border():
+    check = HuCheck()
+    check.add(plane_of({20000: 20}, {500: 50, 400: 50}), None)
+    evidence = check.evidence()
+    assert evidence is not None
+    assert evidence["border_share_above_500"] == pytest.approx(0.25, abs=5e-5)
+
+
+def test_padding_counts_neither_within_nor_on_the_border():
+    check = HuCheck()
+    check.add(plane_of({20000: 400}, {20000: 199}), 20000)
     assert check.evidence() is None
+    check.add(plane_of({20000: 40}, {}), None)
+    evidence = check.evidence()
+    assert evidence is not None
+    assert evidence["sampled_pixels"] == 2 * SAMPLES - 400
+    assert evidence["border_share_above_500"] == 0
+
+
+@pytest.mark.parametrize(("padded", "told"), [(0, True), (1, False)])
+def test_two_thousand_pixels_tell_something(padded, told):
+    check = HuCheck()
+    samples = {20000: 20, -3024: padded}
+    check.add(plane_of(samples, {}, shape=(400, 400))[:, :320], -3024)
+    assert (check.evidence() is not None) is told
+
+
+def test_a_border_of_padding_alone_tells_nothing():
+    check = HuCheck()
+    plane = plane_of({20000: 20}, {})
+    plane[[0, -1]] = -3024
+    plane[:, [0, -1]] = -3024
+    check.add(plane, -3024)
+    assert check.evidence() is None
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+@pytest.mark.parametrize("value", [98304, 1_000_000, -32769, -1_000_000])
+def test_values_beyond_the_histogram_count_at_its_ends(dtype, value):
+    check = HuCheck()
+    check.add(plane_of({20000: 20, value: 100}, {}).astype(dtype), None)
+    evidence = check.evidence()
+    assert evidence is not None
+    name = "above_16000" if value > 0 else "below_minus_200"
+    assert evidence["shares"][name] == pytest.approx((100 + 20 * (value > 0)) / SAMPLES)
+
+
+def test_planes_add_up():
+    check = HuCheck()
+    for samples in ({20000: 20}, {20000: 30}, {}):
+        check.add(plane_of(samples, {}), None)
+    evidence = check.evidence()
+    assert evidence is not None
+    assert evidence["sampled_pixels"] == 3 * SAMPLES
+    assert evidence["shares"]["above_16000"] == pytest.approx(50 / (3 * SAMPLES), abs=5e-5)
 
 
 def test_no_real_volume_in_hu_is_suspicious():

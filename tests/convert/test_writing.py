@@ -287,14 +287,15 @@ def test_a_slice_that_cannot_be_decoded_fails_its_series_by_name(tmp_path):
     assert caught.value.code is Code.CANNOT_DECODE
 
 
-@pytest.mark.parametrize(("index", "n"), [(0, 12), (5, 12), (11, 12), (1, 4)])
+@pytest.mark.parametrize(("index", "n"), [(0, 12), (5, 12), (11, 12), (1, 4), (2, 5), (2, 6)])
 def test_drop_leaves_the_slice_out_and_says_so(tmp_path, index, n):
     plan = damaged_plan(tmp_path / "in", index, n)
     keys = Keys()
     written = write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), keys, Source())
     values = np.asarray(keys.group()["volume"][:])
     assert values.shape[0] == n - 1 == len(written.plan.planes)
-    assert written.layout.chunks[0] <= n - 1
+    assert written.layout.chunks[0] == min(5, n - 1)
+    assert keys.restarts == (n <= 5)  # only where the chunks have to be flatter
     flags = {finding.flag for finding in written.flags}
     assert Flag.UNREADABLE_FILES in flags
     assert (Flag.MISSING_SLICES in flags) == (0 < index < n - 1)

@@ -1,9 +1,10 @@
-"""A cheap check whether the values of a volume can be Hounsfield units.
+"""A cheap check of whether the values of a volume can be Hounsfield units.
 
 By definition air is -1000 HU and water 0 HU. The check samples every plane, keeps a histogram of
-the whole and one of the border, and looks for four faults whose marks differ: signed values read
-as unsigned, a rescale applied twice or not at all, and inverted grey values. It says something
-only where the mark is plain: a phantom of one material, a label map or an empty image gives none.
+the whole plane and one of its border, and looks for four faults that leave different marks: signed
+values read as unsigned, a rescale applied twice or not at all, and inverted grey values. It reports
+a fault only where the mark is plain; a phantom of one material, a label map or an empty image has
+none.
 """
 
 from typing import Any
@@ -14,18 +15,18 @@ from numpy.typing import NDArray
 from ..model import Json
 
 STEP = 8
-"""Every 8th row and column is sampled: 1/64 of the pixels, some 4000 of a plane of 512 x 512."""
+"""Every 8th row and column is sampled: 1/64 of the pixels, or 4096 of a plane of 512 x 512."""
 BIN = 16
 """Width of a histogram bin in HU: finer than any of the ranges below."""
 LOWEST, HIGHEST = -32768, 98304
-"""Range of the histogram in HU; what lies outside is counted at its ends."""
+"""Range of the histogram in HU; values outside of it are counted at its ends."""
 ENOUGH = 2000
-"""Sampled pixels that are not padding below which nothing is said."""
+"""Number of sampled pixels, without padding, from which a fault is reported."""
 
 _AIR_SHARE = 0.05
-"""Air in view, as a share of all pixels: with less, a shift of the scale cannot be told."""
+"""Share of all pixels that has to be air, or tissue, for a shift of the scale to show."""
 _RARE = 0.005
-"""Share below which a range counts as empty; above it noise and metal are left behind."""
+"""Share below which a range counts as empty: noise and metal reach less."""
 
 
 class HuCheck:
@@ -43,7 +44,7 @@ class HuCheck:
         self._border += _histogram(np.concatenate(edges), padding)
 
     def evidence(self) -> dict[str, Json] | None:
-        """What is wrong with the values and by which shares; ``None`` if nothing is seen."""
+        """The fault and the shares that show it; ``None`` where there is no fault."""
         total = int(self._whole.sum())
         if total < ENOUGH or not self._border.any():
             return None
@@ -73,7 +74,7 @@ class HuCheck:
 
 
 def _fault(shares: dict[str, float], border_high: float) -> str | None:
-    """Name the fault whose mark is there, the plainest first."""
+    """The fault whose mark is there, the plainest one first."""
     if shares["above_16000"] > _RARE:
         return "unsigned_wrap"  # no tissue and no metal is recorded beyond 16000 HU
     if (

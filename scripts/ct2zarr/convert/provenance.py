@@ -1,7 +1,7 @@
-"""By what a volume was made: settings, versions of libraries, and the manifest.
+"""The settings and versions of libraries with which a volume was made.
 
-The settings that determine the output stand here once: the fingerprint that decides on resuming
-is made of them, and every store, record and summary shows them.
+The settings that determine the output are chosen here once: the fingerprint, which decides whether
+a finished volume is reused, covers them, and every store, record and summary shows them.
 """
 
 from enum import StrEnum
@@ -32,9 +32,9 @@ LIBRARIES = (
 def output_settings(settings: ConvertSettings) -> dict[str, Json]:
     """The settings that determine what is written for a volume, by the name of the option.
 
-    Others change how a conversion runs, or which volumes are converted, but not a byte of them.
-    ``on_bad_slice`` is not among them: it matters only to volumes with bad files, and their
-    records say what was left out.
+    The others change how a conversion runs or which volumes are converted, but no byte of a volume.
+    ``on_bad_slice`` is not included: it matters only to volumes with bad files, and their records
+    say which planes were left out.
     """
     values = {**values_of(settings), "zarr_format": settings.encoding.format_number}
     return {name: _json(values[name]) for name in options_that_change(Output.VOLUME)}
@@ -48,7 +48,7 @@ def _json(value: Any) -> Json:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Package → version of the installed ones of ``LIBRARIES``."""
+    """Package → version, of those of ``LIBRARIES`` that are installed."""
     found = {}
     for name in LIBRARIES:
         try:

@@ -1,8 +1,8 @@
-"""Bring a volume under its final names whole or not at all.
+"""Publish a volume under its final names, whole or not at all.
 
-A volume is three things below ``zarr_{store}/``: the store in ``data/``, then ``slices.csv`` and
-last ``series.json`` in ``meta/``. Each is written under a temporary name in its own folder, flushed
-to the disk and renamed, in that order, so that a record always stands for a complete volume.
+A volume has three parts below ``zarr_{store}/``: the store in ``data/``, ``slices.csv`` and
+``series.json`` in ``meta/``. Each is written under a temporary name in its own folder, flushed to
+the disk and renamed, in that order, so that a record exists only beside a complete volume.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from ..run.paths import VolumePaths
 
 @dataclass(frozen=True, slots=True)
 class StagedVolume:
-    """Temporary places of a volume under construction, beside its final ones."""
+    """The temporary paths of a volume that is being written, beside its final ones."""
 
     final: VolumePaths
     store: Path
@@ -33,12 +33,14 @@ class StagedVolume:
     def publish(self, record_text: str) -> None:
         """Give the parts their final names: store, slices.csv, and the record last.
 
-        The old record, if any, goes first: from then on nothing claims to be complete until the
-        new record is there. Raises MachineError.
+        An old record is removed first, so that no record exists while parts are replaced.
+
+        Raises:
+            MachineError: the folder cannot be written.
         """
         remove_record(self.final)
         with machine_errors(self.final.store.parent):
-            replace_path(self.store, self.final.store)  # its writer has flushed it
+            replace_path(self.store, self.final.store)  # its writer has flushed it to the disk
         with machine_errors(self.final.record.parent):
             flush_file(self.slices)
             replace_path(self.slices, self.final.slices)
@@ -47,7 +49,7 @@ class StagedVolume:
 
 @contextmanager
 def staged_volume(final: VolumePaths) -> Iterator[StagedVolume]:
-    """Temporary places for a volume; whatever still lies there afterwards is removed."""
+    """Temporary paths for a volume; what is left under them at the end is removed."""
     name = final.store.name.split(".")[0]
     store = temporary_path(final.store.parent, name)
     slices = temporary_path(final.slices.parent, name)
@@ -55,8 +57,8 @@ def staged_volume(final: VolumePaths) -> Iterator[StagedVolume]:
         yield StagedVolume(final, store, slices)
     finally:
         for path in (store, slices):
-            # A writer may have put a journal or a spool beside its file, named after it.
-            with suppress(OSError):  # the folder may be the very thing that failed
+            # A writer may have put a journal or a spool file beside its file, named after it.
+            with suppress(OSError):  # the folder itself may be what failed
                 for entry in path.parent.glob(f"{path.name}*"):
                     remove_path(entry)
 
@@ -72,13 +74,13 @@ def remove_record(final: VolumePaths) -> None:
 
 
 def remove_volume(final: VolumePaths) -> None:
-    """Remove a volume that is no longer valid: its record first, then the rest."""
+    """Remove a volume: its record first, then the other parts."""
     remove_record(final)
     with machine_errors(final.store.parent):
         if final.store.exists():
-            # A folder is moved away first: its removal takes time and may be interrupted.
+            # A folder is renamed first, since its removal takes time and may be interrupted.
             old = temporary_path(final.store.parent, "old")
-            with suppress(FileNotFoundError):  # another job withdrew it just now
+            with suppress(FileNotFoundError):  # another job has just removed it
                 final.store.rename(old)
                 remove_path(old)
         remove_path(final.slices)
