@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import phantom
-from ct2zarr.errors import Ct2zarrError, MachineError, SettingsError
+from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.model import VolumePlan
 from ct2zarr.plan.grouping import plan_volumes, series_hash
 from ct2zarr.plan.manifest import make_manifest
@@ -347,13 +347,6 @@ def test_equal_series_in_two_datasets_are_two_volumes(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "manifest" / "series_all.csv")
     assert [row["dataset"] for row in rows] == ["v1", "v2"]
     assert rows[0]["series_uid"] == rows[1]["series_uid"]
-
-
-def test_a_hash_collision_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(tmp_path, 2)
-    monkeypatch.setattr("ct2zarr.plan.grouping.series_hash", lambda *_: "0" * 32)
-    with pytest.raises(Ct2zarrError, match="have the hash"):
-        make_manifest(settings(tmp_path))
 
 
 @pytest.mark.usefixtures("mixed")
