@@ -1,6 +1,6 @@
-"""The table of cases: what a scanner, an archive or a disk can do to a series, and what is due.
+"""The table of cases: what a scanner, an archive or a disk can do to a series, and the result.
 
-One row a case. Each is written below a folder of its own, all folders make one dataset, and
+One row per case. Each is written below a folder of its own, all folders make one dataset, and
 ``test_cases.py`` takes it through the whole pipeline once. What a row claims is reasoned from the
 contract (flags, grouping, account), not taken from what the code gives.
 """
@@ -41,7 +41,7 @@ Build = Callable[[Path, str], Series]
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume that is due.
+    """A volume that is expected.
 
     Attributes:
         flags: codes, all of them and no other.
@@ -106,7 +106,7 @@ def together(*shares: Mapping[str, Any], **common: Any) -> Build:
 
 
 def also(build: Build, *more: Callable[[Path, Series], Any]) -> Build:
-    """What ``build`` writes, and something done to it or put beside it."""
+    """What ``build`` writes, then changed or with files added."""
 
     def both(folder: Path, name: str) -> Series:
         made = build(folder, name)
@@ -331,11 +331,11 @@ GROUPING = [
 # Geometry ------------------------------------------------------------------------------------
 
 JITTER = (1, -1, 0, 1, 0, -1, -1, 1, 0, 1, -1, 1)
-"""Signs of a table that does not stop where it should."""
+"""Directions in which each plane is off, as if the table did not stop exactly."""
 
 
 def jittered(millimetres: float) -> Build:
-    """Planes off their place along z by up to so much."""
+    """Planes up to ``millimetres`` away from their place along z."""
     return series(positions=z_positions(*(2.5 * i + millimetres * s for i, s in enumerate(JITTER))))
 
 
@@ -530,7 +530,7 @@ def say_video(_: int, dataset: Dataset) -> None:
 
 
 def bad_text(_: int, dataset: Dataset) -> None:
-    """KVP that is no number."""
+    """A KVP that is not a number."""
     tag = Tag("KVP")
     dataset[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
 
@@ -743,7 +743,7 @@ def damage_a_copy(folder: Path, made: Series) -> None:
 
 
 def other_kinds(folder: Path, made: Series) -> None:
-    """Seven DICOM objects that are no CT image, and five files that are no DICOM."""
+    """Seven DICOM objects that are not CT images, and five files that are not DICOM."""
     structured_report(folder)
     dicomdir(folder, made)
     secondary_capture(folder)

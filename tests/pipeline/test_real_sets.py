@@ -64,9 +64,9 @@ SETS = (
     "ts_nema_ct1_wg04",
 )
 RETIRED_JPEG = "1.2.840.10008.1.2.4.53"
-"""A transfer syntax that DICOM has withdrawn and nothing decodes; in a file's name."""
+"""A retired transfer syntax that nothing decodes; it is part of the file names."""
 DEEPEST = 10
-"""Folders below a set that hold files: no file may be out of reach."""
+"""Deeper than any folder of a set, so that every file is reached."""
 
 with (Path(__file__).parents[1] / "expected_sets.csv").open(newline="") as lines:
     EXPECTED = list(csv.DictReader(lines))

@@ -1,4 +1,4 @@
-"""Series with two disturbances at once: what is told of one must hold beside the other."""
+"""Series with two disturbances at once: each is found in spite of the other."""
 
 from dataclasses import replace
 

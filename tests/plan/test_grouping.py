@@ -662,7 +662,7 @@ def test_colour_images_are_excluded_with_a_reason():
     assert plan.unused[0].reason == "The image has 3 samples per pixel; a plane has one."
 
 
-def test_series_without_a_slice_gives_leftovers_only():
+def test_series_without_a_slice_gives_unused_frames_only():
     plans, left = plan_volumes([frame(1, 0, role=Role.LOCALIZER, reason="scout")], unread)
     assert plans == []
     assert [(each.role, each.reason) for each in left] == [(Role.LOCALIZER, "scout")]

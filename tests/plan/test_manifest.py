@@ -303,7 +303,7 @@ def test_a_setting_is_taken_up_without_reading_headers_again(
 
 
 @pytest.mark.usefixtures("mixed")
-def test_files_that_are_too_deep_are_told_loudly(
+def test_files_that_are_too_deep_are_counted_in_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_manifest(settings(tmp_path, max_depth=0))
@@ -332,7 +332,7 @@ def test_an_empty_root_is_an_error_and_names_the_folder(tmp_path: Path) -> None:
         make_manifest(settings(tmp_path, datasets=datasets))
 
 
-def test_a_manifest_folder_that_cannot_be_made_is_told_before_the_scan(tmp_path: Path) -> None:
+def test_a_manifest_folder_that_cannot_be_made_is_reported_before_the_scan(tmp_path: Path) -> None:
     many(tmp_path, 1)
     (tmp_path / "manifest").write_text("a file is in the way")
     with pytest.raises(MachineError, match="cannot write below"):

@@ -84,7 +84,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
         "m/real.txt",
         "once/far.txt",
     ]
-    rows = {Path(i.path).name: i for i in table_to_frames(found.table)}
+    rows = {Path(one.path).name: one for one in table_to_frames(found.table)}
     assert rows["broken"].role is Role.UNREADABLE
     assert rows["broken"].code is Code.BROKEN_LINK
     assert rows["broken"].reason == "The file is a link to a file that is not there."
@@ -98,7 +98,7 @@ def test_pipes_are_counted_and_not_opened(tmp_path: Path) -> None:
     assert (found.files_found, found.others) == (1, 1)
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path) -> None:
     touch(tmp_path / "shut" / "file")
     touch(tmp_path / "open")
     with phantom.forbidden(tmp_path / "shut"):
@@ -179,7 +179,7 @@ def test_the_cache_serves_other_roots_and_settings(tmp_path: Path) -> None:
     look(root, cache=cache)
     found = scan({"other": root / "a"}, max_depth=0, workers=1, cache=cache)
     assert found.headers_read == 0
-    assert {(i.dataset, i.root) for i in table_to_frames(found.table)} == {
+    assert {(one.dataset, one.root) for one in table_to_frames(found.table)} == {
         ("other", str(root / "a"))
     }
 
@@ -246,9 +246,9 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
     monkeypatch.setattr(scanning, "FILE_SECONDS", 4.0)
     found = look(tmp_path, workers=2)
     odd = {
-        Path(i.path).name: (i.code, i.reason)
-        for i in table_to_frames(found.table)
-        if i.role is Role.UNREADABLE
+        Path(one.path).name: (one.code, one.reason)
+        for one in table_to_frames(found.table)
+        if one.role is Role.UNREADABLE
     }
     assert odd == {
         "010_crash.txt": (
