@@ -130,8 +130,9 @@ def sentence(error: Ct2zarrError, *, private: bool = True) -> str:
 def _shown(fact: Fact, private: bool) -> bool | int | float | str:
     if isinstance(fact, Ct2zarrError):
         return sentence(fact, private=private)
-    if isinstance(fact, tuple):
-        return ", ".join(str(_shown(one, private)) for one in fact)
+    if isinstance(fact, tuple):  # errors are whole sentences: a line each
+        separator = "\n" if any(isinstance(one, Ct2zarrError) for one in fact) else ", "
+        return separator.join(str(_shown(one, private)) for one in fact)
     if isinstance(fact, int | float):
         return fact  # a template may say how many digits
     if not private and isinstance(fact, Path):

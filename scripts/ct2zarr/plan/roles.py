@@ -90,10 +90,14 @@ def _why_no_image(frame: Frame) -> FileError:
         return FileError(Code.NO_PIXELS, "The object has no SOP class and no pixel data.")
     name = sop_class_name(frame.sop_class_uid)
     if "Image Storage" in name or frame.rows:
-        template = "The SOP class is {sop_class}, but there are no pixel data."
-    else:
-        template = "The SOP class is {sop_class}, which holds no image."
-    return FileError(Code.NO_PIXELS, template, sop_class=name)
+        return FileError(
+            Code.NO_PIXELS,
+            "The SOP class is {sop_class}, but there are no pixel data.",
+            sop_class=name,
+        )
+    return FileError(
+        Code.NO_PIXELS, "The SOP class is {sop_class}, which holds no image.", sop_class=name
+    )
 
 
 def _why_not_ct(frame: Frame, selection: SelectionSettings) -> FileError | None:

@@ -115,19 +115,21 @@ def _reviewed(row: JoinedRow, review: Review) -> JoinedRow:
     row = replace(row, decision=str(review.decision), comment=review.comment)
     if review.decision is not Decision.REJECT or row.status != Status.OK:
         return row
-    template = "the volume was rejected in review"
-    error = SeriesError(
-        Code.REJECTED_IN_REVIEW,
-        template + (": {comment}" if review.comment else ""),
-        comment=Private(review.comment),
-    )
+    error = SeriesError(Code.REJECTED_IN_REVIEW, "the volume was rejected in review")
+    public = sentence(error)
+    if review.comment:
+        error = SeriesError(
+            Code.REJECTED_IN_REVIEW,
+            "the volume was rejected in review: {comment}",
+            comment=Private(review.comment),
+        )
     return replace(
         row,
         status=str(Status.REJECTED),
         reason=str(error.code),
         code=str(error.code),
         error=sentence(error),
-        error_public=template,
+        error_public=public,
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..codes import Code
 from ..errors import MachineError
 from .paths import DATA_FOLDER, META_FOLDER, TEMPORARY_PREFIX
 
@@ -55,17 +56,30 @@ def machine_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = error.strerror or str(error)
-        raise MachineError(_machine_sentence(folder, cause, error.errno), "machine") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise _machine_error(folder, error.strerror or type(error).__name__, full) from error
     except sqlite3.Error as error:
-        raise MachineError(_machine_sentence(folder, str(error), None), "machine") from error
+        # SQLite's own words name no value; a full disk is one of its result codes.
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise _machine_error(folder, str(error), full) from error
 
 
-def _machine_sentence(folder: Path, cause: str, number: int | None) -> str:
-    advice = "make sure that the folder exists and may be written, then start the job again"
-    if number in (errno.ENOSPC, errno.EDQUOT) or "full" in cause:
-        advice = "free some space, then start the job again: finished volumes are kept"
-    return f"cannot write below {folder}: {cause}; {advice}."
+def _machine_error(folder: Path, cause: str, full: bool) -> MachineError:
+    if full:
+        return MachineError(
+            Code.MACHINE,
+            "cannot write below {folder}: {cause}; free some space, then start the job again: "
+            "finished volumes are kept.",
+            folder=folder,
+            cause=cause,
+        )
+    return MachineError(
+        Code.MACHINE,
+        "cannot write below {folder}: {cause}; make sure that the folder exists and may be "
+        "written, then start the job again.",
+        folder=folder,
+        cause=cause,
+    )
 
 
 # Temporary names ------------------------------------------------------------------------------

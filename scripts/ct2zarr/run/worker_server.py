@@ -100,7 +100,8 @@ class _Server:
         try:
             pid = os.fork()
         except OSError as error:
-            status.sendall(END.pack(NOT_FORKED, error.errno or 0))
+            with suppress(ConnectionError):
+                status.sendall(END.pack(NOT_FORKED, error.errno or 0))
             status.close()
             tasks.close()
             return True

@@ -110,9 +110,19 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
     for name in sorted(datasets):
         root = os.path.abspath(datasets[name])  # noqa: PTH100 - Path.absolute keeps `..`
         if not os.path.exists(root):  # noqa: PTH110 - also for names that are no text
-            raise _wrong_root("dataset {dataset}: the folder {root} does not exist.", name, root)
+            raise SettingsError(
+                Code.SETTING_WRONG,
+                "dataset {dataset}: the folder {root} does not exist.",
+                dataset=name,
+                root=Path(root),
+            )
         if not os.path.isdir(root):  # noqa: PTH112
-            raise _wrong_root("dataset {dataset}: {root} is not a folder.", name, root)
+            raise SettingsError(
+                Code.SETTING_WRONG,
+                "dataset {dataset}: {root} is not a folder.",
+                dataset=name,
+                root=Path(root),
+            )
         here = os.path.realpath(root)
         for other, there in real.items():
             if os.path.commonpath((here, there)) in (here, there):
@@ -127,10 +137,6 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
                 )
         roots[name], real[name] = root, here
     return roots
-
-
-def _wrong_root(template: str, dataset: str, root: str) -> SettingsError:
-    return SettingsError(Code.SETTING_WRONG, template, dataset=dataset, root=Path(root))
 
 
 def walk_root(

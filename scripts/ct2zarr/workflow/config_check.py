@@ -48,11 +48,7 @@ def _together(problems: list[SettingsError]) -> SettingsError:
     """One error with a line for each problem."""
     if len(problems) == 1:
         return problems[0]
-    facts: dict[str, Any] = {
-        f"problem_{number}": problem for number, problem in enumerate(problems)
-    }
-    template = "\n".join(f"{{{name}}}" for name in facts)  # fields only, no text
-    return SettingsError(Code.SETTING_WRONG, template, **facts)
+    return SettingsError(Code.SETTING_WRONG, "{problems}", problems=tuple(problems))
 
 
 def _problems(error: ValidationError, config: Mapping[str, Any]) -> Iterator[SettingsError]:
@@ -123,18 +119,21 @@ def _require_writable(key: str, folder: Path) -> None:
     """Check that a folder can be made, or written where it exists."""
     wanted = folder.absolute()
     nearest = next(place for place in (wanted, *wanted.parents) if place.exists())
-    facts: dict[str, Any] = {"path": folder, "setting": key, "nearest": nearest}
     if not nearest.is_dir():
         raise SettingsError(
             Code.SETTING_WRONG,
             "config: {setting} cannot be {path}: {nearest} is not a folder",
-            **facts,
+            path=folder,
+            setting=key,
+            nearest=nearest,
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise SettingsError(
             Code.SETTING_WRONG,
             "config: {setting} cannot be {path}: {nearest} is not writable",
-            **facts,
+            path=folder,
+            setting=key,
+            nearest=nearest,
         )
 
 
