@@ -19,8 +19,6 @@ class Private(str):
     __slots__ = ()
 
 
-_OLD = Code.UNEXPECTED_ERROR  # TRANSITION
-
 Fact: TypeAlias = Union[
     bool, int, float, str, Path, Private, "Ct2zarrError", tuple["Fact", ...], None
 ]
@@ -44,28 +42,20 @@ class Ct2zarrError(Exception):
 
     def __init__(
         self,
-        code: Code | str,  # TRANSITION: the sentence of a call that is not converted yet
-        template: str = "",  # TRANSITION: its reason
+        code: Code,
+        template: str,
         /,
         *,
         path: str | Path | None = None,
         frame: int | None = None,
         **facts: Fact,
     ) -> None:
-        if not isinstance(code, Code):  # TRANSITION
-            facts["legacy"] = Private(code)
-            code, template = next((known for known in Code if known == template), _OLD), "{legacy}"
         super().__init__(code, template)
         self.code = code
         self.template = template
         self.path = None if path is None else str(path)
         self.frame = frame
         self.facts: Mapping[str, Fact] = facts
-
-    @property
-    def reason(self) -> str:  # TRANSITION: use ``code``
-        """The code as text."""
-        return "" if self.code is _OLD else str(self.code)
 
     def __str__(self) -> str:
         return sentence(self)
