@@ -1,15 +1,15 @@
 # Two commands on a fresh machine with python3, venv, make and git:
 #   make run     the workflow on a demonstration dataset, up to the report
 #   make test    all tests
-# And, to measure anew:
-#   make bench    speed and memory, against other converters, into docs/performance.md (ROUNDS=3)
-#   make correctness    ct2zarr and other converters on the hard cases, into docs/correctness.md
-# Another interpreter: make run PYTHON=python3.13
+# To measure again:
+#   make bench    speed and memory beside other converters; writes docs/performance.md (ROUNDS=3)
+#   make correctness    ct2zarr and other converters on hard cases; writes docs/correctness.md
+# To use another interpreter: make run PYTHON=python3.13
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV ?= .venv
-# Two test processes; the tests of a file stay together and share what they set up.
+# Two test processes; the tests of a file run in one of them and share their fixtures.
 PYTEST ?= --numprocesses 2 --dist loadfile
 BIN := $(VENV)/bin
 
@@ -22,7 +22,7 @@ run: $(VENV)/run-ready demo/dicom
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demonstration.yaml
 	@echo "The report: $(CURDIR)/demo/converted/zarr_sqlite/verify_report.html"
 
-# Made under another name first: an interrupted run leaves no half dataset behind.
+# Written under another name first, so that an interrupted run leaves no incomplete dataset.
 demo/dicom: | $(VENV)/run-ready
 	rm -rf demo/unfinished
 	$(BIN)/python scripts/make_demonstration.py demo/unfinished
@@ -34,7 +34,7 @@ test: $(VENV)/test-ready
 test-fast: $(VENV)/test-ready
 	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
-# Series and results lie below bench/ and are kept; delete bench/results to begin anew.
+# Series and results are kept below bench/; delete bench/results to start again.
 ROUNDS ?= 3
 BENCHMARKS := conversion steps memory compression scanning shards workflow collection reading
 bench: $(addprefix bench-,$(BENCHMARKS))
@@ -52,7 +52,7 @@ lint: $(VENV)/test-ready
 	$(BIN)/snakefmt --check Snakefile rules workflow
 	$(BIN)/snakemake --lint
 
-# The tables that come from the code, and the pictures of docs/flags.md.
+# The tables that are generated from the code, and the pictures of docs/flags.md.
 docs: $(VENV)/test-ready
 	$(BIN)/python docs/make_tables.py
 	$(BIN)/python docs/make_pictures.py
@@ -68,14 +68,14 @@ $(VENV)/test-ready: requirements-dev.txt $(VENV)/run-ready
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
-# Pins everything again; needs uv. One file each for Python 3.11 and all later versions.
+# Pins all packages again; needs uv. Each file is valid for Python 3.11 and later versions.
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra workflow \
 		--output-file requirements.txt pyproject.toml
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --extra slurm \
 		--extra cluster --group dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-# The other converters have an environment of their own: their versions of shared packages differ.
+# The other converters need other versions of shared packages, so they have their own environment.
 $(VENV)-peers/ready: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv $(VENV)-peers
 	$(VENV)-peers/bin/python -m pip install --quiet --requirement $<

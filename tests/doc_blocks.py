@@ -1,10 +1,10 @@
-"""The commands of a page of documentation: its fenced blocks, and the comments that mark them.
+"""The commands of a documentation page: its fenced blocks, and the comments that mark them.
 
-A comment on the line before a block says what is special about it:
+A comment on the line before a block marks it:
 
 ``<!-- not run: REASON -->``      it cannot run in a test
 ``<!-- in: FILE -->``             its lines are put into that YAML file
-``<!-- fails -->``                it ends with an exit code other than 0, which the page explains
+``<!-- fails -->``                it ends with an exit code other than 0, as the page explains
 """
 
 import re
@@ -24,7 +24,7 @@ class Block:
     """A fenced block.
 
     Attributes:
-        page: file. line: of its first line of text, from 1. language: the word after the fence.
+        page: file. line: number of its first line of text. language: the word after the fence.
         text: without indentation. mark: its comment, empty without one.
     """
 
@@ -36,17 +36,17 @@ class Block:
 
     @property
     def place(self) -> str:
-        """Page and line, for messages."""
+        """Page and line number, for messages."""
         return f"{self.page.name}:{self.line}"
 
     @property
     def runs(self) -> bool:
-        """Whether a test has to run it."""
+        """Whether a test must run it."""
         return self.language in COMMANDS and not self.mark.startswith("not run: ")
 
     @property
     def target(self) -> str:
-        """The file into which its lines belong; empty for none."""
+        """The file into which its lines are put; empty for none."""
         return self.mark.removeprefix("in: ") if self.mark.startswith("in: ") else ""
 
 

@@ -39,8 +39,23 @@ def test_shard_without_volumes_and_shard_without_a_table_ask_for_the_least(tmp_p
     for path in (table, tmp_path / "not_there.csv"):
         size = shard_size(path)
         assert size == ShardSize()
-        assert memory_mb(size, workers=1, slab_planes=64) > SNAKEMAKE_MB
-        assert runtime_minutes(size, workers=1, verify_all=False) > 0
+        # As docs/operations.md states: Snakemake, the job, and 200 MB per worker; half an hour.
+        assert memory_mb(size, workers=1, slab_planes=64) == 300 + 300 + 200
+        assert memory_mb(size, workers=3, slab_planes=64) == 300 + 300 + 3 * 200
+        assert runtime_minutes(size, workers=1, verify_all=False) == 30
+
+
+@pytest.mark.parametrize(("matrix", "slab"), [(512, 84), (2048, 1343)])
+def test_a_worker_asks_for_its_slabs_and_its_largest_file_twice(matrix, slab):
+    size = ShardSize(planes=20_000, plane_voxels=matrix**2, file_bytes=50 * MB)
+    due = 300 + 300 + 20_000 * 0.005 + 2 * (200 + slab + 2 * 50)
+    assert 0 <= memory_mb(size, workers=2, slab_planes=64) - due < 101
+
+
+def test_time_is_that_of_two_megabytes_a_second():
+    size = ShardSize(bytes=240 * 60 * MB, longest_bytes=MB)
+    assert runtime_minutes(size, workers=2, verify_all=False) == 30 + 60
+    assert runtime_minutes(size, workers=2, verify_all=True) == 30 + 120
 
 
 @pytest.mark.parametrize("line", ["a,1,1", "a,1,many,1,1,1"])

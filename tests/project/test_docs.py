@@ -1,4 +1,4 @@
-"""The pages say what the code says: tables, codes and links."""
+"""The pages agree with the code: tables, codes, modules and links."""
 
 import re
 import subprocess

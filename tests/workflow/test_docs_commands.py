@@ -1,7 +1,7 @@
-"""Each command of the README and the docs runs, in the order of its page, on the demonstration.
+"""The commands in the README and the docs run on the demonstration dataset, in page order.
 
-The commands are those of the page, but for what a reader would change too: the folders of the
-examples and the number of cores.
+The tests replace only what a reader would change too: the folders of the examples and the number
+of cores.
 """
 
 import os
@@ -40,9 +40,9 @@ PAGES = sorted(
     if any(block.runs for block in blocks_of(page))
 )
 FROM_SCRATCH = {"README.md", "docs/quick-start.md"}
-"""Pages that begin before anything is converted."""
+"""Pages that start before anything is converted."""
 WITH_EXTRAS = {"docs/training.md", "docs/migration.md"}
-"""Pages for readers who have PyTorch, MONAI, nibabel and the like."""
+"""Pages that need PyTorch, MONAI, nibabel and the like."""
 SHARDS = 2
 PARTS_OF_THE_TREE = (
     *("Makefile", "Snakefile", "requirements.txt", "requirements-dev.txt", "pyproject.toml"),
@@ -63,7 +63,7 @@ class Checkout:
     binaries: Path
 
     def localized(self, text: str) -> str:
-        """A block with the folders of this checkout and the cores of a small machine."""
+        """A block with the folders of this checkout and fewer cores."""
         for shown, here in {
             "/data/ct_collection": f"{self.folder}/demo/dicom",
             "/results": f"{self.folder}/results",
@@ -73,14 +73,14 @@ class Checkout:
         return text
 
     def set_options(self, text: str, target: str = "config/config.yaml") -> None:
-        """Put lines of YAML into a config; a small dataset needs few shards."""
+        """Put lines of YAML into a config, with few shards for a small dataset."""
         path = self.folder / target
         options = yaml.safe_load(path.read_text("utf-8")) or {}
         options |= yaml.safe_load(self.localized(text)) | {"num_shards": SHARDS}
         path.write_text(yaml.safe_dump(options), "utf-8")
 
     def run(self, text: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Give a text to the standard input of a command, in the folder."""
+        """Run a command in the folder with a text as its standard input."""
         path = f"{self.binaries}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             command,
@@ -96,7 +96,7 @@ class Checkout:
 
 
 def follow(checkout: Checkout, blocks: list[Block]) -> None:
-    """Do what a page says. A Python block knows what those before it have defined."""
+    """Do what a page says. A Python block sees the names that earlier ones have defined."""
     said_before = ""
     for block in blocks:
         if block.target:
@@ -114,7 +114,7 @@ def follow(checkout: Checkout, blocks: list[Block]) -> None:
 
 
 def make_environment(root: Path) -> Checkout:
-    """The environment of a copy as `make` sets it up, with the packages that the tests have."""
+    """Set up the environment of a copy as `make` does, with the packages of the tests."""
     folder = root / ".venv"
     venv.create(folder, with_pip=False, symlinks=True)
     packages = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
@@ -137,7 +137,7 @@ def make_environment(root: Path) -> Checkout:
 
 @pytest.fixture(scope="module")
 def fresh_checkout(tmp_path_factory):
-    """The tree, its environment and the demonstration dataset; nothing is converted."""
+    """The tree and the demonstration dataset; nothing is converted."""
     folder = tmp_path_factory.mktemp("docs") / "ct2zarr"
     folder.mkdir()
     for name in PARTS_OF_THE_TREE:
@@ -197,7 +197,7 @@ def test_a_command_that_fails_is_found(tmp_path):
 
 
 def test_what_is_not_run_gives_a_reason():
-    """A block of commands without a language, or a mark that is misspelt, would slip through."""
+    """A block without a language, or a misspelt mark, would not be noticed otherwise."""
     for page in (REPOSITORY / name for name in PAGES):
         for block in blocks_of(page):
             assert block.language != "console", f"{block.place}: write sh"
