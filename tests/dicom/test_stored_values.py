@@ -55,6 +55,10 @@ def test_values_above_the_low_bit_are_shifted_down_by_high_bit():
     assert values([0x8005, 0x7FFF, 0x0010], frame) == [-2048, 2047, 1]
 
 
+def test_a_high_bit_beyond_the_container_shifts_all_bits_but_one():
+    assert values([0x8000, 0x7FFF], plane(12, high=200)) == [1, 0]
+
+
 def test_a_high_bit_below_the_stored_bits_shifts_nothing():
     assert values([5, 4095], plane(12, high=3)) == [5, 4095]
 

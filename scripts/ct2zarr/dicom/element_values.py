@@ -165,5 +165,5 @@ def read_double(vr: str, raw: bytes, header: RawHeader) -> float | None:
 
 
 def read_index(vr: str, raw: bytes, header: RawHeader) -> int | None:
-    """A US or UL, which the length tells apart where the encoding does not state the VR."""
+    """A US or UL; where the encoding does not state the VR, the length decides."""
     return read_integer(vr if vr and vr != "UN" else "US" if len(raw) == 2 else "UL", raw, header)

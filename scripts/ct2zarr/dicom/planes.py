@@ -36,7 +36,7 @@ class PlaneRange:
 
 
 def first_type(rescales: Iterable[Rescale]) -> ValueType:
-    """Return the narrowest type worth trying: int16, unless a slope or intercept is fractional."""
+    """The narrowest type worth trying: int16, unless a slope or intercept is fractional."""
     return "int16" if all(rescale.whole for rescale in rescales) else "float32"
 
 

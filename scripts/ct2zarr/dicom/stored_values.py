@@ -7,12 +7,12 @@ from .decoders.layout import Codestream, Integers
 
 
 def stored_values(plane: Integers, frame: Frame, codestream: Codestream | None = None) -> Integers:
-    """Return the integers that the header means from the containers that were read or decoded.
+    """The integers that the header means by the containers that were read or decoded.
 
     A container holds BitsStored bits that end at HighBit; the bits beside them mean nothing
-    (PS3.5 section 8.1.1), except that a container equal to PixelPaddingValue is kept as it is: some
+    (PS3.5 section 8.1.1). A container equal to PixelPaddingValue is kept unchanged, since some
     scanners pad with a value outside BitsStored (PS3.3 C.7.5.1.1.2). A codestream of at most
-    BitsStored bits holds the values modulo 2^precision, whatever it says of their sign.
+    BitsStored bits holds the values modulo 2^precision, whatever it says about their sign.
 
     Args:
         plane: (rows, columns), any integer type.

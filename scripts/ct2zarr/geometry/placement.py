@@ -110,7 +110,7 @@ class Placement:
     def to_lps(self, index: npt.ArrayLike) -> FloatArray:
         """LPS mm of indices (..., 3) in the order z, y, x; fractions lie between voxels.
 
-        Planes are where their headers put them, so this is exact for uneven spacing too.
+        Planes are where their headers put them, so this is also exact for uneven spacing.
         """
         matrix, origins = self._geometry()
         index = np.asarray(index, dtype=np.float64)

@@ -1,16 +1,17 @@
-"""Decoders of compressed frames: one small module a package, the same names in each.
+"""Decoders of compressed frames: one small module per package, the same names in each.
 
-A decoder module has ``NAME``, ``SYNTAXES``, ``PACKAGES``, ``is_available()`` and
-``decode(encoded, layout)``. They are called directly rather than through pydicom's runner, which
-copies a frame twice, hides a plugin's error in the log, and cannot take one frame out of an
-encapsulated file without walking all of them.
+A decoder module has ``NAME``, ``SYNTAXES``, ``is_available()`` and ``decode(encoded, layout)``. They
+are called directly rather than through pydicom's runner, which copies a frame twice, hides a
+plugin's error in the log, and cannot take one frame out of an encapsulated file without walking
+all of them.
 
-Every decoder is compared with the others on real files by a test. None was seen to give other
-values on a sound stream; what some do with damaged streams is said at
-``_SOUND_STREAMS_ONLY`` and in ``layout.is_complete``.
+A test compares every decoder with the others on real files. None was seen to give other values on
+a sound stream; ``_SOUND_STREAMS_ONLY`` and ``layout.is_complete`` say what some do with damaged
+ones.
 """
 
 from collections.abc import Collection
+from functools import cache
 from typing import Protocol
 
 from ..transfer_syntaxes import (
@@ -36,10 +37,9 @@ class Decoder(Protocol):
 
     NAME: str
     SYNTAXES: tuple[str, ...]
-    PACKAGES: tuple[str, ...]
 
     def is_available(self) -> bool:
-        """Return whether the package is installed."""
+        """Whether the package is installed."""
         ...
 
     def decode(self, encoded: bytes, layout: FrameLayout) -> Integers:
@@ -77,29 +77,28 @@ _SOUND_STREAMS_ONLY: frozenset[tuple[str, str]] = frozenset(
     {(with_pylibjpeg.NAME, JPEG_LS), (with_pylibjpeg.NAME, JPEG_LS_NEAR)}
     | {(with_gdcm.NAME, syntax) for syntax in with_gdcm.SYNTAXES}
 )
-"""Decoders that are right on sound streams, so they may verify, but never follow one that failed.
+"""Decoders that are correct on sound streams, so they may verify, but never follow one that failed.
 pylibjpeg gives an image of a damaged JPEG-LS stream without an error. GDCM ends the whole process
 on some damaged headers (an exception of C++ that nothing catches: 9 of 1200 streams that were
 damaged at random, each refused by imagecodecs and pylibjpeg with an error)."""
 
-_available: dict[str, tuple[Decoder, ...]] = {}
-
 
 def is_known(syntax: str) -> bool:
-    """Return whether ct2zarr knows how to decode this compressed transfer syntax."""
+    """Whether ct2zarr knows how to decode this compressed transfer syntax."""
     return syntax in _PREFERENCE
 
 
 def takes_damaged(decoder: Decoder, syntax: str) -> bool:
-    """Return whether a decoder may be given a stream that another one could not decode."""
+    """Whether a decoder may be given a stream that another one could not decode."""
     return (decoder.NAME, syntax) not in _SOUND_STREAMS_ONLY
 
 
 def decoders_for(syntax: str, avoid: Collection[str] = ()) -> tuple[Decoder, ...]:
-    """Return the installed decoders of a compressed syntax, best first, avoided ones last."""
-    if syntax not in _available:
-        candidates = _PREFERENCE.get(syntax, ())
-        _available[syntax] = tuple(one for one in candidates if one.is_available())
-    if not avoid:
-        return _available[syntax]
-    return tuple(sorted(_available[syntax], key=lambda one: one.NAME in avoid))
+    """The installed decoders of a compressed syntax, best first, avoided ones last."""
+    installed = _installed(syntax)
+    return tuple(sorted(installed, key=lambda one: one.NAME in avoid)) if avoid else installed
+
+
+@cache
+def _installed(syntax: str) -> tuple[Decoder, ...]:
+    return tuple(one for one in _PREFERENCE.get(syntax, ()) if one.is_available())

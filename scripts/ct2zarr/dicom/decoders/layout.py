@@ -1,7 +1,7 @@
-"""What a decoder is told about a frame, and what the frame's own codestream says.
+"""What decoders need to know about a frame, and what the frame's own codestream says.
 
 The header and the codestream can disagree about precision and signedness; the codestream says how
-the bytes were made, so the bits are repaired from both (``decoding.stored_values``).
+the bytes were made, so the bits are repaired from both (``stored_values``).
 """
 
 import struct
@@ -52,7 +52,7 @@ class Codestream:
 
 
 def read_codestream(encoded: bytes, syntax: str) -> Codestream:
-    """Return what the codestream itself says about its samples."""
+    """What the codestream itself says about its samples."""
     if syntax in JPEG_2000_FAMILY or syntax in HTJ2K_FAMILY:
         start = encoded.find(_J2K_START)
         if start < 0 or len(encoded) <= start + _J2K_SSIZ:
@@ -65,7 +65,7 @@ def read_codestream(encoded: bytes, syntax: str) -> Codestream:
 
 
 def is_complete(encoded: bytes, syntax: str) -> bool:
-    """Return whether a JPEG or JPEG-LS codestream has its end of image marker.
+    """Whether a JPEG or JPEG-LS codestream has its end of image marker.
 
     The marker cannot occur within the entropy-coded data (T.81 B.1.1.5, T.87 A.1). libjpeg-turbo
     and libjpeg fill what is missing without an error, so a stream that was cut short is found
@@ -77,7 +77,7 @@ def is_complete(encoded: bytes, syntax: str) -> bool:
 
 
 def _jpeg_precision(encoded: bytes) -> int:
-    """Return the sample precision of the first frame header (ITU-T T.81 B.2.2, T.87 C.2.2)."""
+    """The sample precision of the first frame header (ITU-T T.81 B.2.2, T.87 C.2.2)."""
     at = 0
     while at + 5 <= len(encoded):
         if encoded[at] != 0xFF:
@@ -95,7 +95,7 @@ def _jpeg_precision(encoded: bytes) -> int:
 
 
 def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
-    """Return the segments of an RLE frame, the most significant bytes first (PS3.5 G.5).
+    """The segments of an RLE frame, the most significant bytes first (PS3.5 G.5).
 
     Raises:
         FileError: the header is cut short, or has another number of segments than a pixel bytes.
@@ -115,11 +115,11 @@ def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
 
 
 def as_plane(decoded: bytes | bytearray | Integers, layout: FrameLayout, bits: int) -> Integers:
-    """Return a decoder's output as (rows, columns), little-endian unsigned where it is bytes.
+    """A decoder's output as (rows, columns), little-endian unsigned where it is bytes.
 
     Args:
         decoded: an array, or bytes of samples of 1, 2 or 4 bytes each.
-        bits: precision of the samples; tells their size where bytes are given.
+        bits: precision of the samples, from which their size follows where bytes are given.
 
     Raises:
         FileError: the decoder gave another number of samples than the header says.

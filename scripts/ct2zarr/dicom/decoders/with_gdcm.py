@@ -9,11 +9,10 @@ from .layout import FrameLayout, Integers, as_plane, read_codestream
 
 NAME = "gdcm"
 SYNTAXES: tuple[str, ...] = (*JPEG_FAMILY, *JPEG_LS_FAMILY, *JPEG_2000_FAMILY)
-PACKAGES: tuple[str, ...] = ("python-gdcm",)
 
 
 def is_available() -> bool:
-    """Return whether the Python binding of GDCM is installed."""
+    """Whether the Python binding of GDCM is installed."""
     return find_spec("gdcm") is not None
 
 

@@ -18,11 +18,10 @@ SYNTAXES: tuple[str, ...] = (
     *HTJ2K_FAMILY,
     RLE,
 )
-PACKAGES: tuple[str, ...] = ("imagecodecs",)
 
 
 def is_available() -> bool:
-    """Return whether imagecodecs is installed."""
+    """Whether imagecodecs is installed."""
     return find_spec("imagecodecs") is not None
 
 

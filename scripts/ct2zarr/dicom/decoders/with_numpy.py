@@ -9,11 +9,10 @@ from .layout import FrameLayout, Integers, rle_segments
 
 NAME = "numpy"
 SYNTAXES: tuple[str, ...] = (RLE,)
-PACKAGES: tuple[str, ...] = ("numpy",)
 
 
 def is_available() -> bool:
-    """Return True: numpy is always there."""
+    """True: numpy is always there."""
     return True
 
 

@@ -7,12 +7,11 @@ from .layout import FrameLayout, Integers, as_plane, read_codestream
 
 NAME = "pylibjpeg"
 SYNTAXES: tuple[str, ...] = (*JPEG_FAMILY, *JPEG_LS_FAMILY, *JPEG_2000_FAMILY, *HTJ2K_FAMILY, RLE)
-PACKAGES: tuple[str, ...] = ("pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
 _VERSION_2 = 2  # of the pylibjpeg plugin interface: bytes in, bytearray out
 
 
 def is_available() -> bool:
-    """Return whether the pylibjpeg packages are installed."""
+    """Whether the pylibjpeg packages are installed."""
     return all(find_spec(name) is not None for name in ("libjpeg", "openjpeg", "rle"))
 
 
