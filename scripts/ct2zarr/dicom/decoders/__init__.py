@@ -1,7 +1,7 @@
 """Decoders of compressed frames: one small module per package, the same names in each.
 
-A decoder module has ``NAME``, ``SYNTAXES``, ``is_available()`` and ``decode(encoded, layout)``. They
-are called directly rather than through pydicom's runner, which copies a frame twice, hides a
+A decoder module has ``NAME``, ``SYNTAXES``, ``is_available()`` and ``decode(encoded, layout)``.
+They are called directly rather than through pydicom's runner, which copies a frame twice, hides a
 plugin's error in the log, and cannot take one frame out of an encapsulated file without walking
 all of them.
 
