@@ -181,12 +181,12 @@ def test_padding_counts_neither_within_nor_on_the_border():
     assert evidence["border_share_above_500"] == 0
 
 
-@pytest.mark.parametrize(("padded", "told"), [(0, True), (1, False)])
-def test_two_thousand_pixels_tell_something(padded, told):
+@pytest.mark.parametrize(("padded", "judged"), [(0, True), (1, False)])
+def test_two_thousand_pixels_are_enough(padded, judged):
     check = HuCheck()
     samples = {20000: 20, -3024: padded}
     check.add(plane_of(samples, {}, shape=(400, 400))[:, :320], -3024)
-    assert (check.evidence() is not None) is told
+    assert (check.evidence() is not None) is judged
 
 
 def test_a_border_of_padding_alone_tells_nothing():

@@ -8,6 +8,7 @@ import pytest
 
 from converted import plans_in, settings_for
 from ct2zarr.codes import Code
+from ct2zarr.convert import conversion
 from ct2zarr.convert.rejection import RejectedError
 from ct2zarr.convert.series_jobs import (
     JobResult,
@@ -172,6 +173,17 @@ def test_an_unexpected_error_is_a_row_that_quotes_nothing(plan, settings):
 def test_a_folder_that_is_gone_ends_the_job(plan, tmp_path):
     with pytest.raises(MachineError):
         convert_to_row(SeriesJob(plan, settings_for(tmp_path / "nowhere")))
+
+
+def test_a_lack_of_memory_is_left_to_the_worker_process(plan, settings, monkeypatch):
+    """The process is not worth keeping after that; ``Worker.run`` makes the failure of it."""
+
+    def take_all(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(conversion, "convert_volume", take_all)
+    with pytest.raises(MemoryError):
+        convert_to_row(SeriesJob(plan, settings))
 
 
 # Several volumes ------------------------------------------------------------------------------

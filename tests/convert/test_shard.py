@@ -1,4 +1,4 @@
-"""A shard converts what is there, accounts for every volume, and survives what befalls it."""
+"""A shard converts its volumes, has a row for each, and survives what goes wrong."""
 
 import hashlib
 import importlib.metadata

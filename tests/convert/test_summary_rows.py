@@ -90,6 +90,16 @@ def test_what_the_plan_alone_determines_is_in_every_row(plan):
         assert (row.slice_thickness, row.kvp) == (None, 120.0)
 
 
+def test_a_number_that_differs_between_planes_is_no_number_of_the_volume(plan):
+    kvps = (120.0, 80.0, None)
+    planes = tuple(
+        replace(plane, kvp=kvp, slice_thickness=2.0)
+        for plane, kvp in zip(plan.planes, kvps, strict=True)
+    )
+    row = row_of_failure(replace(plan, planes=planes), SeriesError(Code.TIMEOUT, "Too long."))
+    assert (row.slice_thickness, row.kvp) == (2.0, None)
+
+
 def test_a_failed_row_has_the_code_and_both_sentences_of_its_error(plan):
     error = FileError(
         Code.TRUNCATED,

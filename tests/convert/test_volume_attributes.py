@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from converted import convert, plans_in, settings_for
 from ct2zarr import FORMAT_VERSION, __version__
@@ -82,6 +84,16 @@ def test_the_padding_value_is_one_of_the_array(tmp_path):
     assert stored.values["padding_value"] == -2000
     mixed = record_in(tmp_path / "mixed", slope=[1, 2, 1, 2], **PADDED)
     assert mixed.values["padding_value"] is None
+
+
+def unparsable(_: int, dataset: Dataset) -> None:
+    tag = Tag("KVP")
+    dataset[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
+
+
+def test_elements_that_cannot_be_parsed_are_evidence_of_their_flag(tmp_path):
+    record = record_in(tmp_path, edit=unparsable)
+    assert record.findings["unparsed_elements"]["tags"] == {"KVP": 1}
 
 
 def test_the_share_of_padding_is_evidence_of_its_flag(tmp_path):

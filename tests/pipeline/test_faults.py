@@ -1,4 +1,4 @@
-"""Whatever befalls a shard, its next run ends as one that nothing befell."""
+"""Whatever goes wrong in a shard, its next run ends like one in which nothing went wrong."""
 
 import ctypes
 import os
@@ -391,7 +391,7 @@ def test_sources_of_another_age_are_converted_once(tmp_path):
     assert all(row.reused for row in run_shard(settings).rows)
 
 
-# What lies there before -----------------------------------------------------------------------
+# What was there before -------------------------------------------------------------------------
 
 
 def test_leftovers_of_every_kind_are_replaced(one, tmp_path):

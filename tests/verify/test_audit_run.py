@@ -38,7 +38,7 @@ from ct2zarr.vocabulary import AuditStatus, StoreType
 from phantom import make_series, truncate
 
 FLIPS = 150
-"""Flipped bits for each kind of file; some of the many places, chosen anew by the seed."""
+"""Flipped bits per kind of file, at places that the seed chooses."""
 
 SEED = 20260
 

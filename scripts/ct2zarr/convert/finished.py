@@ -76,7 +76,7 @@ def damaged_volumes(settings: ConvertSettings, label: str) -> set[str]:
     damaged = set()
     for series_hash, md5 in damage_found(settings.store_root, label).items():
         paths = volume_paths(settings.store_root, series_hash, settings.encoding.store_type)
-        if md5 and paths.record.exists() and file_md5(paths.record) == md5:
+        if paths.record.exists() and file_md5(paths.record) == md5:
             damaged.add(series_hash)
     return damaged
 

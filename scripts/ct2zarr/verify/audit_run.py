@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 PRELOADED = ("ct2zarr.verify.audit",)
 
 SHOWN_NAMES = 20
-"""Number of file names that the JSON lists at most; how many there are stands beside them."""
+"""Number of file names that the JSON lists at most; it counts all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _check_source_header(
     if not distance <= COPIED_POSITION_TOLERANCE_MM:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: plane {plane} lies {distance:.3f} mm away from where its file "
+            "Verification failed: plane {plane} is {distance:.3f} mm away from where its file "
             "has it.",
             plane=index,
             distance=distance,
