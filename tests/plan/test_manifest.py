@@ -1,6 +1,5 @@
 """The manifest: volumes, shards and the account, stable while nothing changes."""
 
-import csv
 import json
 import logging
 import os
@@ -21,28 +20,11 @@ from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.plan.manifest_reading import read_plans
 from ct2zarr.plan.manifest_rows import SERIES_SCHEMA
 from ct2zarr.plan.roles import assign_role
-from ct2zarr.run.settings import ConvertSettings, ManifestSettings, SelectionSettings
+from ct2zarr.run.settings import SelectionSettings
 from ct2zarr.scan.frame_tables import FILES_SCHEMA
 from ct2zarr.scan.scanning import scan, table_to_frames
 from ct2zarr.vocabulary import Role
-
-
-def settings(tmp_path: Path, **options: Any) -> ManifestSettings:
-    values: dict[str, Any] = {
-        "datasets": {"d": tmp_path / "root"},
-        "manifest_dir": tmp_path / "manifest",
-        "num_shards": 4,
-    }
-    return ManifestSettings(**(values | options))
-
-
-def input_of(path: Path, **options: Any) -> ConvertSettings:
-    return ConvertSettings(input_csv=path, out_root=path.parent / "out", **options)
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+from manifests import input_of, many, rows_of, settings
 
 
 def summary_of(manifest: Path) -> dict[str, Any]:
@@ -173,11 +155,6 @@ def planned(root: Path, dataset: str) -> list[VolumePlan]:
     table = scan({dataset: root}, max_depth=3, workers=1).table
     frames = [assign_role(i, SelectionSettings()) for i in table_to_frames(table)]
     return plan_volumes(frames, pixel_digest)[0]
-
-
-def many(tmp_path: Path, count: int = 9) -> list[phantom.Series]:
-    root = tmp_path / "root"
-    return [phantom.make_series(root / f"s{k}", n=2, name=f"s{k}") for k in range(count)]
 
 
 def test_a_volume_lies_in_the_shard_of_its_hash(tmp_path: Path) -> None:
@@ -368,150 +345,6 @@ def test_folders_with_odd_names_come_back_as_they_are(tmp_path: Path) -> None:
     (plan,) = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
     assert plan.series_dir == str(folder)
     assert [plane.path for plane in plan.planes] == [str(path) for path in series.paths]
-
-
-# Reading --------------------------------------------------------------------------------------
-
-
-def test_a_shard_of_the_whole_list_is_that_of_its_own_csv(tmp_path: Path) -> None:
-    many(tmp_path)
-    make_manifest(settings(tmp_path))
-    manifest = tmp_path / "manifest"
-    total = 0
-    for number in range(4):
-        own = read_plans(input_of(manifest / "shards" / f"series_shard_0{number}.csv"))
-        whole = input_of(manifest / "series_all.csv", shard_id=number, num_shards=4)
-        assert read_plans(whole) == own
-        total += len(own)
-    assert total == 9
-
-
-def edit_csv(path: Path, drop: str) -> None:
-    rows = rows_of(path)
-    columns = [column for column in rows[0] if column != drop]
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-@pytest.mark.parametrize("column", ["series_hash", "series_dir", "findings", "slice_count"])
-def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
-    many(tmp_path, 1)
-    make_manifest(settings(tmp_path))
-    path = tmp_path / "manifest" / "series_all.csv"
-    edit_csv(path, column)
-    with pytest.raises(SettingsError, match=f"lacks the column {column}"):
-        read_plans(input_of(path))
-
-
-def test_a_list_without_its_files_is_an_error(tmp_path: Path) -> None:
-    many(tmp_path, 1)
-    make_manifest(settings(tmp_path, num_shards=1))
-    manifest = tmp_path / "manifest"
-    (manifest / "shards" / "files_shard_00.parquet").unlink()
-    with pytest.raises(SettingsError, match=r"files_shard_00\.parquet is missing"):
-        read_plans(input_of(manifest / "shards" / "series_shard_00.csv"))
-    with pytest.raises(SettingsError, match=r"no files_shard_XX\.parquet"):
-        read_plans(input_of(manifest / "series_all.csv"))
-    with pytest.raises(SettingsError, match="does not exist"):
-        read_plans(input_of(manifest / "gone.csv"))
-
-
-def test_files_of_another_run_are_an_error(tmp_path: Path) -> None:
-    many(tmp_path, 1)
-    make_manifest(settings(tmp_path, num_shards=1))
-    shards = tmp_path / "manifest" / "shards"
-    path = shards / "series_shard_00.csv"
-    text = path.read_text()
-    (row,) = rows_of(path)
-    path.write_text(text.replace(row["series_hash"], "0" * 32))
-    with pytest.raises(SettingsError, match="has no file"):
-        read_plans(input_of(path))
-    files = shards / "files_shard_00.parquet"
-    path.write_text(text)
-    table = pq.read_table(files)
-    pq.write_table(table.slice(1), files)
-    with pytest.raises(SettingsError, match=r"has 2 slices, and the list .* names 1"):
-        read_plans(input_of(path))
-    files.write_bytes(b"junk")
-    with pytest.raises(SettingsError, match="cannot be read"):
-        read_plans(input_of(path))
-
-
-def by_hand(tmp_path: Path, *lines: str) -> ConvertSettings:
-    path = tmp_path / "list.csv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return input_of(path)
-
-
-def test_a_list_of_folders_is_scanned(tmp_path: Path) -> None:
-    one = phantom.make_series(tmp_path / "one" / "deep", n=3, name="one")
-    two = phantom.make_series(tmp_path / "two", n=2, name="two")
-    plans = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
-    assert {plan.series_uid: len(plan.planes) for plan in plans} == {
-        one.series_uid: 3,
-        two.series_uid: 2,
-    }
-    assert {plan.series_hash for plan in plans} == {
-        series_hash("default", series.series_uid, 1) for series in (one, two)
-    }
-
-
-def test_a_list_has_the_hashes_of_the_manifest_for_the_same_dataset(tmp_path: Path) -> None:
-    many(tmp_path, 2)
-    make_manifest(settings(tmp_path))
-    listed = read_plans(by_hand(tmp_path, "dataset,series_dir", f"d,{tmp_path}/root"))
-    read = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
-    assert {p.series_hash for p in listed} == {p.series_hash for p in read}
-
-
-def test_a_series_over_two_listed_folders_is_one_volume(tmp_path: Path) -> None:
-    series = phantom.make_series(tmp_path / "one", n=6)
-    (tmp_path / "two").mkdir()
-    for path in series.paths[3:]:
-        path.rename(tmp_path / "two" / path.name)
-    (plan,) = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
-    assert len(plan.planes) == 6
-
-
-def test_series_without_uid_in_two_listed_folders_stay_apart(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        phantom.make_series(tmp_path / name, n=2, without=["SeriesInstanceUID"])
-    plans = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
-    assert len({plan.series_hash for plan in plans}) == 2
-    assert [len(plan.planes) for plan in plans] == [2, 2]
-
-
-def test_a_listed_folder_of_copies_is_no_volume_of_its_own(tmp_path: Path) -> None:
-    phantom.make_series(tmp_path / "one", n=3)
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
-    (plan,) = read_plans(by_hand(tmp_path, "series_dir", f"{tmp_path}/one", f"{tmp_path}/two"))
-    assert [left.role for left in plan.unused] == [Role.DUPLICATE] * 3
-
-
-def test_given_names_are_used(tmp_path: Path) -> None:
-    one = phantom.make_series(tmp_path / "one", n=2, name="one")
-    phantom.make_series(tmp_path / "one", n=2, name="other")
-    given = "0123456789abcdef" * 2
-    header = "series_dir,series_uid,series_hash"
-    (plan,) = read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,{one.series_uid},{given}"))
-    assert (plan.series_hash, plan.series_uid) == (given, one.series_uid)
-    plans = read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,,{given}"))
-    assert len({plan.series_hash for plan in plans} - {given}) == 2
-    with pytest.raises(SettingsError, match=r"has '\.\./x' as series_hash on line 2"):
-        read_plans(by_hand(tmp_path, header, f"{tmp_path}/one,,../x"))
-
-
-def test_a_listed_folder_without_ct_is_a_plan_without_planes(tmp_path: Path) -> None:
-    phantom.make_series(tmp_path / "one", n=2)
-    phantom.not_dicom(tmp_path / "two")
-    lines = [f"{tmp_path}/{name}" for name in ("one", "two", "gone")]
-    plans = read_plans(by_hand(tmp_path, "series_dir", *lines))
-    assert [len(plan.planes) for plan in plans] == [2, 0, 0]
-    assert [plan.series_dir for plan in plans] == lines
-    assert len({plan.series_hash for plan in plans}) == 3
-    assert [left.role for left in plans[1].unused] == [Role.NOT_DICOM]
 
 
 # Real data ------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Files of the manifest: rows in their order, in the shard of their volume, and none too many."""
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +11,11 @@ from ct2zarr.codes import Code
 from ct2zarr.plan import manifest_files
 from ct2zarr.plan.account import Account, make_account
 from ct2zarr.plan.manifest_files import restore_index, write_index, write_shards
-from ct2zarr.plan.manifest_summary import summarize
 from ct2zarr.run.paths import SHARDS_FOLDER, shard_of
-from ct2zarr.run.settings import ManifestSettings, SelectionSettings
+from ct2zarr.run.settings import SelectionSettings
 from ct2zarr.scan.frame_tables import frames_to_table
-from ct2zarr.scan.scanning import Scan
 from ct2zarr.vocabulary import Role
-from series_of import frame, stack
+from series_of import frame
 
 
 def frames_of_many(count: int) -> list:
@@ -112,44 +109,3 @@ def test_the_index_is_restored_from_the_shards_byte_for_byte(folder):
     (folder / "series_all.csv").unlink()
     restore_index(folder, 3)
     assert (folder / "series_all.csv").read_bytes() == whole
-
-
-def test_the_summary_counts_files_by_role_code_dataset_and_flag(folder):
-    frames = stack([0.0, 2.0, 4.0, 8.0], bytes=1000)
-    multi = [
-        frame(9, 0, path="/data/m", frames=2, frame_number=n, series_uid="1.7", position=None)
-        for n in (1, 2)
-    ]
-    colour = [frame(30 + n, 0, samples_per_pixel=3, dataset="v2", series_uid="1.6") for n in (1, 2)]
-    frames = [*frames, *multi, *colour]
-    table = frames_to_table(frames)
-    found = Scan(table, 7, 7, 2, 9, (("/data/caf\udce9", "Permission denied"),), 4)
-    account = make_account(table, SelectionSettings())
-    datasets = {"v1": Path("/data"), "v2": Path("/data2")}
-    summary = summarize(found, account, ManifestSettings(datasets, folder, num_shards=3))
-    assert {role: count for role, count in summary["roles"].items() if count} == {
-        "slice": 5,
-        "excluded": 2,
-    }
-    assert summary["codes"] == {"colour": 2}
-    assert (summary["series"], summary["volumes"], summary["slices"]) == (2, 2, 6)
-    assert summary["bytes"] == 5000
-    assert summary["flags"] == {"missing_slices": 1, "no_geometry": 1}
-    assert summary["datasets"]["v1"]["volumes"] == summary["datasets"]["v1"]["series"] == 2
-    assert summary["datasets"]["v2"] == {
-        "root": "/data2",
-        "files_found": 2,
-        "roles": {**dict.fromkeys(map(str, Role), 0), "excluded": 2},
-        "series": 0,
-        "volumes": 0,
-    }
-    assert summary["deeper_than_max_depth"] == {
-        "files": 2,
-        "max_depth": 3,
-        "max_depth_needed": 9,
-    }
-    assert summary["unreadable_folders"] == [
-        {"folder": "/data/caf\\udce9", "reason": "Permission denied"}
-    ]
-    assert summary["not_regular_files"] == 4
-    json.dumps(summary).encode("ascii")

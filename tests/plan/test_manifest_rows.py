@@ -1,0 +1,63 @@
+"""The row of a volume, where its planes agree, where they differ, and without geometry."""
+
+import pytest
+
+from ct2zarr.plan.grouping import plan_series
+from ct2zarr.plan.manifest_rows import SERIES_SCHEMA, flags_from_text, flags_to_text, series_row
+from ct2zarr.vocabulary import Flag, Role
+from series_of import at, frame, stack, unread
+
+
+def row_of(frames):
+    (plan,) = plan_series(frames, unread)
+    return series_row(plan)
+
+
+def grid(n, step=2.0):
+    return [step * i for i in range(n)]
+
+
+def test_a_row_has_the_columns_of_the_schema_and_no_other():
+    assert sorted(row_of(stack(grid(3)))) == sorted(SERIES_SCHEMA.names)
+
+
+def test_numbers_on_which_planes_differ_are_absent_and_texts_are_joined():
+    frames = stack(grid(4), kvp=120.0, slice_thickness=2.0, manufacturer="B", kernel="x")
+    frames[1:2] = at(frames[1:2], kvp=100.0, slice_thickness=None, manufacturer="A", kernel="")
+    row = row_of(frames)
+    assert (row["kvp"], row["slice_thickness"]) == (None, 2.0)
+    assert (row["manufacturer"], row["kernel"]) == ("A;B", "x")
+
+
+def test_files_are_counted_once_whatever_their_frames():
+    frames = [
+        frame(1, 2.0 * n, path="/data/m", frames=3, frame_number=n + 1, bytes=500) for n in range(3)
+    ]
+    scouts = [
+        frame(9, 0, path="/data/s", frames=2, frame_number=n, role=Role.LOCALIZER, reason="scout")
+        for n in (1, 2)
+    ]
+    row = row_of(frames + scouts)
+    assert (row["file_count"], row["slice_count"], row["bytes"]) == (1, 3, 500)
+    assert row["localizers_skipped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "spacing"),
+    [
+        ({}, (2.0, 0.8, 0.7)),
+        ({"position": None}, (None, 0.8, 0.7)),
+        ({"pixel_spacing": None}, (None, None, None)),
+    ],
+)
+def test_the_spacing_is_what_is_known_of_it(fields, spacing):
+    row = row_of(stack(grid(3), **fields))
+    assert (row["spacing_z"], row["spacing_y"], row["spacing_x"]) == spacing
+    assert (row["tilt_degrees"] is None) is bool(fields)
+
+
+def test_flags_and_their_evidence_survive_the_row():
+    (plan,) = plan_series(stack([0.0, 2.0, 6.0], lossy=True), unread)
+    assert plan.flags
+    assert flags_from_text(flags_to_text(plan.flags)) == plan.flags
+    assert series_row(plan)["flags"] == f"{Flag.MISSING_SLICES};{Flag.LOSSY_COMPRESSION}"
