@@ -226,3 +226,18 @@ def test_viewer_shows_the_picture_in_the_middle_until_scripts_run() -> None:
 def grey_of(poster: str) -> np.ndarray:
     data = base64.b64decode(poster.removeprefix("data:image/webp;base64,"))
     return np.asarray(imagecodecs.webp_decode(data))[..., 0]
+
+
+def test_pictures_are_reduced_as_soon_as_their_base64_exceeds_the_room() -> None:
+    noise = np.random.default_rng(1).integers(-1000, 3000, (4, 40, 40)).astype(np.int16)
+    placement = place_planes(4, (1, 1, 1), None, None)
+
+    def packed(room: float) -> int:
+        *_, data = viewers.pack_pictures(
+            Array(noise), placement, None, histogram(-1000, 3000, 0), True, int(room)
+        )
+        return len(data)
+
+    finest = packed(10**7)
+    assert packed(-(-finest * 4 // 3)) == finest
+    assert packed(finest * 4 / 3 - 1) < finest
