@@ -211,3 +211,11 @@ def test_second_letter_is_shown_beyond_twelve_degrees(
     part: float, letters: tuple[str, str]
 ) -> None:
     assert axis_letters(np.array([np.sqrt(1 - part**2), part, 0.0])) == letters
+
+
+def test_row_midway_between_two_planes_shows_the_lower_one() -> None:
+    voxels = np.zeros((8, 2, 2), dtype=np.int16) + np.arange(8, dtype=np.int16)[:, None, None]
+    origins = np.arange(8)[:, None] * np.array([0.0, 0.0, 1.0])
+    placement = place_planes(8, (1, 1, 1), np.eye(3)[:2], origins)
+    coronal = make_stacks(Array(voxels), placement, Limits(4, 8, 2))[1].pixels[0]
+    assert coronal[::-1, 0].tolist() == [0, 2, 4, 6]
