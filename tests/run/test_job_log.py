@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 
@@ -9,12 +10,11 @@ from ct2zarr.run import job_log
 from ct2zarr.run.counts import Counts
 from ct2zarr.run.job_log import (
     LOGGER,
+    JobLog,
     State,
     log_outcome,
-    logs_to_terminal,
     progress,
     read_state,
-    set_up,
     state_file,
 )
 
@@ -22,9 +22,9 @@ from ct2zarr.run.job_log import (
 @pytest.fixture
 def log(tmp_path):
     path = tmp_path / "logs" / "convert_shard_07.log"
-    set_up(path)
-    yield path
-    set_up()
+    with job_log.job_log(path) as current:
+        assert current == JobLog(path, terminal=False)
+        yield path
 
 
 def test_lines_have_a_time_and_a_level_and_go_to_the_file(log):
@@ -40,12 +40,14 @@ def test_a_name_that_is_no_text_can_be_logged(log):
     assert r"file \udcff" in log.read_text()
 
 
-def test_a_second_log_replaces_the_first(log, tmp_path):
-    set_up(tmp_path / "other.log")
-    LOGGER.info("here")
+def test_a_second_log_replaces_the_first_while_it_lasts(log, tmp_path):
+    handlers = LOGGER.handlers[:]
+    with job_log.job_log(tmp_path / "other.log"):
+        LOGGER.info("here")
+        assert len(LOGGER.handlers) == 1
     assert log.read_text() == ""
     assert (tmp_path / "other.log").read_text().endswith(" INFO here\n")
-    assert len(LOGGER.handlers) == 1
+    assert LOGGER.handlers == handlers
 
 
 def test_a_job_with_a_log_says_how_far_it_is_in_a_file_beside_it(log, monkeypatch):
@@ -98,9 +100,27 @@ def test_the_outcome_is_a_line_of_the_log(log):
     assert log.read_text().endswith(f" INFO shard 07: {counts.sentence()}\n")
 
 
-@pytest.mark.usefixtures("log")
-def test_a_log_file_is_never_a_terminal():
-    assert not logs_to_terminal()
+def test_only_a_job_without_a_log_file_on_a_terminal_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with job_log.job_log(tmp_path / "a.log") as current:
+        assert not current.terminal
+    with job_log.job_log() as current:
+        assert current.terminal
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    with job_log.job_log() as current:
+        assert not current.terminal
+
+
+def test_a_program_that_uses_the_package_keeps_its_log_and_its_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
+    with job_log.job_log():
+        pass
+    with progress("scan", 2) as running:
+        running.advance()
+    log_outcome("scan", Counts(volumes=3))
+    assert (LOGGER.handlers, LOGGER.level, LOGGER.propagate) == before
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_log_does_not_reach_the_log_of_the_program_around_it(log):

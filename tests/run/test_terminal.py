@@ -138,15 +138,10 @@ def test_report_alone_says_where_it_is(shard, tmp_path):
 
 @pytest.fixture
 def log_file(tmp_path):
-    """The log of a job of a workflow, taken down afterwards."""
-    logger = joblog.LOGGER
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    logger.handlers.clear()
-    joblog.set_up(tmp_path / "logs" / "convert_shard_03.log")
-    yield tmp_path / "logs" / "convert_shard_03.log"
-    for handler in logger.handlers:
-        handler.close()
-    logger.handlers[:], logger.level, logger.propagate = before
+    """The log of a job of a workflow."""
+    path = tmp_path / "logs" / "convert_shard_03.log"
+    with joblog.job_log(path):
+        yield path
 
 
 def test_job_with_a_log_says_beside_it_how_far_it_is(log_file, monkeypatch):

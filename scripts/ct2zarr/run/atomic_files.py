@@ -7,7 +7,6 @@ machine: a job removes what a dead process left, and never what another job is s
 
 import errno
 import hashlib
-import itertools
 import os
 import shutil
 import socket
@@ -15,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from ..codes import Code
@@ -31,8 +31,6 @@ going on, since they have no such state of their own."""
 
 IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR})
 """What renaming answers where something else than a file for a file has the name."""
-
-_serial = itertools.count()
 
 
 def prepare_store_root(store_root: Path) -> None:
@@ -87,7 +85,7 @@ def _machine_error(folder: Path, cause: str, full: bool) -> MachineError:
 
 def temporary_path(folder: Path, name: str) -> Path:
     """A name in ``folder`` that no other process or call uses and that tells who made it."""
-    owner = f"{_machine()}-{os.getpid()}-{_process_start(os.getpid())}-{next(_serial)}"
+    owner = f"{_machine()}-{os.getpid()}-{_process_start(os.getpid())}-{os.urandom(4).hex()}"
     return folder / f"{TEMPORARY_PREFIX}{owner}-{name}"
 
 
@@ -123,22 +121,17 @@ def _is_abandoned(path: Path, older_than: float) -> bool:
     return time.time() - newest > older_than
 
 
+@cache
 def _machine() -> str:
     """Name of this boot of this machine and process namespace: where a process id means something.
 
     Containers may share a host name, and a machine may restart: both have other process ids.
     """
-    global _machine_name
-    if not _machine_name:
-        facts = [socket.gethostname()]
-        with suppress(OSError):  # not on Linux: the host name alone has to do
-            facts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-            facts.append(str(Path("/proc/self/ns/pid").readlink()))
-        _machine_name = hashlib.blake2b("\0".join(facts).encode(), digest_size=6).hexdigest()
-    return _machine_name
-
-
-_machine_name = ""
+    facts = [socket.gethostname()]
+    with suppress(OSError):  # not on Linux: the host name alone has to do
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        facts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\0".join(facts).encode(), digest_size=6).hexdigest()
 
 
 def _process_start(pid: int) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import Ct2zarrError
-from .job_log import LOGGER, set_up
+from .job_log import LOGGER, job_log
 
 UNEXPECTED = 1
 INTERRUPTED = 130
@@ -24,18 +24,18 @@ def run_step(step: Callable[[], object], log: str | None = None) -> None:
         step: reads its settings and does the work.
         log: file for the log; without it the log goes to stderr.
     """
-    set_up(Path(log) if log else None)
-    try:
-        with stop_with_sentence(log):
-            step()
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except Exception as error:  # noqa: BLE001  the last place that can put a traceback into the log
-        LOGGER.exception("unexpected error")
-        if log:
-            print(f"error: unexpected {type(error).__name__}, see {log}", file=sys.stderr)
-        sys.exit(UNEXPECTED)
+    with job_log(Path(log) if log else None):
+        try:
+            with stop_with_sentence(log):
+                step()
+        except KeyboardInterrupt:
+            print("error: interrupted", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001  the last place that can log a traceback
+            LOGGER.exception("unexpected error")
+            if log:
+                print(f"error: unexpected {type(error).__name__}, see {log}", file=sys.stderr)
+            sys.exit(UNEXPECTED)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The log of a job: a line an event for people, and how far it is.
+"""The log of a job: a line per event for people, and how far the job is.
 
 Lines carry hashes, counts and rates, never a value from a patient's header and never a path of a
 source file, whose folders are often named after patients.
@@ -15,11 +15,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .counts import Counts
+from .paths import PROGRESS_SUFFIX, TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -46,8 +48,28 @@ class State:
     bytes: int
 
 
-def set_up(log_file: Path | None = None) -> None:
-    """Send the package's log to ``log_file``, or to stderr when there is none."""
+@dataclass(frozen=True, slots=True)
+class JobLog:
+    """Where a job reports.
+
+    Attributes:
+        file: its log; None where it has none.
+        terminal: a person is looking on: there is no log file, and stderr is a terminal.
+    """
+
+    file: Path | None = None
+    terminal: bool = False
+
+
+_NONE = JobLog()
+_CURRENT: ContextVar[JobLog] = ContextVar("job_log", default=_NONE)
+"""The log of the job that runs in this context. Without one, as where a program uses the package,
+nothing is drawn, and lines go where that program sends them."""
+
+
+@contextmanager
+def job_log(log_file: Path | None = None) -> Iterator[JobLog]:
+    """Send the log of the package to a file, or to stderr, for the time of a job."""
     handler: logging.Handler
     if log_file is None:
         handler = logging.StreamHandler(sys.stderr)
@@ -55,22 +77,24 @@ def set_up(log_file: Path | None = None) -> None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for old in LOGGER.handlers[:]:
-        LOGGER.removeHandler(old)
-        old.close()
-    LOGGER.addHandler(handler)
+    before = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
+    current = JobLog(log_file, terminal=log_file is None and sys.stderr.isatty())
+    token = _CURRENT.set(current)
+    LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
-
-
-def logs_to_terminal() -> bool:
-    """Whether a person is looking at this very job: a terminal, and no log file."""
-    return _log_file() is None and sys.stderr.isatty()
+    try:
+        yield current
+    finally:
+        _CURRENT.reset(token)
+        LOGGER.handlers[:], level, LOGGER.propagate = before
+        LOGGER.setLevel(level)
+        handler.close()
 
 
 def state_file(log_file: Path) -> Path:
     """Where a job with this log says how far it is."""
-    return log_file.with_suffix(".progress")
+    return log_file.with_suffix(PROGRESS_SUFFIX)
 
 
 def read_state(path: Path) -> State | None:
@@ -92,13 +116,13 @@ class Progress:
         self._file = file
         self._started = self._last_line = time.monotonic()
         self._last_file = -FILE_EVERY_SECONDS
-        self._tell()
+        self._show()
 
     def advance(self, size: int = 0) -> None:
         """One more is done, of ``size`` bytes."""
         old = self._state
         self._state = State(old.label, old.done + 1, old.total, old.bytes + size)
-        self._tell()
+        self._show()
 
     def summary(self) -> str:
         """Counts and rates so far, in one line."""
@@ -111,7 +135,7 @@ class Progress:
             f"{now.done / seconds * 60:.1f} a minute{rate}"
         )
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         now = time.monotonic()
         if self._bar is not None:
             bar, task = self._bar
@@ -128,16 +152,16 @@ class Progress:
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Progress]:
     """A Progress for this job: a bar where a person looks on, else a file and lines."""
-    log_file = _log_file()
-    if log_file is not None:
-        file = state_file(log_file)
+    current = _CURRENT.get()
+    if current.file is not None:
+        file = state_file(current.file)
         try:
             yield Progress(label, total, None, file)
         finally:
             with suppress(OSError):
                 file.unlink(missing_ok=True)
         return
-    if total == 0 or not sys.stderr.isatty():
+    if total == 0 or not current.terminal:
         yield Progress(label, total, None)
         return
     from .terminal import drawn_bar  # only a terminal pays for it
@@ -148,7 +172,7 @@ def progress(label: str, total: int) -> Iterator[Progress]:
 
 def log_outcome(title: str, counts: Counts) -> None:
     """How the job ended: a table for a person who looks on, else a line in the log."""
-    if not logs_to_terminal():
+    if not _CURRENT.get().terminal:
         LOGGER.info("%s: %s", title, counts.sentence())
         return
     from .terminal import closing_table, terminal_console
@@ -156,15 +180,9 @@ def log_outcome(title: str, counts: Counts) -> None:
     terminal_console().print(closing_table(title, counts.lines()))
 
 
-def _log_file() -> Path | None:
-    files = (one for one in LOGGER.handlers if isinstance(one, logging.FileHandler))
-    first = next(files, None)
-    return None if first is None else Path(first.baseFilename)
-
-
 def _write_state(path: Path, state: State) -> None:
     """Replace the file at once. A bar that cannot be drawn is no reason to stop."""
-    building = path.with_name(f".building-{path.name}-{os.getpid()}")
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}")
     with suppress(OSError):
-        building.write_text(json.dumps(asdict(state)), encoding="utf-8")
-        building.replace(path)
+        temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+        temporary.replace(path)
