@@ -317,3 +317,11 @@ def test_option_has_words_a_kind_and_one_name():
         assert one.about.endswith("."), name
         assert one.kind.allowed, name
     assert [one.name for one in config_options()] == list(config_schema()["properties"])
+
+
+def test_words_of_an_enumeration_are_all_named_in_what_is_allowed():
+    assert OPTIONS["store_type"].kind.allowed == "one of sqlite, dir, zip"
+    allowed = OPTIONS["reject_flags"].kind.allowed
+    assert allowed.removeprefix("a list with any of ").split(", ") == list(Flag)
+    assert OPTIONS["compression_level"].kind.allowed == "a whole number from 0 to 9"
+    assert OPTIONS["num_shards"].kind.allowed == "a whole number, at least 1"
