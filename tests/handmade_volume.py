@@ -1,7 +1,7 @@
-"""Small volumes put straight through a StoreWriter, with metadata written out by hand.
+"""Small volumes that are put through a StoreWriter directly, with metadata written by hand.
 
-They stand in for converted volumes where a test is about stores and readers: nothing of the
-conversion is involved, and an error there cannot hide one here.
+They replace converted volumes in tests of stores and readers: nothing of the conversion is
+involved, so an error there cannot hide one here.
 """
 
 import itertools
@@ -23,7 +23,7 @@ INDEX_TO_LPS = [
     [2.5, 0.0, 0.0, 30.0],
     [0.0, 0.0, 0.0, 1.0],
 ]
-"""(z, y, x, 1) to LPS mm: planes 2.5 mm apart, sheared by 0.4 mm a plane along the columns."""
+"""(z, y, x, 1) to LPS mm: planes 2.5 mm apart, sheared by 0.4 mm per plane along the columns."""
 
 
 def ct2zarr_attribute(planes: int, **changes: Any) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def ct2zarr_attribute(planes: int, **changes: Any) -> dict[str, Any]:
 
 
 def voxels(shape: tuple[int, int, int] = (10, 17, 19), dtype: str = "int16") -> np.ndarray:
-    """Noise, so that a voxel out of place is seen."""
+    """Noise, so that a misplaced voxel is noticed."""
     return np.random.default_rng(7).integers(-1000, 3000, shape).astype(dtype)
 
 

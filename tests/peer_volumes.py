@@ -1,4 +1,4 @@
-"""Compare a volume with what other converters made of the same files, voxel by voxel.
+"""Compare a volume with the results of other converters for the same files, voxel by voxel.
 
 The peers' answers are kept as the SHA-256 of their float32 voxels with their affine. A volume is
 turned into the peer's order of axes by its geometry alone; then the hashes must be equal.
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 RAS_OF_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 POSITION_TOLERANCE_MM = 0.01
-"""NIfTI keeps affines as float32, and the kept answers are rounded to 5 digits."""
+"""NIfTI stores affines as float32, and the stored results are rounded to 5 digits."""
 
 
 def peer_answers(folder: Path, series_uid: str) -> dict[str, list[dict[str, Any]]]:
-    """What each peer made of a series: tool name → volumes (shape, sha256_f32, affine_lps).
+    """The results of each peer for a series: tool name → volumes (shape, sha256_f32, affine_lps).
 
     ``folder`` is that of a set of the real data. Refusals and failures are empty lists.
     """
@@ -35,7 +35,7 @@ def peer_answers(folder: Path, series_uid: str) -> dict[str, list[dict[str, Any]
 def agrees(
     volume: NDArray[Any], index_to_lps: NDArray[Any], answer: dict[str, Any], *, placed: bool = True
 ) -> bool:
-    """Whether a peer's voxels are those of a volume (z, y, x).
+    """Whether the voxels of a peer equal those of a volume (z, y, x).
 
     With ``placed`` the peer's affine must also put every voxel where ours does; without, any order
     and direction of its axes is allowed, for peers whose affine cannot hold the geometry.
@@ -56,7 +56,7 @@ def agrees(
 
 
 def _volumes(entry: Any) -> list[dict[str, Any]]:
-    """All volumes in what was kept of a tool, however deep."""
+    """All volumes in the stored results of a tool, at any depth."""
     if not isinstance(entry, dict):
         return []
     if "sha256_f32" in entry:
@@ -84,7 +84,7 @@ def _reordered(
     axes: tuple[int, ...],
     flips: tuple[bool, ...],
 ) -> NDArray[np.float64]:
-    """The affine of ``volume.transpose(axes)`` with some of its axes turned round."""
+    """The affine of ``volume.transpose(axes)`` with some of its axes reversed."""
     affine = np.asarray(index_to_lps, dtype=np.float64)[:, [*axes, 3]].copy()
     for position, (axis, flip) in enumerate(zip(axes, flips, strict=True)):
         if flip:
@@ -94,7 +94,7 @@ def _reordered(
 
 
 def _largest_shift(ours: NDArray[Any], theirs: NDArray[Any], shape: list[int]) -> bool:
-    """Whether any corner of the volume is farther away than the tolerance."""
+    """Whether any corner of the volume is further away than the tolerance."""
     corners = np.array(list(itertools.product(*[(0, n - 1) for n in shape], [1])), dtype=float)
     difference = corners @ (ours - theirs).T
     return bool(np.abs(difference).max() > POSITION_TOLERANCE_MM * max(1.0, max(shape) / 100))

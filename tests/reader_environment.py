@@ -1,4 +1,4 @@
-"""Virtual environments of their own for other people's tools, made once and kept in a cache.
+"""Separate virtual environments for other tools, created once and kept in a cache.
 
 The cache is $CT2ZARR_TEST_CACHE, else ``~/.cache/ct2zarr-tests``. Where the packages cannot be
 installed (no network) the test is skipped with that reason, or fails if
@@ -23,7 +23,7 @@ PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
 
 def environment_python(*requirements: str) -> Path:
-    """The interpreter of an environment with ``requirements``; made on the first call."""
+    """The interpreter of an environment with ``requirements``; created on the first call."""
     root = Path(os.environ.get("CT2ZARR_TEST_CACHE") or Path.home() / ".cache" / "ct2zarr-tests")
     named = "\n".join([sys.version, *sorted(requirements)])
     folder = root / f"env-{hashlib.sha256(named.encode()).hexdigest()[:16]}"
@@ -35,7 +35,7 @@ def environment_python(*requirements: str) -> Path:
 
 
 def _make(folder: Path, requirements: tuple[str, ...]) -> None:
-    """Make the environment, unless it is there."""
+    """Create the environment unless it exists."""
     if (folder / "complete").exists():
         return
     python = folder / "bin" / "python"
@@ -57,7 +57,7 @@ def _make(folder: Path, requirements: tuple[str, ...]) -> None:
 
 
 def run_reader(python: Path, script: Path, *arguments: object) -> str:
-    """Run a script in an environment, without our code, and give what it prints."""
+    """Run a script in an environment, without our code, and return what it prints."""
     done = subprocess.run(
         [python, "-I", script, *map(str, arguments)], capture_output=True, text=True, check=False
     )
@@ -66,13 +66,13 @@ def run_reader(python: Path, script: Path, *arguments: object) -> str:
 
 
 def requirement_lines(path: Path) -> list[str]:
-    """What a requirements file asks for."""
+    """The requirements in a file."""
     lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines()]
     return [line for line in lines if line]
 
 
 def own_requirements() -> list[str]:
-    """What ct2zarr itself depends on, each in the version that the project is tested with."""
+    """The dependencies of ct2zarr, each in the version that the project is tested with."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     named = {line.partition(">")[0] for line in project["dependencies"]}
     pinned = requirement_lines(REPOSITORY / "requirements.txt")

@@ -1,4 +1,4 @@
-"""Plans and records made up in memory, for tests that need no pixels."""
+"""Invented plans and records, for tests that need no pixels."""
 
 from dataclasses import replace
 from pathlib import Path

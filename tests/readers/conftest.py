@@ -1,4 +1,4 @@
-"""Volumes as the conversion writes them, in every store and format, for other people's readers."""
+"""Converted volumes in every store and format, for the readers of other projects."""
 
 import shutil
 
@@ -28,7 +28,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Volumes:
 
 @pytest.fixture(scope="session")
 def ozx(volumes: Volumes, tmp_path_factory: pytest.TempPathFactory) -> Volumes:
-    """The same, zip files under the name that OME-Zarr has for them."""
+    """The same, with the suffix that OME-Zarr uses for zip files."""
     folder = tmp_path_factory.mktemp("ozx")
     paths = dict(volumes.paths)
     for (store_type, zarr_format), path in volumes.paths.items():

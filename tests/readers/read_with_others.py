@@ -1,4 +1,4 @@
-"""Runs without ct2zarr's tests: read stores with the tool named, and print what was found.
+"""Runs without the tests of ct2zarr: read stores with a named tool, and print what was found.
 
 Usage: read_with_others.py TOOL STORE_TYPE:FORMAT:PATH ...
 
@@ -18,7 +18,7 @@ warnings.simplefilter("ignore")
 
 
 def as_store(store_type, path):
-    """What a tool that goes through zarr-python 3 is given."""
+    """The argument for a tool that reads through zarr-python 3."""
     import zarr
 
     if store_type == "sqlite":
@@ -85,7 +85,7 @@ def with_ome_zarr_py(store_type, zarr_format, path):
 
 
 def with_ome_zarr_models(store_type, zarr_format, path):
-    """The validator of the OME-Zarr community: raises where the metadata is not as specified."""
+    """The validator of the OME-Zarr community: raises if the metadata violate the specification."""
     import zarr
     from ome_zarr_models import open_ome_zarr
 

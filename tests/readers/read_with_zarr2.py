@@ -1,4 +1,4 @@
-"""Runs with zarr 2.18 alone: read a SQLite file with zarr's own store and print what is in it."""
+"""Runs with zarr 2.18 alone: read a SQLite file with zarr's own store and print its content."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What opens what: the claims of docs/output-format.md, each of which a test takes at its word."""
+"""What opens what: the claims of docs/output-format.md, each checked by a test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

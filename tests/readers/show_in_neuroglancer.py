@@ -25,7 +25,7 @@ fetched = []
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Files with byte ranges, to pages from anywhere: what any file server gives."""
+    """Serves files with byte ranges to pages from any origin, like any file server."""
 
     protocol_version = "HTTP/1.1"
 
@@ -70,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 folder, source, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])

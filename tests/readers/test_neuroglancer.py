@@ -1,4 +1,4 @@
-"""Neuroglancer in a browser draws a volume that a plain HTTP server of files gives it."""
+"""Neuroglancer in a browser draws a volume that a plain HTTP file server serves."""
 
 import json
 import os

@@ -21,11 +21,11 @@ HERE = Path(__file__).parent
 TABLE_HEAD = "| reader | dir | zip | sqlite |\n|---|---|---|---|\n"
 SAID = {"axes": ["z", "y", "x"], "spacing": list(SPACING)}
 UNITS = {"xarray": "HU"}
-"""Of the values; the readers of OME-Zarr tell those of the axes."""
+"""Units of the values; the readers of OME-Zarr report those of the axes."""
 
 
 def run(reader: Reader, stores: list[tuple[StoreType, int, Path]]) -> list[dict[str, object]]:
-    """What a tool finds in stores, in one process."""
+    """What a tool reads from stores, in one process."""
     if reader.function == "zarr2":
         # zarr 2.18 imports names from numcodecs that version 0.16 took out.
         python = environment_python("zarr==2.18.*", "numcodecs<0.16")
@@ -98,7 +98,7 @@ def test_a_reader_of_ome_zarr_finds_all_levels(reader: Reader, tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_xarray_gives_stored_values_in_hounsfield_units(tmp_path: Path, zarr_format: int) -> None:
-    """By the CF conventions, without a word about ct2zarr."""
+    """By the CF conventions, without knowing ct2zarr."""
     made = make_series(tmp_path / "in", n=5)
     (plan,) = plans_in(tmp_path / "in")
     encoding = EncodingSettings(StoreType.DIR, values="stored", zarr_format=zarr_format)

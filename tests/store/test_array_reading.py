@@ -128,11 +128,11 @@ def test_threads_are_as_many_as_processors_up_to_eight(monkeypatch: pytest.Monke
         assert available_threads() == expected
 
 
-@pytest.mark.parametrize("planes", [1, 2, 3, 4])
+@pytest.mark.parametrize(("depth", "planes"), [(4, 1), (4, 2), (4, 3), (4, 4), (5, 2), (5, 3)])
 def test_only_the_wanted_planes_of_a_chunk_are_put_in_order_up_to_half_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int, planes: int
 ) -> None:
-    data = voxels((4, 8, 8))
+    data = voxels((depth, 8, 8))
     container = open_container(written_in_one_block(tmp_path / "v", data))
     thin = []
     original = array_reading.frame_of_items

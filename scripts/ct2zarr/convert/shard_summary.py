@@ -1,6 +1,5 @@
 """Write the summary of a shard: the JSON first, then the CSV, for which a workflow waits."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from ..model import Json
 from ..run.atomic_files import write_atomically
 from ..run.cells import SEPARATOR
-from ..run.checksums import file_md5
+from ..run.checksums import bytes_md5, file_md5
 from ..run.counts import totals_of
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow, rows_to_csv
@@ -39,7 +38,7 @@ def write_summary(summary: ShardSummary, settings: ConvertSettings, manifest_md5
         MachineError: the folder cannot be written.
     """
     text = rows_to_csv(summary.rows)
-    csv_md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    csv_md5 = bytes_md5(text.encode())
     content = _content(summary, settings, csv_md5, manifest_md5)
     write_atomically(summary.json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_atomically(summary.csv_path, text)

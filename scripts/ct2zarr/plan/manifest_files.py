@@ -4,7 +4,6 @@ A file is rewritten only when its content changes, so that a workflow sees which
 work.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from ..model import Json
 from ..run import paths
-from ..run.checksums import INDEX_MD5
+from ..run.checksums import INDEX_MD5, bytes_md5
 from ..run.csv_tables import Cell, read_table, rows_to_csv
 from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.frame_tables import FILES_SCHEMA
@@ -62,7 +61,7 @@ def write_shards(folder: Path, frames: pa.Table, account: Account, num_shards: i
 def write_index(folder: Path, account: Account, summary: dict[str, Json]) -> Path:
     """Write manifest_summary.json and, last of all, series_all.csv; the path of the summary."""
     index = rows_to_csv(SERIES_SCHEMA, account.series).encode()
-    index_md5 = hashlib.md5(index, usedforsecurity=False).hexdigest()
+    index_md5 = bytes_md5(index)
     text = json.dumps({**summary, INDEX_MD5: index_md5}, indent=2) + "\n"
     path = folder / paths.MANIFEST_SUMMARY
     write_bytes_if_changed(path, text.encode())

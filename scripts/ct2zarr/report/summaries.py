@@ -4,7 +4,6 @@ A summary that is missing, cut short, or not of the same run as the others is an
 it: a total over a part of the shards would look like a total over all.
 """
 
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import Any
 from ..codes import Code
 from ..errors import SettingsError
 from ..run.atomic_files import write_atomically
-from ..run.checksums import file_md5
+from ..run.checksums import bytes_md5, file_md5
 from ..run.counts import Counts, totals_of
 from ..run.csv_tables import parse_table
 from ..run.job_log import log_outcome
@@ -151,7 +150,7 @@ def _read_rows(path: Path, label: str, md5: str, volumes: int) -> tuple[JoinedRo
             due=volumes,
             advice=ADVICE,
         )
-    if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
+    if bytes_md5(data) != md5:
         raise SettingsError(
             Code.INPUT_DAMAGED,
             "{path} was changed after it was written: its MD5 is not the one in its JSON file; "

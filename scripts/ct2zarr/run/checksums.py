@@ -23,6 +23,11 @@ def plane_md5(plane: "NDArray[Any]") -> str:
     return hashlib.md5(little.data, usedforsecurity=False).hexdigest()
 
 
+def bytes_md5(content: bytes) -> str:
+    """MD5 (hex) of some bytes."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def file_md5(path: Path) -> str:
     """MD5 (hex) of a file's content."""
     with path.open("rb") as file:

@@ -4,7 +4,6 @@ A damaged sidecar raises SeriesError with the code ``damaged_record``. The calle
 to convert the volume again (when a run resumes) or to report the damage (in an audit).
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -14,6 +13,7 @@ from typing import Any, get_origin
 from ..codes import Code
 from ..errors import Private, SeriesError, SettingsError
 from ..model import SliceTable, VolumeRecord
+from ..run.checksums import bytes_md5
 from ..run.csv_tables import Column, Schema, cells_to_csv, read_table
 
 ADVICE = "convert the volume again, which happens by itself when its shard runs again."
@@ -43,7 +43,7 @@ def record_to_json(record: VolumeRecord) -> str:
 
 
 def _sealed(text: str) -> str:
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    digest = bytes_md5(text.encode())
     return f'{text},\n "{SEAL}": "{digest}"\n}}\n'
 
 
