@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import zarr
 from pydicom import Dataset
@@ -86,6 +87,22 @@ def test_converting_again_gives_the_same_bytes(tmp_path, plan):
     assert second.paths.store.read_bytes() == bytes_before
     assert second.record.store_digest == first.record.store_digest
     assert len(files_below(settings.store_root)) == 3
+
+
+def test_overwriting_publishes_although_a_finished_volume_is_there(tmp_path, plan):
+    settings = settings_for(tmp_path)
+    first = convert(plan, settings)
+    written = first.paths.record.stat().st_ino
+    convert(plan, replace(settings, overwrite=True))
+    assert first.paths.record.stat().st_ino != written
+
+
+@pytest.mark.parametrize("store_type", list(StoreType))
+def test_a_conversion_that_fails_leaves_no_file_open(tmp_path, plan, store_type):
+    Path(plan.planes[-1].path).unlink()
+    attempt(plan, settings_for(tmp_path / "out", store_type), SeriesError, "gone")
+    opened = {Path(one.path) for one in psutil.Process().open_files()}
+    assert not [path for path in opened if path.is_relative_to(tmp_path)]
 
 
 def test_a_second_job_that_was_slower_takes_what_the_first_has_published(tmp_path, plan):

@@ -16,6 +16,7 @@ import pytest
 
 from ct2zarr import __version__
 from ct2zarr.convert.shard import run_shard
+from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.run.settings import (
@@ -284,6 +285,42 @@ def test_two_jobs_on_one_shard_at_once_end_in_the_same_result(series_csv, store_
     assert temporary_files(settings.store_root) == []
     resumed = run_shard(replace(settings, overwrite=False))
     assert all(row.reused for row in resumed.rows)
+
+
+def test_a_job_that_ends_by_the_machine_leaves_no_older_summary(series_csv, tree):
+    settings = settings_for(series_csv)
+    summary = run_shard(settings)
+    tree.rename(tree.with_name("away"))
+    with pytest.raises(MachineError, match="gone or empty"):
+        run_shard(replace(settings, overwrite=True))
+    assert not summary.csv_path.exists()
+    assert not summary.json_path.exists()
+
+
+# Without names --------------------------------------------------------------------------------
+
+
+def test_deidentify_needs_its_key_before_anything_is_done(series_csv, monkeypatch):
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    settings = settings_for(series_csv, metadata=MetadataSettings(deidentify=True))
+    with pytest.raises(SettingsError, match=KEY_VARIABLE):
+        run_shard(settings)
+    assert not settings.out_root.exists()
+
+
+def test_with_deidentify_the_summary_names_no_folder_and_no_file(series_csv, tree, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "a key of enough characters")
+    for path in (tree / "a").iterdir():
+        path.unlink()
+    summary = run_shard(settings_for(series_csv, metadata=MetadataSettings(deidentify=True)))
+    assert {row.series_dir for row in summary.rows} == {""}
+    (failed,) = (row for row in summary.rows if row.status == "failed")
+    assert failed.code == "source_gone"
+    assert failed.error == failed.error_public
+    assert "[file]" in failed.error
+    for path in (summary.csv_path, summary.json_path):
+        assert str(tree) not in path.read_text()
+        assert ".dcm" not in path.read_text()
 
 
 # The summary and the log ----------------------------------------------------------------------

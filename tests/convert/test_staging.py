@@ -1,5 +1,8 @@
 """A volume gets its final names whole, its record last; a failure leaves nothing behind."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from ct2zarr.convert.staging import remove_record, remove_volume, staged_volume
@@ -124,6 +127,25 @@ def test_the_old_record_goes_before_the_store_is_replaced(final):
             staged.publish("new")
     assert not final.record.exists()
     assert len(names(final)) == 2
+
+
+def test_slices_and_folders_are_on_the_disk_before_the_record_is(final, monkeypatch):
+    flushed: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    with staged_volume(final) as staged:
+        write(staged, "new")
+        monkeypatch.setattr(os, "fsync", note)
+        staged.publish("record")
+        monkeypatch.undo()
+    data, meta = str(final.store.parent), str(final.record.parent)
+    assert flushed[:3] == [data, str(staged.slices), meta]
+    assert flushed[-1] == meta
+    assert len(flushed) == 5  # the record itself before its folder
 
 
 def test_slices_without_a_store_are_removed_too(final):
