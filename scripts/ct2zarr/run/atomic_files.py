@@ -178,15 +178,22 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a small text file so that its name shows the old or the new content, never a part.
 
     Text is UTF-8; what cannot be encoded (file names that are no UTF-8) is written as ``\\udcXX``.
-    Raises MachineError.
+
+    Raises:
+        MachineError: the folder cannot be written.
     """
+    write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """The same for bytes."""
     temporary = temporary_path(path.parent, path.name.split(".")[0])
     with machine_errors(path.parent):
         try:
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-                f.write(text)
-                f.flush()
-                os.fsync(f.fileno())
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
             flush_folder(path.parent)
         finally:

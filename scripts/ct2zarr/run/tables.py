@@ -1,7 +1,6 @@
 """Files of the manifest: whole or not at all, and untouched while their content is the same."""
 
 import io
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .atomic_files import flush_folder, machine_errors, temporary_path
+from .atomic_files import machine_errors, write_bytes_atomically
 
 ROW_GROUP = 1 << 18
-"""Rows a group: readers that want a few columns or rows hold no more than this at once."""
+"""Rows per group: readers that want a few columns or rows hold no more than this at once."""
 
 
 def parquet_bytes(table: pa.Table, metadata: Mapping[bytes, bytes]) -> bytes:
@@ -28,23 +27,16 @@ def parquet_bytes(table: pa.Table, metadata: Mapping[bytes, bytes]) -> bytes:
 
 
 def write_bytes_if_changed(path: Path, content: bytes) -> bool:
-    """Make ``path`` hold ``content``; its time stays if it does already. Says if it was written.
+    """Make ``path`` hold ``content``, and leave a file that does already untouched.
 
-    Raises MachineError.
+    Returns:
+        Whether the file was written.
+
+    Raises:
+        MachineError: the folder cannot be written.
     """
-    with machine_errors(path.parent):
-        with suppress(FileNotFoundError):
-            if path.stat().st_size == len(content) and path.read_bytes() == content:
-                return False
-        temporary = temporary_path(path.parent, path.name)
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-            flush_folder(path.parent)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    with machine_errors(path.parent), suppress(FileNotFoundError):
+        if path.stat().st_size == len(content) and path.read_bytes() == content:
+            return False
+    write_bytes_atomically(path, content)
     return True
