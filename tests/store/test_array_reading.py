@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numcodecs import Blosc
 
 import ct2zarr
 from ct2zarr.codes import Code
@@ -190,6 +191,23 @@ def test_a_chunk_cut_short_or_lost_is_an_error_that_names_it(
     assert caught.value.facts["key"] == "volume/c/1/1/1"
     what = "missing" if keep is None else "damaged"
     assert f"chunk volume/c/1/1/1 is {what}" in str(caught.value)
+
+
+@pytest.mark.parametrize("items", [0, 255, 257])
+def test_a_whole_frame_of_another_size_is_damage(tmp_path: Path, items: int) -> None:
+    """Blosc would unpack the smaller ones, and leave the rest of the chunk as it was before."""
+    whole = open_container(write_volume(tmp_path / "v", voxels()))
+    writer = open_writer(StoreType.SQLITE, tmp_path / "other")
+    for key in whole.keys():  # noqa: SIM118
+        value = bytes(whole.get(key) or b"")
+        if key == "volume/1/1/1":
+            value = Blosc("zstd").encode(np.zeros(items, np.int16))
+        writer.put(key, value)
+    writer.finish()
+    container = open_container(tmp_path / "other")
+    for region in ([(0, 10), (0, 17), (0, 19)], [(5, 6), (8, 16), (8, 16)]):
+        with pytest.raises(FileError, match="chunk volume/1/1/1 is damaged"):
+            read_region(container, array_at(container), region)
 
 
 WATCH_THREADS = """

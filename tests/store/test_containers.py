@@ -93,6 +93,22 @@ def test_the_digest_taken_while_writing_is_that_of_the_finished_store(
 
 
 @ALL_STORES
+def test_a_finished_store_has_reached_the_disk(
+    tmp_path: Path, store_type: StoreType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[Path] = set()
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{descriptor}").resolve())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    path = write(tmp_path / "a", store_type, CONTENT)
+    assert {path, *path.rglob("*")} <= synced
+
+
+@ALL_STORES
 def test_size_counts_all_bytes_of_the_store(tmp_path: Path, store_type: StoreType) -> None:
     path = write(tmp_path / "a", store_type, CONTENT)
     values = sum(map(len, CONTENT.values()))
