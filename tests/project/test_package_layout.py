@@ -94,7 +94,7 @@ def test_a_package_that_is_optional_is_found():
     assert not needs_optional_package("import numpy\n\ndef f():\n    import torch")
 
 
-def tests_of(path: Path) -> list[Path]:
+def places_of_tests(path: Path) -> list[Path]:
     """Where the tests of a module may be.
 
     An inner room such as ``dicom/header`` whose ``__init__`` is its one way in is tested as a
@@ -112,4 +112,4 @@ def tests_of(path: Path) -> list[Path]:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_each_module_with_logic_has_a_test_of_its_name_in_its_room(path):
     if path.name != "__init__.py" and has_logic(path.read_text("utf-8")):
-        assert any(place.is_file() for place in tests_of(path)), tests_of(path)
+        assert any(place.is_file() for place in places_of_tests(path)), places_of_tests(path)
