@@ -200,3 +200,15 @@ def test_references_are_divided_in_the_order_of_their_size_then_of_their_uid():
         "1.7.5", "1.7.2", "1.7.9",
     ]  # fmt: skip
     assert {group.keywords for group in sorted_groups(frames)} == {("FrameOfReferenceUID",)}
+
+
+def test_monitoring_planes_of_two_references_that_jitter_evenly_are_no_grid():
+    frames = stack([0.0, 0.02], slice_thickness=5.0)
+    frames += stack([0.01, 0.03], 3, slice_thickness=5.0, frame_of_reference_uid="1.7.2")
+    assert sizes(frames) == [2, 2]
+
+
+def test_a_cluster_is_ordered_by_its_lowest_value():
+    spacings = [(0.8, 0.7), (0.801, 0.7), (0.8005, 0.9), (0.8005, 0.9)]
+    frames = [frame(i, 2.0 * i, pixel_spacing=spacing) for i, spacing in enumerate(spacings)]
+    assert [group.frames[0].pixel_spacing[1] for group in sorted_groups(frames)] == [0.7, 0.9]
