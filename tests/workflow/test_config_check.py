@@ -23,7 +23,7 @@ from ct2zarr.run.settings import (
     report_from_config,
 )
 from ct2zarr.vocabulary import Flag, StoreType
-from ct2zarr.workflow.config_check import checked_config, require_folders
+from ct2zarr.workflow.config_check import checked_config, require_absolute, require_folders
 
 CONFIG = Path(__file__).parents[2] / "config"
 SCHEMA = config_schema()
@@ -183,9 +183,28 @@ def test_text_from_the_command_line_is_read_as_what_it_means():
     assert config["datasets"] == {"v1": "/data/ct"}
 
 
-def test_home_folder_is_expanded(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert check(out_root="~/out")["out_root"] == "/home/ada/out"
+def test_home_folder_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    outputs = {"manifest_dir": "~/m", "out_root": "~/o"}
+    config = check(datasets={"v1": "~/ct"}, decisions="", **outputs)
+    assert config["out_root"] == f"{tmp_path}/o"
+    assert config["decisions"] == ""
+    (tmp_path / "ct").mkdir()
+    require_folders(config)
+    require_absolute(config)
+
+
+def test_relative_path_is_named_where_jobs_run_elsewhere():
+    whole = {"datasets": {"v1": "/ct"}, "manifest_dir": "/m", "out_root": "/o"}
+    require_absolute(check(**whole))
+    for change, named in (
+        ({"datasets": {"v1": "ct"}}, "the folder of dataset 'v1' is ct; with a default storage"),
+        ({"out_root": "o"}, "config: out_root is o; with a default storage"),
+        ({"decisions": "d.csv"}, "config: decisions is d.csv; with a default storage"),
+    ):
+        with pytest.raises(SettingsError, match=named) as caught:
+            require_absolute(check(**whole | change))
+        assert caught.value.code is Code.SETTING_WRONG
 
 
 def test_missing_dataset_folder_is_named(tmp_path):
