@@ -37,6 +37,11 @@ def test_a_plain_stack_has_no_flag():
     ("changes", "flag", "expected"),
     [
         (
+            [{"rescale_slope": 2.0}],
+            Flag.MIXED_RESCALE,
+            {"values": [[1.0, -1024.0], [2.0, -1024.0]]},
+        ),
+        (
             [{"rescale_slope": 2.0}, {"rescale_intercept": 0.0}],
             Flag.MIXED_RESCALE,
             {"values": [[1.0, -1024.0], [1.0, 0.0], [2.0, -1024.0]]},

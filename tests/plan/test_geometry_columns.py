@@ -80,3 +80,53 @@ def test_one_slice_has_no_spacing_and_is_no_volume():
     columns = columns_of(regular(1))
     assert columns.uniform_slice_spacing is None
     assert not columns.regularly_spaced_3d_volume
+
+
+@pytest.mark.parametrize(
+    ("cosines", "degrees"),
+    [
+        ((1, 0, 0, 0, 0.99, 0.1410674), 8.11),  # two decimals
+        ((1.02, 0, 0, 0, 0.99, 0.1410674), 8.11),  # the length of the normal does not count
+        ((0, 1, 0, 0, 0, -1), 0.0),
+        ((0.7071068, 0.7071068, 0, 0, 0, -1), 45.0),
+    ],
+)
+def test_obliquity_is_the_angle_to_the_nearest_axis_in_hundredths_of_a_degree(cosines, degrees):
+    columns = columns_of([frame(1, 0, orientation=tuple(map(float, cosines)))])
+    assert columns.obliquity_degrees == degrees
+
+
+@pytest.mark.parametrize(
+    ("length", "orthogonal"), [(1.0099, True), (1.0101, False), (0.9899, False)]
+)
+def test_row_and_column_are_orthogonal_unit_vectors_within_one_percent(length, orthogonal):
+    columns = columns_of(at(regular(), orientation=(length, 0.0, 0.0, 0.0, 1.0, 0.0)))
+    assert columns.orthogonal_orientation is orthogonal
+
+
+@pytest.mark.parametrize(("shift", "consistent"), [(0.099, True), (0.101, False)])
+def test_origins_are_consistent_within_a_tenth_of_a_millimetre_along_each_axis(shift, consistent):
+    frames = regular()
+    frames[2] = replace(frames[2], position=(-20.0 + shift, -30.0, 4.0))
+    columns = columns_of(frames)
+    assert columns.consistent_in_plane_row is consistent
+    assert columns.consistent_in_plane_col is True
+    frames[2] = replace(frames[2], position=(-20.0, -30.0 + shift, 4.0))
+    columns = columns_of(frames)
+    assert columns.consistent_in_plane_row is True
+    assert columns.consistent_in_plane_col is consistent
+    assert columns.regularly_spaced_3d_volume is consistent
+
+
+def test_absent_pixel_spacing_leaves_the_answers_of_positions():
+    columns = columns_of(at(regular(), pixel_spacing=None))
+    assert columns.consistent_pixel_spacing is False
+    assert columns.single_orientation is True
+    assert columns.uniform_slice_spacing is True
+    assert columns.regularly_spaced_3d_volume is False
+
+
+def test_a_single_plane_is_no_regular_volume_though_all_else_holds():
+    columns = columns_of(regular(1))
+    assert columns.unique_slice_positions is True
+    assert columns.regularly_spaced_3d_volume is False
