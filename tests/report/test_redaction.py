@@ -14,9 +14,12 @@ from ct2zarr.report.redaction import redact
         ("/other/x/3.dcm: no pixels", "[path]: no pixels"),
         ("file DOE.dcm ends early", "file [file] ends early"),
         ("study 1.2.840.113619.2.55.3 is odd", "study [UID] is odd"),
+        ("1.2.840.10008.1 and 1.2.840.10008", "[UID] and 1.2.840.10008"),
+        ("patient DOE^JOHN", "patient [removed]"),
+        ("Doe-like, xDOE, DOEx", "[removed]-like, xDOE, DOEx"),
         ("numpy 2.1.3, 1/2 of 3.5 mm", "numpy 2.1.3, 1/2 of 3.5 mm"),
         ("Thorax of john, doe", "Thorax of [removed], [removed]"),
     ],
 )
 def test_paths_uids_and_names_are_taken_out_of_text(text: str, shown: str) -> None:
-    assert redact(text, ["/data/DOE JOHN/s 1"], ["DOE^JOHN"]) == shown
+    assert redact(text, "/data/DOE JOHN/s 1", ["DOE^JOHN"]) == shown

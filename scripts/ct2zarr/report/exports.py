@@ -95,7 +95,7 @@ def summary_without_names(rows: Sequence[JoinedRow]) -> str:
     """The CSV text of the summary without names of folders and files."""
     names = [name for name in JOINED_SCHEMA.names if name not in PRIVATE_COLUMNS]
     public = (
-        replace(row, error=error_sentence(row), comment=redact(row.comment, [row.series_dir]))
+        replace(row, error=error_sentence(row), comment=redact(row.comment, row.series_dir))
         for row in rows
     )
     return cells_to_csv(JOINED_SCHEMA, names, ([getattr(row, n) for n in names] for row in public))

@@ -231,7 +231,7 @@ def _decisions(rows: Sequence[JoinedRow]) -> list[dict[str, str]]:
             "series_hash": row.series_hash,
             "dataset": row.dataset,
             "decision": row.decision,
-            "comment": redact(row.comment, [row.series_dir]),
+            "comment": redact(row.comment, row.series_dir),
         }
         for row in rows
         if row.decision

@@ -16,19 +16,19 @@ _SHORTEST_NAME = 3
 """Shorter parts of a name or number would blank out ordinary words."""
 
 
-def redact(text: str, folders: Iterable[str] = (), identifiers: Iterable[str] = ()) -> str:
+def redact(text: str, folder: str = "", identifiers: Iterable[str] = ()) -> str:
     """``text`` without paths, names of DICOM files, UIDs and the given identifiers.
 
     Parameters
     ----------
     text
         Text from a header, or a comment.
-    folders
-        Absolute folders that are known, which may have spaces in them.
+    folder
+        The folder of the series, which may have spaces in it.
     identifiers
         Values of PatientID, PatientName and the like.
     """
-    for folder in sorted({f.rstrip("/") for f in folders if f.rstrip("/")}, key=len, reverse=True):
+    if folder:
         text = re.sub(re.escape(folder) + r"[^\s'\",;:]*", "[path]", text)
     text = _QUOTED_PATH.sub("[path]", text)
     text = _PATH.sub("[path]", text)

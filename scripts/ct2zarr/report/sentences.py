@@ -101,7 +101,7 @@ def error_sentence(row: JoinedRow) -> str:
     its column ``error`` may name a patient's file.
     """
     if row.decision == Decision.REJECT and row.reason == Code.REJECTED_IN_REVIEW and row.comment:
-        return f"{row.error_public}: {redact(row.comment, [row.series_dir])}"
+        return f"{row.error_public}: {redact(row.comment, row.series_dir)}"
     if row.error_public or row.status == Status.OK:
         return row.error_public
     default = Code.REJECTED_FLAG if row.status == Status.REJECTED else Code.UNEXPECTED_ERROR
@@ -166,7 +166,7 @@ def describe_volume(
     for keyword, label in _TAGS:
         value = record.tags.get(keyword)
         if value not in (None, "", []):
-            lines.append((label, redact(_words(value), [record.series_dir], identifiers)))
+            lines.append((label, redact(_words(value), record.series_dir, identifiers)))
     units = record.values.get("units")
     lines += [
         ("Values", f"{record.dtype}, {units}" if units else f"{record.dtype}, as stored"),
@@ -201,7 +201,7 @@ def describe_evidence(value: Json, record: VolumeRecord, identifiers: Sequence[s
         if isinstance(item, Mapping) and "file" in key.lower():
             item = len(item)
         words.append(f"{label}: {_words(item)}")
-    return redact("; ".join(words), [record.series_dir], identifiers)
+    return redact("; ".join(words), record.series_dir, identifiers)
 
 
 def _words(value: Json) -> str:

@@ -252,8 +252,7 @@ def _undo_shift(
     Returns the (rows of the grid, y, x) array, NaN where nothing lies, and the margin before the
     first plane's pixels in y and x.
     """
-    shift = shift - shift[0]
-    low, high = np.minimum(shift.min(axis=0), 0), np.maximum(shift.max(axis=0), 0)
+    low, high = shift.min(axis=0), shift.max(axis=0)
     limit = 2 * max(cube.shape[1:])
     if np.any(high - low > limit):  # no longer a stack: show the planes unshifted
         shift, low, high = shift * 0, low * 0, high * 0
