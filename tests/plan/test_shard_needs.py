@@ -3,13 +3,13 @@
 import pytest
 
 from ct2zarr.plan.shard_needs import (
-    MB,
     SNAKEMAKE_MB,
     ShardSize,
     memory_mb,
     runtime_minutes,
     shard_size,
 )
+from ct2zarr.run.units import BYTES_PER_MB
 
 COLUMNS = "series_hash,file_count,slice_count,bytes,rows,columns"
 GB = 1_000_000_000
@@ -47,13 +47,13 @@ def test_shard_without_volumes_and_shard_without_a_table_ask_for_the_least(tmp_p
 
 @pytest.mark.parametrize(("matrix", "slab"), [(512, 84), (2048, 1343)])
 def test_a_worker_asks_for_its_slabs_and_its_largest_file_twice(matrix, slab):
-    size = ShardSize(planes=20_000, plane_voxels=matrix**2, file_bytes=50 * MB)
+    size = ShardSize(planes=20_000, plane_voxels=matrix**2, file_bytes=50 * BYTES_PER_MB)
     due = 300 + 300 + 20_000 * 0.005 + 2 * (200 + slab + 2 * 50)
     assert 0 <= memory_mb(size, workers=2, slab_planes=64) - due < 101
 
 
 def test_time_is_that_of_two_megabytes_a_second():
-    size = ShardSize(bytes=240 * 60 * MB, longest_bytes=MB)
+    size = ShardSize(bytes=240 * 60 * BYTES_PER_MB, longest_bytes=BYTES_PER_MB)
     assert runtime_minutes(size, workers=2, verify_all=False) == 30 + 60
     assert runtime_minutes(size, workers=2, verify_all=True) == 30 + 120
 
@@ -84,7 +84,7 @@ def test_memory_grows_with_planes_workers_chunks_files_and_attempts():
     asked = memory_mb(size, workers=4, slab_planes=64)
     wider = ShardSize(planes=100_000, plane_voxels=1024**2, file_bytes=1_000_000)
     longer = ShardSize(planes=200_000, plane_voxels=512**2, file_bytes=1_000_000)
-    one_file = ShardSize(planes=100_000, plane_voxels=512**2, file_bytes=400 * MB)
+    one_file = ShardSize(planes=100_000, plane_voxels=512**2, file_bytes=400 * BYTES_PER_MB)
     for more in (
         memory_mb(wider, workers=4, slab_planes=64),
         memory_mb(longer, workers=4, slab_planes=64),

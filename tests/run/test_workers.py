@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SeriesError
-from ct2zarr.run.workers import Worker, WorkerServer, in_workers
+from ct2zarr.run.workers import Worker, WorkerServer, environment_of_workers, in_workers
 
 LONG = 60.0
 
@@ -313,3 +314,15 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_the_server_ends_with_the_job():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ct2zarr.run.worker_server", str(theirs.fileno())],
+            env=environment_of_workers(),
+            pass_fds=[theirs.fileno()],
+        )
+    ours.close()
+    assert process.wait(LONG) == 0

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from ..run.atomic_files import prepare_store_root, remove_abandoned
 from ..run.checksums import manifest_md5
 from ..run.counts import Counts, totals_of
-from ..run.job_log import BYTES_PER_MB, Progress, log_outcome, progress
+from ..run.job_log import Progress, log_outcome, progress
 from ..run.paths import DATA_FOLDER, META_FOLDER, shard_summary
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow
+from ..run.units import BYTES_PER_MB
 from ..verify.audit_table import needs_retry
 from ..vocabulary import Status
 from .finished import damaged_volumes, finished_rows, lacks_records

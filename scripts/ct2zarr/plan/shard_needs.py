@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..run.csv_tables import Column, Schema, read_table
+from ..run.units import BYTES_PER_MB
 
 SIZES_SCHEMA = Schema(
     tuple(Column(name, int) for name in ("bytes", "slice_count", "rows", "columns", "file_count")),
@@ -18,7 +19,6 @@ SIZES_SCHEMA = Schema(
 )
 """Those columns of the manifest that say how large a volume is."""
 
-MB = 1_000_000
 SNAKEMAKE_MB = 300
 """Each job of a cluster has two processes of Snakemake (measured: 260 to 300 MB)."""
 JOB_MB = 300
@@ -87,8 +87,8 @@ def memory_mb(size: ShardSize, workers: int, slab_planes: int, attempt: int = 1)
         slab_planes: depth of a chunk; a worker holds so many whole planes.
     """
     slab = SLABS * slab_planes * size.plane_voxels * STORED_BYTES
-    worker = WORKER_MB + (slab + FILES * size.file_bytes) / MB
-    plans = size.planes * PLANE_BYTES / MB
+    worker = WORKER_MB + (slab + FILES * size.file_bytes) / BYTES_PER_MB
+    plans = size.planes * PLANE_BYTES / BYTES_PER_MB
     needed = (SNAKEMAKE_MB + JOB_MB + plans + workers * worker) * attempt
     return math.ceil(needed / ROUND_MB) * ROUND_MB
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from .counts import Counts
 from .paths import PROGRESS_SUFFIX, TEMPORARY_PREFIX
+from .units import BYTES_PER_MB
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -34,8 +35,6 @@ LINE_EVERY_SECONDS = 60.0
 
 FILE_EVERY_SECONDS = 1.0
 """The file from which a workflow draws a bar is written this often."""
-
-BYTES_PER_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
 
-BYTES_PER_MB = 1_000_000
+from .units import BYTES_PER_MB
 
 LENGTH = struct.Struct("<Q")
 """Precedes each message between the job and a worker: its number of bytes."""
@@ -214,7 +214,7 @@ def prepare_process(memory_mb: int, environment: Mapping[str, str]) -> None:
 
 
 def limit_memory(megabytes: int) -> None:
-    """Let this process have so much more memory than it has now; what goes beyond is refused.
+    """Limit the memory that this process may take beyond what it has now; more is refused.
 
     RLIMIT_DATA counts private writable memory, touched or not (setrlimit(2), since Linux 4.7): it
     refuses at once what would take a machine down, and is not fooled by the large address space
