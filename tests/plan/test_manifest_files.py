@@ -1,6 +1,7 @@
 """Files of the manifest: rows in their order, in the shard of their volume, and none too many."""
 
 import csv
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,3 +110,18 @@ def test_the_index_is_restored_from_the_shards_byte_for_byte(folder):
     (folder / "series_all.csv").unlink()
     restore_index(folder, 3)
     assert (folder / "series_all.csv").read_bytes() == whole
+
+
+def test_the_log_counts_the_shards_of_which_any_file_has_changed(folder, caplog):
+    frames, account = made()
+    table = frames_to_table(frames)
+    with caplog.at_level(logging.INFO, logger="ct2zarr"):
+        write_shards(folder, table, account, 3)
+        write_shards(folder, table, account, 3)
+        (folder / SHARDS_FOLDER / "series_shard_01.csv").unlink()
+        write_shards(folder, table, account, 3)
+        (folder / SHARDS_FOLDER / "files_shard_02.parquet").unlink()
+        write_shards(folder, table, account, 3)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{count} of 3 shards have changed" for count in (3, 0, 1, 1)
+    ]
