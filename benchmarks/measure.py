@@ -166,7 +166,7 @@ def _task(name: str, arguments: dict[str, Any]) -> Measurement:
 
 
 def _job(command: Sequence[str]) -> Measurement:
-    # The fork server of multiprocessing outlives its job; make this process the parent of both.
+    # The server of the workers may outlive its job by a moment; make this process their parent.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before, _ = _usage()
     started = time.perf_counter()
