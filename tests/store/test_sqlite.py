@@ -1,6 +1,7 @@
 """The SQLite store: zarr's own conformance suites, and what they do not ask for."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import pickle
@@ -20,6 +21,7 @@ from zarr.testing.stateful import ZarrHierarchyStateMachine, ZarrStoreStateMachi
 from zarr.testing.store import StoreTests
 
 from ct2zarr.errors import FileError, MachineError
+from ct2zarr.store.sqlite import SqliteContainer, WritableSqlite
 from ct2zarr.store.sqlite_file import ZARR_SQLITE_APPLICATION_ID
 from ct2zarr.store.zarr_stores import SQLiteStore
 
@@ -220,6 +222,61 @@ def test_a_writable_store_is_opened_anew_in_a_forked_child(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_opens_the_file_for_itself_and_leaves_the_parents_handle_open(
+    tmp_path: Path, read_only: bool
+) -> None:
+    path = tmp_path / "a.sqlite"
+    SQLiteStore(path).set_sync("a", cpu.Buffer.from_bytes(b"1"))
+    container = SqliteContainer(path) if read_only else WritableSqlite(path)
+
+    def handles() -> int:
+        return sum(entry.resolve() == path for entry in Path("/proc/self/fd").iterdir())
+
+    before = handles()
+    assert container.get("a") == b"1"
+    assert handles() == before + 1
+    pid = os.fork()
+    if pid == 0:
+        inherited = handles()
+        opened = container.get("a") == b"1" and handles() == inherited + 1
+        container.close()
+        gc.collect()
+        os._exit(0 if opened and handles() == inherited else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert container.get("a") == b"1"
+    container.close()
+    assert handles() == before
+
+
+def test_closing_closes_the_connections_of_all_threads(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    SQLiteStore(path).set_sync("a", cpu.Buffer.from_bytes(b"1"))
+    gc.collect()
+    container = SqliteContainer(path)
+    read, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        container.get("a")
+        read.set()
+        done.wait(60)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    read.wait(60)
+    container.get("a")
+
+    def handles() -> int:
+        return sum(entry.resolve() == path for entry in Path("/proc/self/fd").iterdir())
+
+    assert handles() == 2
+    container.close()
+    assert handles() == 0
+    done.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
 def test_threads_read_the_same_bytes(tmp_path: Path, read_only: bool) -> None:
     path = tmp_path / "a.sqlite"
     store = SQLiteStore(path)
@@ -258,6 +315,20 @@ def test_names_with_wildcards_are_taken_literally(tmp_path: Path) -> None:
         asyncio.run(store.delete_dir(folder))
         assert not asyncio.run(store.exists(key))
     assert asyncio.run(store.is_empty(""))
+
+
+@pytest.mark.parametrize(
+    "prefix", ["\ud7ff", "a\U0010ffff", "\U0010ffff", "\U0010ffff\U0010ffff", "a"]
+)
+def test_keys_with_a_prefix_at_the_ends_of_unicode_are_found(tmp_path: Path, prefix: str) -> None:
+    container = WritableSqlite(tmp_path / "a.sqlite")
+    keys = ["", "b", "\ud7fe", "\ue000", *(f"{prefix}{end}" for end in ("", "/x", "\U0010ffff"))]
+    for key in keys:
+        container.set(key, memoryview(b"1"))
+    assert container.keys(prefix) == sorted(key for key in set(keys) if key.startswith(prefix))
+    container.delete_all(prefix)
+    assert container.keys() == sorted({key for key in keys if not key.startswith(prefix)})
+    container.close()
 
 
 @pytest.mark.parametrize(
