@@ -254,6 +254,14 @@ def test_a_single_gap_with_skipped_numbers_needs_a_declared_spacing(skip, count)
     assert spacing_of(offsets, (5.0 * 1.02,), 0.0, numbers).missing is None
 
 
+def test_two_gaps_with_skipped_numbers_count_by_the_declared_spacing():
+    offsets, numbers = np.array([0.0, 10.0, 20.0]), np.array([1, 3, 5])
+    found = spacing_of(offsets, (5.0,), 0.0, numbers)
+    assert found.missing is not None
+    assert found.missing.offsets_mm == (5.0, 15.0)
+    assert spacing_of(offsets, (10.0,), 0.0, numbers).missing is None
+
+
 @pytest.mark.parametrize(("planes", "seen"), [(3, False), (4, True)])
 def test_three_equal_skips_are_evidence_enough_and_two_are_not(planes, seen):
     offsets, numbers = np.arange(planes) * 5.0, np.arange(planes) * 2 + 1
