@@ -63,3 +63,11 @@ def test_sample_has_the_wanted_number_and_no_volume_twice(number: int) -> None:
     some = volumes(plain=4, padding=3)
     chosen = [sample.series_hash for sample in sample_volumes(some, number, 0)]
     assert len(set(chosen)) == len(chosen) == min(number, 7)
+
+
+def test_strata_take_turns_the_rarest_flag_first_and_then_a_dataset() -> None:
+    some = volumes(plain=5, padding=9, gantry_tilt=3, suspicious_hu=1)
+    assert [sample.stratum for sample in sample_volumes(some, 5, 0)] == [
+        "suspicious_hu", "no flag, dataset plain", "gantry_tilt", "padding",
+        "no flag, dataset plain",
+    ]  # fmt: skip
