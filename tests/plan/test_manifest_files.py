@@ -11,6 +11,7 @@ import pytest
 from ct2zarr.codes import Code
 from ct2zarr.plan import manifest_files
 from ct2zarr.plan.account import Account, make_account
+from ct2zarr.plan.identity import series_hash
 from ct2zarr.plan.manifest_files import restore_index, write_index, write_shards
 from ct2zarr.run.paths import SHARDS_FOLDER, shard_of
 from ct2zarr.run.settings import SelectionSettings
@@ -66,10 +67,11 @@ def test_shards_hold_volumes_in_order_with_slices_first(folder, monkeypatch, row
     for number in range(3):
         rows = rows_in(
             folder / f"shards/files_shard_0{number}.parquet",
-            ("series_hash", "slice_index", "role", "code", "path"),
+            ("series_hash", "slice_index", "role", "code", "path", "series_uid"),
         )
         hashes = [row[0] for row in rows]
         assert hashes == sorted(hashes)
+        assert hashes == [series_hash("v1", row[5], 1) for row in rows]
         assert {shard_of(name, 3) for name in hashes} <= {number}
         assert [row[1:4] for row in rows] == [
             (0, "slice", ""), (1, "slice", ""), (2, "slice", ""), (None, "localizer", "localizer")

@@ -100,3 +100,13 @@ def test_the_log_counts_the_roles_and_warns_of_no_volume(caplog):
     ]
     log_summary({**summary, "volumes": 0})
     assert "NO CT VOLUME WAS FOUND" in caplog.text
+
+
+def test_a_series_of_two_volumes_is_one_series(tmp_path):
+    frames = stack([0.0, 2.0], temporal_position=1) + stack([0.0, 2.0], 11, temporal_position=2)
+    table = frames_to_table(frames)
+    account = make_account(table, SelectionSettings())
+    settings = ManifestSettings({"v1": tmp_path}, tmp_path)
+    summary = summarize(Scan(table, 4, 0, 0, 3, (), 0), account, settings)
+    for counts in (summary, summary["datasets"]["v1"]):
+        assert (counts["series"], counts["volumes"]) == (1, 2)
