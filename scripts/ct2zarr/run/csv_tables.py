@@ -4,8 +4,8 @@ A table is declared once, as a ``Schema``: the names of its columns, the type of
 cell may be empty. Columns are read one by one into lists of typed values, which suits both many
 small files and one of a hundred thousand rows; neither pandas nor pyarrow is imported.
 
-A text is written unchanged, a float as the shortest text that gives the same float, a truth value as
-``true`` or ``false``, and an absent value as an empty cell.
+Texts are written unchanged, floats as the shortest text that gives the same float, truth values as
+``true`` or ``false``, and absent values as empty cells.
 """
 
 import csv
