@@ -1,9 +1,19 @@
 """The row of a volume, where its planes agree, where they differ, and without geometry."""
 
+from pathlib import Path
+
 import pytest
 
+from ct2zarr.codes import Code
 from ct2zarr.plan.grouping import plan_series
-from ct2zarr.plan.manifest_rows import SERIES_SCHEMA, flags_from_text, flags_to_text, series_row
+from ct2zarr.plan.manifest_rows import (
+    SERIES_SCHEMA,
+    flags_from_text,
+    flags_to_text,
+    plan_of_row,
+    row_order,
+    series_row,
+)
 from ct2zarr.vocabulary import Flag, Role
 from series_of import at, frame, stack, unread
 
@@ -61,3 +71,29 @@ def test_flags_and_their_evidence_survive_the_row():
     assert plan.flags
     assert flags_from_text(flags_to_text(plan.flags)) == plan.flags
     assert series_row(plan)["flags"] == f"{Flag.MISSING_SLICES};{Flag.LOSSY_COMPRESSION}"
+
+
+def test_rows_are_in_order_of_dataset_folder_series_and_number_of_the_part():
+    def row(dataset, folder, uid, part, name):
+        values = (dataset, folder, uid, part, name)
+        names = ("dataset", "series_dir", "series_uid", "part", "series_hash")
+        return dict(zip(names, values, strict=True))
+
+    rows = [
+        row("a", "/b", "1", 9, "f"),
+        row("a", "/b", "1", 10, "e"),
+        row("a", "/b", "2", 1, "d"),
+        row("a", "/c", "1", 1, "c"),
+        row("b", "/a", "1", 1, "b"),
+    ]
+    assert sorted(rows[3:] + rows[:3], key=row_order) == rows
+
+
+def test_unused_frames_come_back_in_the_order_of_all_frames():
+    (plan,) = plan_series(stack(grid(3)), unread)
+    about = {"role": Role.LOCALIZER, "reason": "scout", "code": Code.LOCALIZER}
+    scouts = [frame(i, 0, path=f"/data/{i}", **about) for i in (8, 7, 9)]
+    frames = [*((one, i) for i, one in enumerate(plan.planes)), *((one, None) for one in scouts)]
+    read = plan_of_row(series_row(plan), plan.series_dir, frames, Path("series_all.csv"))
+    assert [entry.frame.instance_number for entry in read.unused] == [7, 8, 9]
+    assert read.planes == plan.planes
