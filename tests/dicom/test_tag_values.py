@@ -63,6 +63,7 @@ def test_a_backslash_divides_codes_and_is_text_in_comments():
     assert parse(CODE, "CS", b"ORIGINAL\\PRIMARY ") == ["ORIGINAL", "PRIMARY"]
     assert parse(CODE, "CS", b"AXIAL\\") == ["AXIAL", None]
     assert parse(COMMENTS, "LT", b" a\\b \0") == "a\\b"
+    assert parse(COMMENTS, "LT", b" \0") is None
 
 
 def test_text_outside_its_character_set_is_not_parsed():
