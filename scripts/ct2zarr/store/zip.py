@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from ..codes import Code
 from ..errors import FileError, Private
+from ..run.atomic_files import flush_file
 from ..vocabulary import StoreType
 from .base import (
     METADATA_NAMES,
     WHOLE,
     Container,
     StoreWriter,
-    flush,
     put_twice,
     remove,
     write_all,
@@ -190,7 +190,7 @@ class ZipWriter(StoreWriter):
                     _add_entry(archive, key, spool.read(size))
                 archive.comment = _ozx_comment(self._documents.get("zarr.json"))
             self._spool_path.unlink()
-            flush(self.path)
+            flush_file(self.path)
 
     def abort(self) -> None:
         """Remove the zip file and the chunks beside it."""
