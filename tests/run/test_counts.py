@@ -1,6 +1,8 @@
 """The totals of a summary count each row once, and sum what was converted."""
 
-from ct2zarr.run.counts import Counts, totals_of
+import pytest
+
+from ct2zarr.run.counts import Counts, size_words, totals_of
 from ct2zarr.run.summary_columns import SummaryRow
 
 ROWS = [
@@ -10,7 +12,7 @@ ROWS = [
     ),
     SummaryRow(
         "1", "v1", "/b", "ok", slice_count=20, input_bytes=3000, output_bytes=500, reused=True,
-        total_seconds=2.5004,
+        verify_ok=False, total_seconds=2.5004,
     ),
     SummaryRow(
         "2", "v1", "/c", "failed", "truncated", flags="unreadable_files", slice_count=7,
@@ -43,3 +45,15 @@ def test_ratio_and_rate_are_unknown_where_nothing_was_written_or_timed():
     counts = Counts.of_totals(totals_of(ROWS))
     assert (counts.ratio, counts.rate) == (4000 / 900, 4000 / 3.75)
     assert (Counts(input_bytes=1).ratio, Counts(input_bytes=1).rate) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, ("0", "B")), (999, ("999", "B")), (999.6, ("1", "kB")), (1000, ("1", "kB")),
+        (12_345, ("12.3", "kB")), (999_499, ("999", "kB")), (999_999, ("1", "MB")),
+        (10**15, ("1000", "TB")), (5 * 10**15, ("5000", "TB")),
+    ],
+)  # fmt: skip
+def test_sizes_have_three_digits_and_the_largest_unit_takes_all_above(number, words):
+    assert size_words(number) == words

@@ -105,7 +105,7 @@ class Counts:
 def size_words(number: float) -> tuple[str, str]:
     """Bytes as three significant digits and a decimal unit."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
+        if number < 999.5 or unit == "TB":  # which is shown as 1000 without a fraction
             break
         number /= 1000
     return (f"{number:.0f}" if number >= 100 else f"{number:.3g}"), unit
