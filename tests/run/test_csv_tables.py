@@ -94,7 +94,9 @@ def test_a_schema_of_one_line_texts_joins_lines_and_escapes_stray_bytes() -> Non
     [
         ("a,1.5,,true,", "count", "a whole number"),
         ("a,,,true,", "count", "a whole number"),
+        (f"a,1{0:0400},,true,", "count", "a whole number"),
         ("a,1,heavy,true,", "mass", "a number"),
+        ("a,1,1e400,true,", "mass", "a number"),
         ("a,1,nan,true,", "mass", "a number"),
         ("a,1,inf,true,", "mass", "a number"),
         ("a,1,,yes,", "whole", "true or false"),
@@ -177,6 +179,7 @@ def test_a_table_by_hand_may_have_spaces_and_stray_quotes_and_semicolons() -> No
 
     by_hand = Schema(columns, ADVICE, by_hand=True, delimiters=",;\t")
     assert list(parse(text, by_hand).rows()) == [{"a": "x", "b": '"y"z'}]
+    assert list(parse('a;b\nx;"y"z\n', by_hand).rows()) == [{"a": "x", "b": "yz"}]
     assert error_of('a,b\nx,"y"z\n', Schema(columns, ADVICE)).facts["line"] == 2
 
 
@@ -234,3 +237,9 @@ def test_long_cells_are_read_and_the_limit_of_the_process_stays() -> None:
     assert parse(f"a\n{long}\n", schema).columns == {"a": [long]}
     error_of("b\n", schema)
     assert csv.field_size_limit() == limit
+
+
+def test_cells_are_separated_by_what_the_first_line_has_most_of() -> None:
+    columns = (Column("a,b"), Column("c"))
+    by_hand = Schema(columns, ADVICE, by_hand=True, delimiters=",;\t")
+    assert list(parse("a,b;c;d\n1,2;3;4\n", by_hand).rows()) == [{"a,b": "1,2", "c": "3"}]

@@ -307,7 +307,7 @@ def _values(
             continue
         try:
             seen[text] = convert(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter of a number with hundreds of digits
             raise SettingsError(
                 Code.INPUT_DAMAGED,
                 "{path} has {found} as {column} on line {line}, which is not {kind}; {advice}",
