@@ -1,5 +1,7 @@
 """The command ``ct2zarr``: a mistake is one sentence and an exit code that says whose it is."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -124,3 +126,31 @@ def test_interrupted_command_exits_as_a_shell_says(tmp_path, monkeypatch, capsys
 def test_version_is_that_of_the_package(capsys):
     assert left_with(["--version"]) == 0
     assert capsys.readouterr().out == f"ct2zarr {__version__}\n"
+
+
+def test_output_that_nobody_reads_any_more_ends_the_command_as_a_fault(tmp_path, monkeypatch):
+    def close(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("ct2zarr.cli.command.export", close)
+    assert left_with(["export", "a.zarr", str(tmp_path / "v.nii")]) == 1
+
+
+@pytest.mark.parametrize(("failed", "code"), [(0, 0), (1, 1), (3, 1)])
+def test_exit_code_says_whether_all_volumes_were_exported(monkeypatch, failed, code):
+    monkeypatch.setattr("ct2zarr.cli.command.export", lambda *_: failed)
+    assert left_with(["export", "a.csv", "out"]) == code
+
+
+def test_file_that_cannot_be_written_is_a_fault_of_the_machine(
+    summary, tmp_path, monkeypatch, capsys
+):
+    def refuse(*_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ct2zarr.cli.command._write", refuse)
+    store = summary.parent / "data" / f"{HASH}.zarr.sqlite"
+    assert left_with(["export", str(store), str(tmp_path / "v.nii")]) == 3
+    assert capsys.readouterr().err == (
+        f"error: cannot write {tmp_path}/v.nii: No space left on device\n"
+    )

@@ -225,3 +225,55 @@ def test_output_folder_below_a_file_is_named(tmp_path):
 def test_config_without_datasets_says_where_to_name_them():
     with pytest.raises(SettingsError, match=r"datasets is empty.*config/config\.yaml"):
         require_folders(check())
+
+
+@pytest.fixture
+def folders(tmp_path) -> dict[str, object]:
+    """A config whose folders can be used."""
+    outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/o"}
+    return {"datasets": {"v1": str(tmp_path)}, **outputs}
+
+
+def test_key_of_deidentification_is_needed_before_anything_runs(folders, monkeypatch):
+    monkeypatch.delenv("CT2ZARR_DEIDENTIFY_KEY", raising=False)
+    require_folders(folders | {"deidentify": False})
+    with pytest.raises(SettingsError, match="CT2ZARR_DEIDENTIFY_KEY"):
+        require_folders(folders | {"deidentify": True})
+
+
+def test_decisions_are_read_before_anything_runs(folders, tmp_path):
+    require_folders(folders | {"decisions": ""})
+    with pytest.raises(SettingsError) as caught:
+        require_folders(folders | {"decisions": f"{tmp_path}/gone.csv"})
+    assert caught.value.path == f"{tmp_path}/gone.csv"
+
+
+@pytest.mark.parametrize("key", ["manifest_dir", "out_root"])
+def test_every_folder_to_write_is_looked_at(folders, tmp_path, key):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError) as caught:
+        require_folders(folders | {key: f"{tmp_path}/file"})
+    assert caught.value.facts == {"setting": key, "nearest": tmp_path / "file"}
+
+
+def test_dataset_has_to_be_a_folder_and_its_name_is_private(folders, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError) as caught:
+        require_folders(folders | {"datasets": {"doe": f"{tmp_path}/file"}})
+    assert "dataset 'doe' does not exist" in str(caught.value)
+    assert sentence(caught.value, private=False) == (
+        "config: the folder of dataset '[removed]' does not exist: [file]"
+    )
+
+
+def test_names_that_a_user_chose_are_left_out_of_what_is_passed_on():
+    for key, shown in (("sample_serie", "did you mean 'sample_series'?"), ("doe", "README.md")):
+        with pytest.raises(SettingsError, match=f"unknown key '{key}'.*{shown[:9]}") as caught:
+            check(**{key: 1})
+        passed_on = sentence(caught.value, private=False)
+        assert passed_on.startswith("config: unknown key '[removed]'; ")
+        assert shown in passed_on
+    whole = check(datasets={"doe": "ct"}, manifest_dir="/m", out_root="/o")
+    with pytest.raises(SettingsError, match="dataset 'doe' is ct") as caught:
+        require_absolute(whole)
+    assert sentence(caught.value, private=False).startswith("config: [removed] is [file]; ")

@@ -1,5 +1,6 @@
 """Bars of a run follow Snakemake's log, and nothing is drawn where nobody looks on."""
 
+import atexit
 import json
 import logging
 import sys
@@ -12,7 +13,7 @@ from snakemake.logging import DefaultFilter
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from ct2zarr.run.job_log import state_file
+from ct2zarr.run.job_log import State, read_state, state_file
 from ct2zarr.workflow.bars import MOST_BARS, WorkflowBars
 from ct2zarr.workflow.display import RunDisplay, terminal_handler
 from ct2zarr.workflow.run_files import RunFiles
@@ -94,6 +95,29 @@ def test_run_has_a_bar_and_each_running_job_has_one(bars, logger, terminal, monk
     bars.stop(logger)
 
 
+def test_a_job_that_ends_while_its_file_is_read_gets_no_bar(bars, logger, monkeypatch, tmp_path):
+    logger.addHandler(bars)
+    path = tmp_path / "1.log"
+    write_state(path, 1, 1, 2)
+    start_job(logger, 1, path)
+
+    def read_and_end(file: Path) -> State | None:
+        log(logger, LogEvent.JOB_FINISHED, job_id=1)
+        return read_state(file)
+
+    monkeypatch.setattr("ct2zarr.workflow.bars.read_state", read_and_end)
+    bars.refresh()
+    assert set(drawn(bars)) == {"workflow"}
+
+
+def test_a_job_without_a_log_or_before_its_first_state_has_no_bar(bars, logger, tmp_path):
+    logger.addHandler(bars)
+    start_job(logger, 1, tmp_path / "1.log")
+    log(logger, LogEvent.JOB_INFO, jobid=2, rule_name="aggregate", wildcards=None, log=[])
+    bars.refresh()
+    assert set(drawn(bars)) == {"workflow"}
+
+
 def test_what_is_logged_appears_above_the_bars_and_everything_is_put_back(
     bars, logger, terminal, monkeypatch
 ):
@@ -103,6 +127,7 @@ def test_what_is_logged_appears_above_the_bars_and_everything_is_put_back(
     logger.info("Execute 1 jobs...")
     assert "Execute 1 jobs...\n" in terminal.getvalue()
     bars.stop(logger)
+    assert terminal.getvalue().endswith("\x1b[2K"), "the bars are gone"
     assert logger.handlers == [printing]
     assert printing.stream is sys.stderr is terminal
     assert "\x1b[?25h" in terminal.getvalue(), "the cursor is back"
@@ -193,6 +218,19 @@ def test_closing_table_is_on_the_terminal_or_in_the_log(files, logger, terminal,
     display.finish("The run has not finished")
     assert plain.getvalue().startswith("The run has not finished\n")
     assert "\x1b" not in plain.getvalue()
+
+
+def test_bars_are_taken_away_at_the_end_of_the_process_at_the_latest(
+    files, logger, terminal, monkeypatch
+):
+    at_end = []
+    monkeypatch.setattr(atexit, "register", lambda *call: at_end.append(call))
+    printing = watched(monkeypatch, logger, terminal)
+    RunDisplay(logger, files).start()
+    assert len(logger.handlers) == 2
+    for function, *arguments in at_end:
+        function(*arguments)
+    assert logger.handlers == [printing]
 
 
 def test_time_of_the_manifest_is_mentioned_if_there_is_one(files, logger, terminal, monkeypatch):
