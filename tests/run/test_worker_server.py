@@ -117,3 +117,22 @@ def test_a_worker_is_quiet_has_the_environment_of_the_job_and_keeps_to_its_memor
     assert found == outcome
     limited = int(limit) != resource.getrlimit(resource.RLIMIT_DATA)[0]
     assert limited == bool(megabytes)
+
+
+LIMITED = """
+import resource
+from ct2zarr.run.worker_server import limit_memory
+hard = 3_000_000_000
+resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+limit_memory(10_000)
+print(resource.getrlimit(resource.RLIMIT_DATA) == (hard, hard))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+def test_a_worker_asks_for_no_more_memory_than_the_system_allows_the_job():
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from multiprocessing import get_start_method
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SeriesError
+from ct2zarr.run import workers
 from ct2zarr.run.workers import Worker, WorkerServer, environment_of_workers, in_workers
 
 LONG = 60.0
@@ -105,6 +107,19 @@ def parent() -> int:
     return os.getppid()
 
 
+def start_method() -> str | None:
+    return get_start_method(allow_none=True)
+
+
+def sleep_and_answer(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def take_memory_in(worker: Worker, megabytes: int) -> int:
+    return worker.run(take_memory, megabytes, timeout=LONG)
+
+
 def sleep_or_answer(worker: Worker, seconds: float) -> float:
     if not seconds:
         raise MachineError(Code.MACHINE, "the disk is full")
@@ -147,6 +162,7 @@ def test_the_job_keeps_its_environment_and_its_main_module(server):
         (be_killed, (), Code.WORKER_DIED, r"killed 2 times \(exit code -9\).* memory"),
         (exit_with, (3,), Code.WORKER_DIED, "ended with exit code 3"),
         (sys.exit, (4,), Code.WORKER_DIED, "ended with exit code 4"),
+        (sys.exit, ("a reason",), Code.WORKER_DIED, "ended with exit code 1"),
         (fill_memory, (), Code.OUT_OF_MEMORY, "memory ran out; raise series_memory"),
     ],
 )
@@ -157,6 +173,65 @@ def test_a_death_is_an_error_with_its_code_and_the_next_task_runs(
         worker.run(task, *arguments, timeout=LONG)
     assert raised.value.code is code
     assert worker.run(answer, 3, timeout=LONG)[0] == 3
+
+
+def test_the_process_that_ran_out_of_memory_is_replaced(worker):
+    _, pid = worker.run(answer, 1, timeout=LONG)
+    with pytest.raises(SeriesError):
+        worker.run(fill_memory, timeout=LONG)
+    assert worker.run(answer, 1, timeout=LONG)[1] != pid
+
+
+def test_a_wait_longer_than_the_system_takes_goes_on_until_the_limit_of_the_task(
+    worker, monkeypatch
+):
+    monkeypatch.setattr(workers, "WAIT_SECONDS", 0.01)
+    assert worker.run(sleep_and_answer, 0.2, timeout=LONG) == 0.2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+def test_every_worker_of_a_crew_keeps_to_the_memory(server):
+    with pytest.raises(SeriesError) as raised:
+        list(in_workers(take_memory_in, [150, 250], 2, server=server, memory_mb=200))
+    assert raised.value.code is Code.OUT_OF_MEMORY
+
+
+def test_no_module_of_the_current_folder_takes_the_place_of_another(server, tmp_path, monkeypatch):
+    (tmp_path / "selectors.py").write_text("raise ImportError")
+    monkeypatch.chdir(tmp_path)
+    worker = Worker(server)
+    assert worker.run(answer, 1, timeout=LONG)[0] == 1
+    worker.stop()
+
+
+def test_a_worker_reads_nothing_of_what_is_typed():
+    reading, writing = os.pipe()
+    before = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        with WorkerServer(()) as server:
+            worker = Worker(server)
+            assert worker.run(os.readlink, "/proc/self/fd/0", timeout=LONG) == os.devnull
+            worker.stop()
+    finally:
+        os.dup2(before, 0)
+        for descriptor in (before, reading, writing):
+            os.close(descriptor)
+
+
+def test_ctrl_c_ends_neither_the_server_nor_its_workers(server, worker):
+    first = worker.run(parent, timeout=LONG), worker.run(os.getpid, timeout=LONG)
+    for pid in first:
+        os.kill(pid, signal.SIGINT)
+    assert (worker.run(parent, timeout=LONG), worker.run(os.getpid, timeout=LONG)) == first
+    later = Worker(server)
+    assert later.run(parent, timeout=LONG) == first[0]
+    later.stop()
+
+
+def test_what_a_worker_starts_is_forked(worker):
+    # A semaphore has a name otherwise, which a worker that is killed leaves behind.
+    assert worker.run(start_method, timeout=LONG) == "fork"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
