@@ -90,3 +90,12 @@ def test_a_volume_and_a_file_do_not_stop_a_job_as_the_machine_does():
     for kind in (FileError, SeriesError):
         error = kind(Code.TRUNCATED, "It fails.")
         assert not isinstance(error, SettingsError | MachineError)
+
+
+def test_the_frame_is_named_where_the_file_may_not_be():
+    assert sentence(truncated(frame=2), private=False).startswith("[file] (frame 2) in [path] has")
+
+
+def test_a_template_says_how_many_digits_a_number_has():
+    error = SeriesError(Code.TIMEOUT, "It took longer than {limit:g} s.", limit=2.0)
+    assert sentence(error, private=False) == str(error) == "It took longer than 2 s."

@@ -1,5 +1,6 @@
 """A volume appears whole or not at all, and only dead jobs are cleaned up after."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -110,6 +111,17 @@ def test_a_full_disk_names_the_folder_and_leaves_no_part(tmp_path):
     with pytest.raises(MachineError, match="free some space"):
         with_full_disk(target)
     assert names_below(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_part_that_cannot_be_removed_does_not_hide_why_it_is_one(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(MachineError) as raised:
+        with_full_disk(tmp_path / "summary.csv")
+    assert raised.value.facts["cause"] == os.strerror(errno.ENOSPC)
 
 
 def with_full_disk(target: Path) -> None:

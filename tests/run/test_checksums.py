@@ -67,3 +67,9 @@ def test_a_list_of_the_user_identifies_itself(shard):
     own = shard.with_name("mine.csv")
     own.write_text("mine")
     assert manifest_md5(own) == hashlib.md5(b"mine").hexdigest()
+
+
+def test_a_copy_of_a_shard_under_another_name_is_a_list_of_the_user(shard):
+    copy = shard.with_name("series_shard_07.csv.csv")
+    copy.write_text("copy")
+    assert manifest_md5(copy) == hashlib.md5(b"copy").hexdigest()

@@ -1,8 +1,12 @@
 """What is written is on the disk before its name shows, and what a dead process left is known."""
 
+import hashlib
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,9 @@ from ct2zarr.run.atomic_files import (
     flush_file,
     flush_folder,
     machine_errors,
+    prepare_folder,
     remove_abandoned,
+    remove_path,
     replace_path,
     temporary_path,
     write_atomically,
@@ -62,6 +68,41 @@ WRITTEN = [("flush", "*"), ("rename", "a.csv"), ("flush", "folder")]
 def test_a_file_is_flushed_before_it_has_its_name_and_its_folder_afterwards(folder, events):
     write_atomically(folder / "a.csv", "content")
     assert events == WRITTEN
+
+
+def test_the_whole_content_of_a_file_is_handed_over_before_it_is_flushed(folder, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
+    write_atomically(folder / "a.csv", "content")
+    assert sizes[0] == len("content")
+
+
+def test_a_folder_that_is_prepared_is_empty(folder):
+    prepare_folder(folder / "a" / "b")
+    assert list((folder / "a" / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize("old_is_folder", [True, False])
+def test_a_file_replaces_a_folder_and_a_folder_a_file(folder, old_is_folder):
+    old, new = folder / "a", folder / "new"
+    for path, is_folder in ((old, old_is_folder), (new, not old_is_folder)):
+        if is_folder:
+            path.mkdir()
+            (path / "chunk").touch()
+        else:
+            path.touch()
+    replace_path(new, old)
+    assert old.is_dir() != old_is_folder
+    assert [path.name for path in folder.iterdir()] == ["a"]
+
+
+def test_a_link_is_removed_without_what_it_leads_to(folder):
+    (folder / "there").mkdir()
+    (folder / "there" / "chunk").touch()
+    (folder / "link").symlink_to(folder / "there")
+    remove_path(folder / "link")
+    assert not (folder / "link").is_symlink()
+    assert (folder / "there" / "chunk").exists()
 
 
 def test_bytes_are_written_like_text_and_only_where_they_differ(folder, events):
@@ -143,6 +184,17 @@ def test_only_a_full_disk_asks_for_space(folder, number, full):
     assert ("may be written" in str(raised.value)) != full
 
 
+def test_a_database_asks_for_space_only_where_it_has_no_room(folder):
+    with sqlite3.connect(folder / "a.sqlite") as database:
+        database.execute("PRAGMA max_page_count = 2")
+        database.execute("CREATE TABLE a (b)")
+        with pytest.raises(MachineError, match="free some space"), machine_errors(folder):
+            database.execute("INSERT INTO a VALUES (zeroblob(100000))")
+        with pytest.raises(MachineError, match="may be written"), machine_errors(folder):
+            database.execute("SELECT * FROM missing")
+    database.close()
+
+
 # Whose file it is -----------------------------------------------------------------------------
 
 
@@ -201,3 +253,29 @@ def test_age_counts_from_the_newest_file_in_a_folder(folder):
     os.utime(old, (past, past))
     assert remove_abandoned([folder], older_than=500) == 1
     assert not old.exists()
+
+
+def test_what_another_machine_left_is_kept_for_a_day(folder):
+    path = folder / f"{TEMPORARY_PREFIX}elsewhere-1-1-0-x"
+    path.touch()
+    for hours, removed in ((23, 0), (25, 1)):
+        then = time.time() - hours * 3600
+        os.utime(path, (then, then))
+        assert remove_abandoned([folder]) == removed
+
+
+def test_a_folder_in_which_something_cannot_be_looked_at_is_not_judged_by_its_age(folder):
+    path = folder / f"{TEMPORARY_PREFIX}elsewhere-1-1-0-x"
+    path.mkdir()
+    (path / "chunk").symlink_to(folder / "gone")
+    os.utime(path, (1, 1))
+    assert remove_abandoned([folder]) == 0
+    assert path.exists()
+
+
+def test_a_machine_is_a_boot_of_a_host_and_a_namespace_of_process_numbers(folder):
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
+    facts = "\0".join((socket.gethostname(), boot, namespace))
+    due = hashlib.blake2b(facts.encode(), digest_size=6).hexdigest()
+    assert temporary_path(folder, "x").name.startswith(f"{TEMPORARY_PREFIX}{due}-")

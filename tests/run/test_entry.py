@@ -56,3 +56,9 @@ def test_a_step_that_ends_well_does_not_end_the_process(capsys):
     run_step(lambda: done.append(1))
     assert done == [1]
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_log_an_error_for_the_user_is_said_once(capsys):
+    with pytest.raises(SystemExit):
+        run_step(raising(SettingsError(Code.SETTING_WRONG, "No.")))
+    assert capsys.readouterr().err == "error: No.\n"

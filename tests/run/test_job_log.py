@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +95,47 @@ def test_a_rate_is_named_only_where_bytes_were_counted():
         running.advance(5_000_000)
         assert "MB/s of source" in running.summary()
         assert "2 of 2" in running.summary()
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The time that jobs see, in seconds."""
+    now = [1000.0]
+    monkeypatch.setattr(job_log, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.mark.usefixtures("log")
+def test_a_summary_states_counts_and_rates(clock):
+    with progress("shard 07", 30) as running:
+        clock[0] += 20.0
+        for _ in range(10):
+            running.advance(4_000_000)
+        assert running.summary() == (
+            "shard 07: 10 of 30 in 20.0 s, 30.0 per minute, 2.0 MB/s of source"
+        )
+
+
+def test_a_log_gets_one_line_per_minute_on_the_progress(log, clock):
+    with progress("shard 07", 9) as running:
+        for seconds, lines in ((59.0, 0), (1.0, 1), (0.0, 1), (59.0, 1), (1.0, 2)):
+            clock[0] += seconds
+            running.advance()
+            assert len(log.read_text().splitlines()) == lines
+
+
+def test_no_bar_is_drawn_for_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with job_log.job_log(), progress("scan", 0):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_log_file_is_closed_with_its_job(tmp_path):
+    with job_log.job_log(tmp_path / "a.log"):
+        (handler,) = LOGGER.handlers
+        LOGGER.info("here")
+    assert handler.stream is None
 
 
 def test_the_outcome_is_a_line_of_the_log(log):

@@ -64,3 +64,14 @@ def test_patterns_find_the_number_in_the_names_that_are_written() -> None:
     name = paths.shard_summary(ROOT, "07", "_x").table.name
     assert paths.SHARD_SUMMARY.fullmatch(name) is None
     assert (paths.SUFFIXED_SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
+
+
+def test_the_shard_of_a_volume_is_its_whole_hash_modulo_the_number_of_shards() -> None:
+    assert paths.shard_of("0" * 31 + "7", 16) == 7
+    assert paths.shard_of("1" + "0" * 31, 7) == 16**31 % 7
+
+
+def test_dots_in_a_suffix_stay_in_the_names_of_a_summary() -> None:
+    summary = paths.shard_summary(ROOT, "03", ".v2.again")
+    assert summary.table == Path("out/summary_shard_03.v2.again.csv")
+    assert summary.totals == Path("out/summary_shard_03.v2.again.json")

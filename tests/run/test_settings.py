@@ -176,6 +176,19 @@ def test_all_takes_every_dataset_root_that_is_set():
     assert roots == {"v1": Path("/one"), "v2": Path("/two"), "v3": Path("/three")}
 
 
+def test_datasets_are_in_the_order_of_their_names_and_their_folders_are_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    environ = {"OUT_DIR": "m", "DATASET_V2_ROOT": "~/two", "DATASET_V1_ROOT": "/one"}
+    for version in ("all", "ALL", " v1, V2 "):
+        roots = manifest_from_environ(environ | {"DATASET_VERSION": version.strip()}).datasets
+        assert list(roots.items()) == [("v1", Path("/one")), ("v2", Path("/home/ada/two"))]
+
+
+def test_processors_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(1000)))
+    assert usable_processors() == 1000
+
+
 def test_all_with_one_root_notes_that_the_other_is_left_out(caplog):
     settings = manifest_from_environ({"OUT_DIR": "m", "DATASET_V2_ROOT": "/two"})
     assert settings.datasets == {"v2": Path("/two")}
@@ -292,11 +305,11 @@ def test_audit_takes_the_shards_that_have_a_summary_in_their_order(tmp_path):
     settings = AuditSettings(tmp_path)
     assert settings.labels() == []
     settings.store_root.mkdir()
-    for label in ("10", "02", "100"):
+    for label in ("20", "02", "100"):
         shard_summary(settings.store_root, label).table.touch()
     for name in ("summary_all.csv", "summary_shard_03_again.csv", "audit_shard_04.csv"):
         (settings.store_root / name).touch()
-    assert settings.labels() == ["02", "10", "100"]
+    assert settings.labels() == ["02", "20", "100"]
     assert replace(settings, shard_id=2).labels() == ["02"]
     assert replace(settings, shard_id=100).labels() == ["100"]
     with pytest.raises(SettingsError) as caught:

@@ -42,6 +42,7 @@ def test_bytes_of_a_table_do_not_depend_on_how_it_was_put_together(tmp_path):
     read = pq.read_table(path)
     assert read.equals(whole)
     assert read.schema.metadata == {b"version": b"7"}
+    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
 
 
 def test_long_tables_are_divided_into_groups_of_rows(tmp_path):

@@ -1,9 +1,11 @@
 """A person sees bars and a table; a log file gets lines, without a control character."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from ct2zarr.run import job_log as joblog
 from ct2zarr.run.counts import Counts
 from ct2zarr.run.job_log import Progress, State, progress, read_state, state_file
 from ct2zarr.run.settings import ManifestSettings
-from ct2zarr.run.terminal import closing_table, run_counts, run_lines, table_text
+from ct2zarr.run.terminal import closing_table, drawn_bar, run_counts, run_lines, table_text
 from phantom import make_series, truncate
 from pseudo_terminal import run_in_terminal
 
@@ -96,6 +98,43 @@ def test_report_is_named_only_if_it_is_of_the_volumes_that_are_counted(tmp_path)
     lines = dict(run_lines(tmp_path, labels))
     assert "report" not in lines
     assert lines["shards"] == "1 of 2"
+
+
+def test_summaries_written_at_the_same_moment_belong_together(tmp_path):
+    for name in ("summary_shard_00", "summary_all"):
+        write_totals(tmp_path / f"{name}.json", volumes=len(name))
+    (tmp_path / "verify_report.html").touch()
+    for path in tmp_path.iterdir():
+        os.utime(path, ns=(5, 5))
+    assert run_counts(tmp_path, ["00"])[0].volumes == len("summary_all")
+    assert "report" in dict(run_lines(tmp_path, ["00"]))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"totals": [1]}', '{"totals": null}', "{}"])
+def test_a_damaged_summary_counts_nothing(tmp_path, content):
+    (tmp_path / "summary_shard_00.json").write_text(content)
+    assert run_counts(tmp_path, ["00"]) == (Counts(), 1)
+
+
+def test_only_volumes_that_failed_or_were_rejected_stand_out():
+    def styles(counts: Counts) -> list[object]:
+        lines = counts.lines()
+        rows = closing_table("Done", lines).rows
+        return [row.style for row, line in zip(rows, lines, strict=True) if row.style]
+
+    assert styles(COUNTS) == ["bold red", "bold yellow"]
+    assert styles(Counts(volumes=3, ok=3)) == []
+
+
+def test_what_is_logged_below_a_warning_is_back_after_the_bar():
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setLevel(logging.INFO)
+    with drawn_bar("scan", 2, [handler, logging.NullHandler()]):
+        assert handler.level == logging.WARNING
+        assert handler.stream is sys.stderr
+    assert handler.level == logging.INFO
+    assert handler.stream is stream
 
 
 # One job --------------------------------------------------------------------------------------
