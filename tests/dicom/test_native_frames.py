@@ -130,3 +130,16 @@ def test_a_file_that_ends_before_its_pixels_do_was_cut_short(tmp_path):
     assert caught.value.code is Code.TRUNCATED
     due = frame.rows * frame.columns * 2
     assert dict(caught.value.facts) == {"found": due - 5, "due": due}
+
+
+def test_pixels_that_pydicom_alone_can_order_are_never_read_without_it(tmp_path):
+    def edit(_: int, dataset: Dataset) -> None:
+        del dataset.PhotometricInterpretation
+
+    series = make_series(
+        tmp_path, n=1, bits_stored=8, slope=16.0, transfer_syntax="big_endian", edit=edit
+    )
+    (frame,) = frames_of(series.paths[0])
+    with pytest.raises(FileError) as raised:
+        read(frame)
+    assert raised.value.code is Code.CANNOT_DECODE

@@ -24,7 +24,7 @@ from ct2zarr.dicom.source_headers import (
     FrameHeader,
     FrameHeaders,
 )
-from ct2zarr.dicom.tags import SOP_INSTANCE_UID
+from ct2zarr.dicom.tags import PER_FRAME_GROUPS, SHARED_GROUPS, SOP_INSTANCE_UID
 from ct2zarr.model import Frame
 from ct2zarr.run.settings import MetadataSettings
 from ct2zarr.vocabulary import Role
@@ -170,3 +170,19 @@ def test_a_replaced_frame_number_beyond_the_groups_takes_what_is_shared(tmp_path
         stored = reader.read(frame)
     beyond = replace(frame, frame_number=3)
     assert FrameHeaders().of(stored, beyond).position is None
+
+
+def test_an_element_of_the_frame_comes_before_the_shared_one_and_that_before_the_files():
+    def group(slope: float, intercept: float | None = None) -> Dataset:
+        values = Dataset()
+        values.RescaleSlope = slope
+        if intercept is not None:
+            values.RescaleIntercept = intercept
+        item = Dataset()
+        item.PixelValueTransformationSequence = [values]
+        return item
+
+    groups = {PER_FRAME_GROUPS: [group(2.0)], SHARED_GROUPS: [group(3.0, -7.0)]}
+    header = replace(header_of(slope=("DS", b"4"), intercept=("DS", b"-9")), groups=groups)
+    found = read_again(header)
+    assert (found.slope, found.intercept) == (2.0, -7.0)

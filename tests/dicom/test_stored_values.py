@@ -114,3 +114,7 @@ def test_a_codestream_that_states_nothing_is_a_container():
 def test_values_that_need_no_repair_are_not_copied():
     containers = np.array([[0, 4095]], dtype=np.uint16)
     assert np.shares_memory(stored_values(containers, plane(12)), containers)
+
+
+def test_a_container_like_the_padding_is_shifted_where_bits_stored_can_hold_the_padding():
+    assert values([0x0010, 0x0020], plane(12, high=15, padding=0x0010)) == [1, 2]

@@ -121,3 +121,10 @@ def test_a_frame_that_grouping_loses_is_an_error(monkeypatch):
     ) as caught:
         make_account(frames_to_table(stack(grid(3))), SELECTION)
     assert "/data" not in sentence(caught.value, private=False)
+
+
+def test_rows_are_sorted_over_all_batches(monkeypatch):
+    monkeypatch.setattr(account_module, "GROUPED_ROWS", 1)
+    frames = stack(grid(2), dataset="v2") + stack(grid(2), 11, series_uid="1.10")
+    account = make_account(frames_to_table(frames), SELECTION)
+    assert [row["dataset"] for row in account.series] == ["v1", "v2"]

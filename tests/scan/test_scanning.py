@@ -295,3 +295,43 @@ def test_a_cache_that_cannot_be_written_stops_the_scan(tmp_path: Path) -> None:
     blocked = touch(tmp_path / "cache")
     with pytest.raises(MachineError):
         look(tmp_path / "root", cache=blocked / "below")
+
+
+def test_a_file_of_another_size_and_the_same_time_is_read_again(tmp_path: Path) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    path = touch(root / "file", b"short")
+    look(root, cache=cache)
+    stamp = path.stat().st_mtime_ns
+    path.write_bytes(b"longer than before")
+    os.utime(path, ns=(stamp, stamp))
+    found = look(root, cache=cache)
+    assert found.headers_read == 1
+    assert found.table["bytes"].to_pylist() == [18]
+
+
+def test_rows_that_the_cache_has_in_another_order_come_in_that_of_the_walk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    touch(root / "z.txt")
+    look(root, cache=cache)
+    for number in range(70):
+        touch(root / f"{number:03d}.txt")
+    monkeypatch.setattr(scanning, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(scanning.ScanCache, "replace", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        look(root, cache=cache)
+    monkeypatch.undo()
+    found = look(root, cache=cache)
+    assert found.headers_read == 0
+    assert names(found) == sorted(names(found))
+
+
+def test_a_broken_link_is_too_deep_where_it_lies_too_deep_and_only_there(tmp_path: Path) -> None:
+    (tmp_path / "near").symlink_to("nowhere")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "far").symlink_to("nowhere")
+    found = look(tmp_path, max_depth=0)
+    assert (found.deeper, found.deepest) == (1, 1)
+    codes = dict(zip(names(found), found.table["code"].to_pylist(), strict=True))
+    assert codes == {"near": "broken_link", "far": "too_deep"}

@@ -1,17 +1,20 @@
 """A scan divided among jobs gives the manifest of one job, byte for byte."""
 
+import json
 import os
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from ct2zarr.errors import SettingsError
+from ct2zarr.codes import Code
+from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.settings import ManifestSettings, manifest_from_environ
-from ct2zarr.scan.shares import scan_share
+from ct2zarr.scan.shares import merge_shares, scan_share, write_arrow
 from ct2zarr.scan.walking import share_of, walk_root
 from phantom import localizer, make_series, not_dicom
 
@@ -120,8 +123,6 @@ def test_a_second_scan_in_shares_reads_only_what_is_new(datasets, tmp_path):
 
 
 def headers_read(folder: Path) -> int:
-    import json
-
     return sum(
         json.loads(path.read_text())["headers_read"] for path in folder.glob("scan/share_*.json")
     )
@@ -152,3 +153,64 @@ def test_the_environment_names_share_and_number_of_shares():
     assert (settings.scan_jobs, settings.scan_part) == (4, 3)
     with pytest.raises(SettingsError, match="SCAN_PART is 4; it must be below SCAN_JOBS"):
         manifest_from_environ({**environ, "SCAN_PART": "4"})
+
+
+def test_rows_that_are_not_those_of_the_facts_are_refused(datasets, tmp_path):
+    made_of_shares({"v1": datasets["deep"]}, tmp_path, 2)
+    path = tmp_path / "scan" / "share_01_of_2.arrow"
+    rows = pa.ipc.open_file(path.read_bytes()).read_all()
+    assert rows.num_rows
+    write_arrow(path, rows.slice(1).to_batches())
+    with pytest.raises(SettingsError) as raised:
+        make_manifest(settings_for({"v1": datasets["deep"]}, tmp_path, scan_jobs=2))
+    assert raised.value.code is Code.INPUT_MIXED
+
+
+def test_a_share_that_cannot_be_written_leaves_no_facts_of_the_scan_before(datasets, tmp_path):
+    settings = settings_for({"v1": datasets["deep"]}, tmp_path, scan_jobs=2, scan_part=1)
+    scan_share(settings)
+    facts = tmp_path / "scan" / "share_01_of_2.json"
+    assert facts.exists()
+    facts.with_suffix(".arrow").unlink()
+    facts.with_suffix(".arrow").mkdir()
+    with pytest.raises(MachineError):
+        scan_share(settings)
+    assert not facts.exists()
+
+
+def test_files_behind_a_link_count_for_the_depth_that_is_needed(tmp_path):
+    root = tmp_path / "root"
+    not_dicom(root / "a")
+    not_dicom(tmp_path / "beside" / "x" / "y" / "z")
+    (root / "link").symlink_to(tmp_path / "beside")
+    datasets, folder = {"v1": root}, tmp_path / "manifest"
+    made_of_shares(datasets, folder, 2, max_depth=1)
+    found = merge_shares(settings_for(datasets, folder, scan_jobs=2, max_depth=1))
+    assert (found.deeper, found.deepest) == (1, 3)
+
+
+def test_folders_that_cannot_be_listed_come_in_the_order_of_one_walk(tmp_path):
+    root, folder = tmp_path / "root", tmp_path / "manifest"
+    not_dicom(root / "a")
+    made_of_shares({"v1": root}, folder, 2)
+    for part, names in enumerate((["a-b", "c"], ["a/b", "b"])):
+        path = folder / "scan" / f"share_{part:02d}_of_2.json"
+        facts = json.loads(path.read_text())
+        facts["datasets"]["v1"]["unreadable_folders"] = [[f"{root}/{n}", "why"] for n in names]
+        path.write_text(json.dumps(facts))
+    found = merge_shares(settings_for({"v1": root}, folder, scan_jobs=2))
+    due = tuple((f"{root}/{name}", "why") for name in ("a/b", "a-b", "b", "c"))
+    assert found.unreadable_folders == due
+
+
+def test_shares_that_were_cut_at_different_levels_are_refused(tmp_path):
+    root, folder = tmp_path / "root", tmp_path / "manifest"
+    not_dicom(root / "a")
+    made_of_shares({"v1": root}, folder, 2)
+    path = folder / "scan" / "share_01_of_2.json"
+    facts = json.loads(path.read_text())
+    facts["datasets"]["v1"]["level"] += 1
+    path.write_text(json.dumps(facts))
+    with pytest.raises(SettingsError, match="were added or removed") as raised:
+        merge_shares(settings_for({"v1": root}, folder, scan_jobs=2))
+    assert raised.value.code is Code.INPUT_MIXED

@@ -15,6 +15,7 @@ from ct2zarr.scan.walking import (
     walk_links,
     walk_root,
 )
+from phantom import forbidden
 
 
 def write(root, *names):
@@ -185,3 +186,19 @@ def test_shares_hold_every_file_once_and_leave_links_to_the_end(tmp_path, count)
     others = [one for one in seen if one != (status.st_dev, status.st_ino)]
     below = walk_links("d", root, links, others)
     assert names(below, root) == []  # s2/below was seen; only s2 itself is entered again
+
+
+def test_a_tree_without_folders_is_in_one_share(tmp_path):
+    write(tmp_path, "file")
+    root = str(tmp_path)
+    shares = [walk_root("d", root, None, share_of(root, number, 3)) for number in range(3)]
+    assert [names(share, root) for share in shares] == [["file"], [], []]
+
+
+def test_a_folder_above_the_cut_that_cannot_be_listed_is_reported_by_one_share(tmp_path):
+    write(tmp_path, "shut/below/file")
+    root = str(tmp_path)
+    with forbidden(tmp_path / "shut"):
+        shares = [walk_root("d", root, None, Share(number, 3, 2)) for number in range(3)]
+    folders = [folder for share in shares for folder, _ in share.unreadable_folders]
+    assert folders == [f"{root}/shut"]

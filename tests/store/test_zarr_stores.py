@@ -17,7 +17,7 @@ from zarr.buffer import default_buffer_prototype
 
 from ct2zarr.errors import FileError
 from ct2zarr.store.containers import open_container, open_writer
-from ct2zarr.store.zarr_stores import open_store
+from ct2zarr.store.zarr_stores import SQLiteStore, open_store
 from ct2zarr.store.zip import ZipContainer
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import voxels, write_volume
@@ -231,3 +231,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, store_type: StoreType, kept
     os.truncate(path, int(path.stat().st_size * kept))
     with pytest.raises(FileError, match=r"cut short|no directory at its end"):
         open_store(path)
+
+
+def test_a_store_that_may_be_written_is_not_the_one_that_may_only_be_read(tmp_path: Path) -> None:
+    writable = SQLiteStore(tmp_path / "a.sqlite")
+    assert writable == SQLiteStore(tmp_path / "a.sqlite")
+    assert writable != writable.with_read_only(read_only=True)
