@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numcodecs import Blosc
 
 from converted import plans_in, settings_for
 from ct2zarr.codes import Code
@@ -15,6 +16,7 @@ from ct2zarr.errors import SeriesError, sentence
 from ct2zarr.model import VolumePlan
 from ct2zarr.run.checksums import plane_md5
 from ct2zarr.run.settings import ConvertSettings
+from ct2zarr.store.zarr_documents import FILL_VALUE
 from phantom import make_series
 
 
@@ -140,3 +142,14 @@ def test_the_md5_of_a_plane_is_that_of_its_little_endian_bytes_in_rows():
     plane = np.arange(6, dtype=">i2").reshape(2, 3)
     assert plane_md5(plane) == "d27120eb84d46982330982ca8533e4ac"
     assert plane_md5(np.asfortranarray(plane)) == plane_md5(plane)
+
+
+def test_chunks_hold_the_fill_value_beyond_the_last_plane_and_row(tmp_path):
+    done = attempt(plan_in(tmp_path / "in", n=7), settings_for(tmp_path))
+    done.run()
+    codec = Blosc()
+    blocks = list(done.writer.values())  # type: ignore[attr-defined]
+    chunks = [np.frombuffer(codec.decode(b), np.int16).reshape(5, 16, 16) for b in blocks]
+    for number, chunk in enumerate(chunks):
+        assert (chunk[2:] == FILL_VALUE).all() == (number >= 4), number  # the second layer
+        assert (chunk[:, 8:] == FILL_VALUE).all() == (number % 4 >= 2), number  # 24 rows

@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from ct2zarr.errors import MachineError
-from ct2zarr.store.containers import open_writer, store_digest, store_size
+from ct2zarr.store.containers import open_writer, store_crc32, store_digest, store_size
 from ct2zarr.vocabulary import StoreType
 from handmade_volume import voxels, write_volume
 
@@ -283,3 +283,14 @@ def test_abort_while_the_disk_refuses_still_says_the_first_error(tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "digits"),
+    [(b"123456789", "cbf43926"), (b"62", "0012d20a"), (b"", "00000000")],
+)
+def test_the_crc32_of_a_file_has_eight_digits(tmp_path: Path, content: bytes, digits: str) -> None:
+    path = tmp_path / "store"
+    path.write_bytes(content)
+    assert store_crc32(path) == digits
+    assert store_crc32(tmp_path) == ""

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import ct2zarr
 from converted import convert, plans_in, settings_for
+from ct2zarr.codes import Code
 from ct2zarr.errors import FileError
 from ct2zarr.store.containers import open_writer
 from ct2zarr.vocabulary import StoreType
@@ -369,3 +370,20 @@ def test_damaged_metadata_is_named(tmp_path: Path, content: bytes) -> None:
     writer.finish()
     with pytest.raises(FileError, match=r"zarr\.json is"):
         open_volume(tmp_path / "v")
+
+
+def test_the_record_in_meta_comes_before_one_beside_the_store(tmp_path: Path) -> None:
+    name = "0123456789abcdef" * 2
+    for folder in ("meta", "data"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.series.json").write_text(json.dumps({"from": folder}))
+    path = write_volume(tmp_path / "data" / f"{name}.zarr.sqlite", voxels())
+    assert open_volume(path).series == {"from": "meta"}
+
+
+@pytest.mark.parametrize("level", [-1, 1])
+def test_a_level_that_a_volume_does_not_have_is_an_error(tmp_path: Path, level: int) -> None:
+    path = write_volume(tmp_path / "v", voxels())
+    with pytest.raises(FileError) as raised:
+        open_volume(path, level=level)
+    assert raised.value.code is Code.NO_LEVEL
