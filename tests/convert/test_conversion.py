@@ -25,7 +25,7 @@ from ct2zarr.store.records import read_record, read_slices
 from ct2zarr.store.zarr_stores import open_store
 from ct2zarr.verify.verification import Verification, verify_volume
 from ct2zarr.vocabulary import Flag, StoreType
-from phantom import EXACT, hu_error, localizer, make_series, truncate
+from phantom import EXACT, hu_error, localizer, make_multiframe, make_series, truncate
 
 
 @pytest.fixture
@@ -203,3 +203,11 @@ def test_no_plane_needs_to_be_compared(tmp_path, plan):
 def test_an_output_folder_that_is_gone_is_a_fault_of_the_machine(tmp_path, plan):
     with pytest.raises(MachineError, match="zarr_sqlite"):
         convert_volume(plan, settings_for(tmp_path / "nowhere"))
+
+
+def test_a_multi_frame_file_is_one_file_of_its_bytes_in_the_record(tmp_path):
+    series = make_multiframe(tmp_path / "in", n=4)
+    (plan,) = plans_in(tmp_path / "in")
+    record = convert(plan, settings_for(tmp_path)).record
+    assert record.shape[0] == 4
+    assert (record.input_files, record.input_bytes) == (1, series.paths[0].stat().st_size)

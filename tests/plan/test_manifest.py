@@ -364,3 +364,20 @@ def test_the_account_adds_up_on_all_real_data(tmp_path: Path) -> None:
     plans = read_plans(input_of(tmp_path / "manifest" / "series_all.csv"))
     assert len(plans) == summary["volumes"]
     assert sum(len(plan.planes) for plan in plans) == summary["slices"]
+
+
+def test_a_manifest_that_was_not_written_to_its_end_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    many(tmp_path, 2)
+    make_manifest(settings(tmp_path))
+    state = tmp_path / "manifest" / "scan_cache" / "state.json"
+    assert state.exists()
+    phantom.make_series(tmp_path / "root" / "new", n=2, name="new")
+    monkeypatch.setattr("ct2zarr.plan.manifest.write_shards", ends)
+    with pytest.raises(KeyboardInterrupt):
+        make_manifest(settings(tmp_path))
+    assert not state.exists()

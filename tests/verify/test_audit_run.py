@@ -14,6 +14,7 @@ from ct2zarr.codes import Code
 from ct2zarr.convert.shard import retry_shard, run_shard
 from ct2zarr.errors import DamageError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
+from ct2zarr.run.checksums import file_md5
 from ct2zarr.run.paths import (
     TEMPORARY_PREFIX,
     VolumePaths,
@@ -310,6 +311,7 @@ def test_a_store_that_ends_its_reader_is_one_row(finished):
         hanging.slices.write_bytes(slow)
     rows = {row.status: row for row in read_audit(finished.store_root / "audit_shard_00.csv")}
     assert rows["damaged"].reason == "timeout"
+    assert rows["damaged"].record_md5 == file_md5(hanging.record)
     assert rows["intact"].planes == 12
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from pydicom import Dataset
 
 from converted import Converted, convert, plans_in, settings_for
 from ct2zarr.dicom.decoding import SourceReader
@@ -164,3 +165,18 @@ def test_a_missing_chunk_is_named_by_its_planes(tmp_path):
     with pytest.raises(VerificationError, match="cannot be read") as raised:
         verify(done)
     assert (raised.value.facts["first"], raised.value.facts["last"]) == (5, 9)
+
+
+def test_the_unit_has_no_sign_where_values_fall_as_stored_ones_rise(tmp_path):
+    done = done_in(tmp_path, transfer_syntax="jpeg_extended", slope=-2, intercept=3000)
+    assert done.record.values["slope"] == -2
+    assert verify(done).slices == (0, 1, 2, 3)
+
+
+def test_a_file_without_a_uid_of_its_own_is_not_taken_for_another(tmp_path):
+    def edit(_: int, dataset: Dataset) -> None:
+        del dataset.SOPInstanceUID
+
+    done = done_in(tmp_path, edit=edit)
+    assert all(plane.sop_instance_uid for plane in done.plan.planes), "the meta group names it"
+    assert verify(done).slices == (0, 1, 2, 3)
