@@ -14,6 +14,7 @@ from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.settings import ManifestSettings, manifest_from_environ
+from ct2zarr.scan.scanning import scan
 from ct2zarr.scan.shares import merge_shares, scan_share, write_arrow
 from ct2zarr.scan.walking import share_of, walk_root
 from phantom import localizer, make_series, not_dicom
@@ -214,3 +215,15 @@ def test_shares_that_were_cut_at_different_levels_are_refused(tmp_path):
     with pytest.raises(SettingsError, match="were added or removed") as raised:
         merge_shares(settings_for({"v1": root}, folder, scan_jobs=2))
     assert raised.value.code is Code.INPUT_MIXED
+
+
+def test_rows_come_in_the_order_of_one_walk(tmp_path):
+    root, folder = tmp_path / "root", tmp_path / "manifest"
+    for number in range(20):
+        not_dicom(root / f"s {number}")
+        not_dicom(root / "s" / f"{number}")
+    not_dicom(root / "s")
+    made_of_shares({"v1": root}, folder, 2)
+    found = merge_shares(settings_for({"v1": root}, folder, scan_jobs=2))
+    alone = scan({"v1": root}, max_depth=3, workers=1)
+    assert found.table["path"].to_pylist() == alone.table["path"].to_pylist()
