@@ -12,6 +12,7 @@ import phantom
 from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.scan import scanning
+from ct2zarr.scan.cache import ScanCache
 from ct2zarr.scan.frame_tables import frames_to_table, path_to_text, text_to_path
 from ct2zarr.scan.scanning import Scan, read_packed, scan, table_to_frames
 from ct2zarr.vocabulary import Role
@@ -335,3 +336,13 @@ def test_a_broken_link_is_too_deep_where_it_lies_too_deep_and_only_there(tmp_pat
     assert (found.deeper, found.deepest) == (1, 1)
     codes = dict(zip(names(found), found.table["code"].to_pylist(), strict=True))
     assert codes == {"near": "broken_link", "far": "too_deep"}
+
+
+def test_a_file_that_is_gone_leaves_the_cache_with_the_next_scan(tmp_path: Path) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    gone = touch(root / "gone")
+    touch(root / "kept")
+    look(root, cache=cache)
+    gone.unlink()
+    assert look(root, cache=cache).headers_read == 0
+    assert [Path(path).name for path in ScanCache(cache).rows["path"].to_pylist()] == ["kept"]
