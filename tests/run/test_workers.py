@@ -330,6 +330,16 @@ def test_a_server_that_was_killed_takes_its_workers_along_and_is_replaced(worker
     wait_until(lambda: not is_alive(int(mark.read_text())))
 
 
+def test_a_server_that_is_gone_before_it_shows_as_ended_is_replaced(server, worker, monkeypatch):
+    server_pid = worker.run(parent, timeout=LONG)
+    os.kill(server_pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(server_pid))
+    monkeypatch.setattr(server._process, "poll", lambda: None)
+    later = Worker(server)
+    assert later.run(parent, timeout=LONG) != server_pid
+    later.stop()
+
+
 def sleep_once(mark: str) -> str:
     if not Path(mark).exists():
         sleep_long(mark)

@@ -82,7 +82,11 @@ class WorkerServer:
             status, status_of_server = socket.socketpair()
             with tasks_of_worker, status_of_server, self._lock:
                 descriptors = [tasks_of_worker.fileno(), status_of_server.fileno()]
-                socket.send_fds(self._running_control(), [b"w"], descriptors)
+                try:
+                    socket.send_fds(self._running_control(), [b"w"], descriptors)
+                except ConnectionError:  # it ends now: its socket closes before ``poll`` says so
+                    self._close()
+                    socket.send_fds(self._running_control(), [b"w"], descriptors)
         return tasks, status
 
     def _running_control(self) -> socket.socket:
