@@ -168,20 +168,7 @@ def test_config_and_environment_give_the_same_settings():
     assert report_from_config(config, Path("r.html")) == report_from_environ(environ)
 
 
-# Datasets --------------------------------------------------------------------------------------
-
-
-def test_all_takes_every_dataset_root_that_is_set():
-    roots = manifest_from_environ(MANIFEST | {"DATASET_V3_ROOT": "/three"}).datasets
-    assert roots == {"v1": Path("/one"), "v2": Path("/two"), "v3": Path("/three")}
-
-
-def test_datasets_are_in_the_order_of_their_names_and_their_folders_are_expanded(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ada")
-    environ = {"OUT_DIR": "m", "DATASET_V2_ROOT": "~/two", "DATASET_V1_ROOT": "/one"}
-    for version in ("all", "ALL", " v1, V2 "):
-        roots = manifest_from_environ(environ | {"DATASET_VERSION": version.strip()}).datasets
-        assert list(roots.items()) == [("v1", Path("/one")), ("v2", Path("/home/ada/two"))]
+# The manifest ---------------------------------------------------------------------------------
 
 
 def test_processors_are_those_that_the_process_may_use(monkeypatch):
@@ -189,23 +176,10 @@ def test_processors_are_those_that_the_process_may_use(monkeypatch):
     assert usable_processors() == 1000
 
 
-def test_all_with_one_root_notes_that_the_other_is_left_out(caplog):
-    settings = manifest_from_environ({"OUT_DIR": "m", "DATASET_V2_ROOT": "/two"})
-    assert settings.datasets == {"v2": Path("/two")}
-    assert "DATASET_V1_ROOT is not set" in caplog.text
-
-
-def test_dataset_version_chooses_one_root():
-    settings = manifest_from_environ(MANIFEST | {"DATASET_VERSION": "v2"})
-    assert settings.datasets == {"v2": Path("/two")}
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"DATASET_V1_ROOT": "", "DATASET_V2_ROOT": ""}, "DATASET_V1_ROOT"),
-        ({"DATASET_VERSION": "v3"}, "DATASET_V3_ROOT"),
-        ({"DATASET_VERSION": "newest"}, "DATASET_VERSION"),
         ({"OUT_DIR": ""}, "OUT_DIR"),
         ({"NUM_SHARDS": "0"}, "NUM_SHARDS"),
         ({"NUM_SHARDS": "four"}, "NUM_SHARDS"),

@@ -4,9 +4,7 @@ Fields that hold an option name it, see ``options.py`` and ``option_values.py``;
 the workflow or the caller knows. Nothing is read here but the values that are passed in.
 """
 
-import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +14,9 @@ from ..codes import Code
 from ..errors import SettingsError
 from ..vocabulary import Flag, StoreType
 from . import paths
-from .option_values import Values, bound, fill, option, wrong_value
+from .dataset_roots import dataset_roots
+from .option_values import Values, bound, fill, option
 from .options import OPTIONS
-
-logger = logging.getLogger(__name__)
-
-_ROOT_VARIABLE = re.compile(r"DATASET_(V\w+)_ROOT")
-_VERSION = re.compile(r"v\w+")
 
 ALL_SLICES: Literal["all"] = "all"
 """Value of ``verify_slices`` that means every slice."""
@@ -234,45 +228,12 @@ def manifest_from_environ(environ: Mapping[str, str]) -> ManifestSettings:
     settings = fill(
         ManifestSettings,
         values,
-        datasets=_dataset_roots(environ),
+        datasets=dataset_roots(environ),
         workers=values.get("num_workers", usable_processors()),
     )
     if settings.scan_part is not None and settings.scan_part >= settings.scan_jobs:
         raise _not_below("SCAN_PART", settings.scan_part, "SCAN_JOBS", settings.scan_jobs)
     return settings
-
-
-def _dataset_roots(environ: Mapping[str, str]) -> dict[str, Path]:
-    """Dataset name → root, from ``DATASET_VERSION`` and the ``DATASET_V*_ROOT`` variables."""
-    roots = {
-        match[1].lower(): Path(root).expanduser()
-        for name, root in sorted(environ.items())
-        if root and (match := _ROOT_VARIABLE.fullmatch(name))
-    }
-    wanted = environ.get("DATASET_VERSION") or str(OPTIONS["dataset_version"].default)
-    if wanted.lower() == "all":
-        if not roots:
-            raise SettingsError(
-                Code.SETTING_MISSING,
-                "DATASET_V1_ROOT is missing: set it, or DATASET_V2_ROOT, to a dataset folder",
-            )
-        for name in ("v1", "v2"):
-            if name not in roots:
-                logger.warning("DATASET_%s_ROOT is not set: %s is left out", name.upper(), name)
-        return roots
-    names = [name.strip().lower() for name in wanted.split(",")]
-    for name in names:
-        if not _VERSION.fullmatch(name):
-            allowed = OPTIONS["dataset_version"].kind.allowed
-            raise wrong_value("DATASET_VERSION", wanted, allowed)
-        if name not in roots:
-            raise SettingsError(
-                Code.SETTING_MISSING,
-                "{setting} is missing: DATASET_VERSION asks for {version}",
-                setting=f"DATASET_{name.upper()}_ROOT",
-                version=name,
-            )
-    return {name: roots[name] for name in names}
 
 
 # The conversion ---------------------------------------------------------------------------------
