@@ -58,15 +58,15 @@ def check_header(path: Path) -> None:
     header, size = _header_and_size(path)
     if size == 0:
         raise FileError(
-            Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again.", path=path
+            Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again", path=path
         )
     if not header.startswith(SQLITE_MAGIC):
-        raise FileError(Code.NOT_A_STORE, "{path} is not a SQLite file.", path=path)
+        raise FileError(Code.NOT_A_STORE, "{path} is not a SQLite file", path=path)
     if len(header) < _HEADER_BYTES or size < _expected_size(header):
         raise FileError(
             Code.STORE_INCOMPLETE,
             "{path}: the SQLite file is cut short ({found} bytes are left); copy or convert this"
-            " volume again.",
+            " volume again",
             path=path,
             found=size,
         )
@@ -81,7 +81,7 @@ def check_header(path: Path) -> None:
         raise FileError(
             Code.STORE_INCOMPLETE,
             "{path} has a rollback journal beside it, so it is being written or its writer was"
-            " killed; convert this volume again.",
+            " killed; convert this volume again",
             path=path,
         )
 
@@ -92,11 +92,11 @@ def _header_and_size(path: Path) -> tuple[bytes, int]:
             header = file.read(_HEADER_BYTES)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        raise FileError(Code.STORE_MISSING, "{path}: there is no such file.", path=path) from None
+        raise FileError(Code.STORE_MISSING, "{path}: there is no such file", path=path) from None
     except OSError as error:
         raise FileError(
             Code.STORE_UNREADABLE,
-            "{path} cannot be read: {cause}.",
+            "{path} cannot be read: {cause}",
             path=path,
             cause=error.strerror,
         ) from error
@@ -181,13 +181,13 @@ def explain(path: Path, error: sqlite3.Error) -> Ct2zarrError:
     if code in _MACHINE_CODES:
         return MachineError(
             Code.MACHINE,
-            "{path}: SQLite cannot continue: {cause}.",
+            "{path}: SQLite cannot continue: {cause}",
             path=path,
             cause=Private(error),
         )
     return FileError(
         Code.STORE_UNREADABLE,
-        "{path} is damaged, or is no Zarr store in SQLite: {cause}.",
+        "{path} is damaged, or is no Zarr store in SQLite: {cause}",
         path=path,
         cause=Private(error),
     )
@@ -211,18 +211,19 @@ _MACHINE_CODES = frozenset(
 def _with_store_tables(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
     """The connection, after a check that it has the table ``zarr(k, v)``."""
     try:
-        connection.execute("SELECT v FROM zarr WHERE k = ''").fetchone()
+        columns = {name.lower() for _, name, *_ in connection.execute("PRAGMA table_info(zarr)")}
+        if columns >= {"k", "v"}:
+            connection.execute("SELECT v FROM zarr WHERE k = ''").fetchone()
+            return connection
     except sqlite3.Error as error:
         connection.close()
-        if "no such" in str(error):
-            raise FileError(
-                Code.NOT_A_STORE,
-                "{path} is a SQLite file, but no Zarr store (it has no table zarr with columns k"
-                " and v).",
-                path=path,
-            ) from error
         raise explain(path, error) from error
-    return connection
+    connection.close()
+    raise FileError(
+        Code.NOT_A_STORE,
+        "{path} is a SQLite file, but no Zarr store (it has no table zarr with columns k and v)",
+        path=path,
+    )
 
 
 def _expected_size(header: bytes) -> int:
