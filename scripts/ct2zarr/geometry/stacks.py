@@ -22,8 +22,8 @@ Integers = NDArray[np.int64]
 CHANGE_OF_SPACING_RUN = 3
 """This many equal wide gaps in a row are another spacing; fewer are missing planes."""
 
-_NOMINAL_STEP_MM = 1.0
-"""Spacing of a single plane whose header declares none."""
+NOMINAL_STEP_MM = 1.0
+"""Spacing where neither positions nor header give one, as of a single plane."""
 
 LISTED_MISSING = 1000
 """At most this many offsets of missing planes are listed; their count is always complete."""
@@ -48,7 +48,7 @@ class MissingPlanes:
         spacing_mm: spacing of that grid.
         count: number of planes that are missing.
         after: for each hole, the index of the plane before it.
-        offsets_mm: where the missing planes are due along the normal, at most ``LISTED_MISSING``.
+        offsets_mm: where the missing planes should be along the normal, at most ``LISTED_MISSING``.
     """
 
     spacing_mm: float
@@ -226,7 +226,7 @@ def stack_geometry(
     normal = slice_normal(orientation)
     offsets = project(origins, normal)
     span = float(offsets[-1] - offsets[0])
-    dz = span / (n - 1) if n > 1 and span > 0 else hints[0] if hints else _NOMINAL_STEP_MM
+    dz = span / (n - 1) if n > 1 and span > 0 else hints[0] if hints else NOMINAL_STEP_MM
     step = (origins[-1] - origins[0]) / (n - 1) if n > 1 else np.array(normal) * dz
     error = np.sqrt((((origins[0] + np.arange(n)[:, None] * step) - origins) ** 2).sum(axis=1))
     drift, tilt, shift = _shear(origins, orientation, offsets)

@@ -9,7 +9,7 @@ NORMAL_TOLERANCE = 0.01
 may differ by and still be one (as highdicom and the geometry index of the Imaging Data Commons)."""
 
 IN_PLANE_TOLERANCE_MM = 0.1
-"""How far a plane's origin may lie from where it is due within the plane (as the IDC index)."""
+"""How far a plane's origin may lie from where it should be, within the plane (as in the IDC)."""
 
 ORTHOGONAL_TOLERANCE = 0.01
 """How far the length of row x column may be from 1 for orthogonal rows and columns (as the IDC

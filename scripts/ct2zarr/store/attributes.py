@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dicom.metadata import Protect
 from ..geometry.pyramid import METHOD, Level
-from ..geometry.stacks import StackGeometry
+from ..geometry.stacks import NOMINAL_STEP_MM, StackGeometry
 from ..model import Json, RaisedFlag, Vector, VolumePlan
 from ..plan.grouping import plan_geometry
 from ..vocabulary import Flag
@@ -52,10 +52,10 @@ def spacing_of_plan(plan: VolumePlan) -> Vector:
 
 
 def _nominal_spacing(plan: VolumePlan) -> Vector:
-    """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 if the header has none."""
+    """Spacing (dz, dy, dx) of a volume without geometry, mm; nominal if the header has none."""
     first = plan.planes[0]
-    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or 1.0
-    dy, dx = first.pixel_spacing or (1.0, 1.0)
+    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or NOMINAL_STEP_MM
+    dy, dx = first.pixel_spacing or (NOMINAL_STEP_MM, NOMINAL_STEP_MM)
     return dz, dy, dx
 
 
