@@ -1,4 +1,4 @@
-"""The finished volumes in, a table of which are intact out; and a retry of what failed."""
+"""Read the finished volumes back into a table of those that are intact; retry what failed."""
 
 
 rule audit:

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     try:
         files = make_demonstration(folder)
     except Ct2zarrError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     megabytes = sum(file.stat().st_size for file in files) / 1e6
     print(f"{len(files)} files, {megabytes:.0f} MB in {folder}")

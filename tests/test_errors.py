@@ -23,7 +23,7 @@ DOE = "/data/DOE^JANE/IM 7.dcm"
 def truncated(**others):
     return FileError(
         Code.TRUNCATED,
-        "{file} in {folder} has {found:,} bytes where {due:,} are due, says {reader}: {said}.",
+        "{file} in {folder} has {found:,} bytes; {due:,} were expected, says {reader}: {said}.",
         path=DOE,
         folder=Path("/data/DOE^JANE"),
         found=12_000,
@@ -36,7 +36,7 @@ def truncated(**others):
 
 def test_a_sentence_states_the_facts_in_the_form_that_its_template_asks_for():
     assert str(truncated()) == (
-        "IM 7.dcm in /data/DOE^JANE has 12,000 bytes where 24,000 are due, says gdcm: "
+        "IM 7.dcm in /data/DOE^JANE has 12,000 bytes; 24,000 were expected, says gdcm: "
         "cannot read DOE^JANE."
     )
 
@@ -49,7 +49,7 @@ def test_the_frame_of_a_multi_frame_file_is_named_with_the_file():
 
 def test_a_sentence_without_private_facts_names_no_file_and_no_text_of_others():
     assert sentence(truncated(), private=False) == (
-        "[file] in [path] has 12,000 bytes where 24,000 are due, says gdcm: [removed]."
+        "[file] in [path] has 12,000 bytes; 24,000 were expected, says gdcm: [removed]."
     )
 
 

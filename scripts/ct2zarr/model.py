@@ -247,7 +247,7 @@ class SliceTable:
         if name not in self.columns:
             raise SeriesError(
                 Code.DAMAGED_RECORD,
-                "slices.csv has no column {column}; convert the volume again.",
+                "slices.csv has no column {column}; convert the volume again",
                 column=name,
             )
         position = self.columns.index(name)

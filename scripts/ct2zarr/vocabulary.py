@@ -38,7 +38,7 @@ class Flag(Described):
     """What is unusual about a volume. Every flag that is set has its evidence in series.json."""
 
     SPLIT_SERIES = "split_series", "the series was divided into several volumes"
-    MISSING_SLICES = "missing_slices", "planes are missing on the grid that the others make"
+    MISSING_SLICES = "missing_slices", "planes are missing from the grid that the others form"
     DUPLICATE_SLICES = (
         "duplicate_slices",
         "files with the same position and pixels; one of each was kept",

@@ -113,7 +113,7 @@ def make_demonstration(folder: Path, shrink: int = 1) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingsError(
             Code.SETTING_WRONG,
-            "{path} is not an empty folder; name a new or empty one.",
+            "{path} is not an empty folder; name a new or empty one",
             path=folder,
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ def test_only_the_flags_that_are_named_reject_a_volume():
     assert raised.value.rejected == (Flag.GANTRY_TILT, Flag.NOT_HU)
     assert raised.value.flags == (Flag.GANTRY_TILT, Flag.PADDING, Flag.NOT_HU)
     said = sentence(raised.value, private=False)
-    assert said.startswith("The setting reject_flags names gantry_tilt, not_hu: ")
+    assert said.startswith("the setting reject_flags names gantry_tilt, not_hu: ")
     assert Flag.GANTRY_TILT.sentence in said
     assert Flag.NOT_HU.sentence in said
     check_flags(flags, replace(SETTINGS, reject_flags=frozenset({Flag.SINGLE_SLICE})))

@@ -165,7 +165,7 @@ def test_an_unexpected_error_is_a_row_that_quotes_nothing(plan, settings):
     result = convert_to_row(SeriesJob(broken, settings))
     assert result.row.code == "unexpected_error"
     assert result.row.error == result.row.error_public
-    assert result.row.error.startswith("Unexpected ")
+    assert result.row.error.startswith("unexpected ")
     assert " line " in result.row.error
     assert result.trace.rstrip().endswith("Error")
 

@@ -330,7 +330,7 @@ def test_a_source_that_changed_is_never_dropped(tmp_path):
 
 def test_a_volume_without_one_readable_plane_fails(tmp_path):
     plan = damaged_plan(tmp_path / "in", 0, n=1)
-    with pytest.raises(SeriesError, match="None of the 1 planes"):
+    with pytest.raises(SeriesError, match="none of the 1 planes"):
         write_volume(plan, settings_for(tmp_path, on_bad_slice="drop"), Keys(), Source())
 
 

@@ -120,7 +120,7 @@ def test_frames_that_cannot_be_read_are_unreadable_and_the_third_is_kept():
 def test_a_duplicate_of_a_frame_in_a_multi_frame_file_names_file_and_frame():
     multi = [frame(1, 0.0, frames=2, frame_number=n, path="/data/m.dcm") for n in (1, 2)]
     (removed,) = find_same_pixels(make_stack(multi), Digests(same))
-    assert removed.unused.reason == "The frame has the position and the pixels of m.dcm (frame 1)."
+    assert removed.unused.reason == "the frame has the position and the pixels of m.dcm (frame 1)"
 
 
 # Objects that a series holds twice

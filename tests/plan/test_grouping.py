@@ -395,7 +395,7 @@ def test_same_pixels_at_one_position_are_a_duplicate_that_names_the_kept_file():
     (left,) = plan.unused
     assert (left.role, left.frame.instance_number) == (Role.DUPLICATE, 20)
     assert left.code is Code.DUPLICATE
-    assert left.reason == "The frame has the position and the pixels of series/0003.dcm."
+    assert left.reason == "the frame has the position and the pixels of series/0003.dcm"
 
 
 def test_copied_folder_is_all_duplicates_even_where_a_tag_was_changed():
@@ -428,7 +428,7 @@ def test_stray_conflicting_slice_is_excluded_and_the_one_that_fits_stays():
     assert plan.unused[0].role is Role.EXCLUDED
     assert plan.unused[0].code is Code.CONFLICTING_SLICES
     assert plan.unused[0].reason == (
-        "The frame has the position of series/0003.dcm but other pixels; series/0003.dcm was kept."
+        "the frame has the position of series/0003.dcm but other pixels; series/0003.dcm was kept"
     )
     first = only(plan_series([frame(90, 0.0), *stack(grid(6), 10)], different))
     assert first.planes[0].instance_number == 10
@@ -659,7 +659,7 @@ def test_colour_images_are_excluded_with_a_reason():
     assert plan.flags == ()
     assert plan.unused[0].role is Role.EXCLUDED
     assert plan.unused[0].code is Code.COLOUR
-    assert plan.unused[0].reason == "The image has 3 samples per pixel; a plane has one."
+    assert plan.unused[0].reason == "the image has 3 samples per pixel; a plane has one"
 
 
 def test_series_without_a_slice_gives_unused_frames_only():
@@ -706,7 +706,7 @@ def test_hash_has_128_bits_and_depends_on_dataset_series_and_part():
 
 def test_collision_of_hashes_is_an_error(monkeypatch):
     monkeypatch.setattr("ct2zarr.plan.grouping.series_hash", lambda *_: "0" * 32)
-    with pytest.raises(Ct2zarrError, match="Two volumes have the hash"):
+    with pytest.raises(Ct2zarrError, match="two volumes have the hash"):
         plan_volumes(stack(grid(3)) + stack(grid(3), series_uid="1.10"), unread)
 
 
@@ -736,7 +736,7 @@ def test_plan_without_any_plane_is_an_error_of_the_series():
         plan_without(plan, {0: BROKEN, 1: BROKEN})
     assert caught.value.code is Code.NO_PLANES
     assert str(caught.value) == (
-        f"No plane of the volume {plan.series_hash} in /data/series could be decoded. The first "
+        f"no plane of the volume {plan.series_hash} in /data/series could be decoded; the first "
         "error: 0005.dcm cannot be decoded."
     )
     assert "0005" not in sentence(caught.value, private=False)

@@ -112,7 +112,7 @@ def test_a_collision_within_or_between_calls_is_an_error_that_names_both_folders
         check_hashes([plan, other], {})
     assert caught.value.code is Code.HASH_COLLISION
     assert str(caught.value) == (
-        f"Two volumes have the hash {plan.series_hash}: /data/series and /data/other; put one of "
-        "them under another dataset name."
+        f"two volumes have the hash {plan.series_hash}: /data/series and /data/other; put one of "
+        "them under another dataset name"
     )
     assert "/data" not in sentence(caught.value, private=False)

@@ -56,112 +56,112 @@ OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
         {"sop_class_uid": f"{STORAGE}.4", "modality": "MR"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "The SOP class is MR Image Storage, not CT.",
+        "the SOP class is MR Image Storage, not CT",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.128"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "The SOP class is Positron Emission Tomography Image Storage, not CT.",
+        "the SOP class is Positron Emission Tomography Image Storage, not CT",
     ),
     (
         {"sop_class_uid": "1.2.3"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "The SOP class is unknown (1.2.3), not CT.",
+        "the SOP class is unknown (1.2.3), not CT",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.7"},
         Role.NOT_CT,
         Code.SECONDARY_CAPTURE,
-        "The SOP class is Secondary Capture Image Storage; only include_secondary_capture takes it "
-        "in.",
+        "the SOP class is Secondary Capture Image Storage; only include_secondary_capture takes it "
+        "in",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.7", "modality": "OT"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "The SOP class is Secondary Capture Image Storage, and Modality is OT, not CT.",
+        "the SOP class is Secondary Capture Image Storage, and Modality is OT, not CT",
     ),
     (
         {"sop_class_uid": "", "modality": "MR"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "There is no SOP class, and Modality is MR, not CT.",
+        "there is no SOP class, and Modality is MR, not CT",
     ),
     (
         {"sop_class_uid": "", "modality": ""},
         Role.NOT_CT,
         Code.NOT_CT,
-        "There is no SOP class, and Modality is absent, not CT.",
+        "there is no SOP class, and Modality is absent, not CT",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.481.3", "role": Role.NOT_IMAGE, "rows": 0},
         Role.NOT_IMAGE,
         Code.NO_PIXELS,
-        "The SOP class is RT Structure Set Storage, which holds no image.",
+        "the SOP class is RT Structure Set Storage, which holds no image",
     ),
     (
         {"role": Role.NOT_IMAGE, "rows": 0},
         Role.NOT_IMAGE,
         Code.NO_PIXELS,
-        "The SOP class is CT Image Storage, but there are no pixel data.",
+        "the SOP class is CT Image Storage, but there are no pixel data",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.481.3", "role": Role.NOT_IMAGE},
         Role.NOT_IMAGE,
         Code.NO_PIXELS,
-        "The SOP class is RT Structure Set Storage, but there are no pixel data.",
+        "the SOP class is RT Structure Set Storage, but there are no pixel data",
     ),
     (
         {"sop_class_uid": "", "role": Role.NOT_IMAGE},
         Role.NOT_IMAGE,
         Code.NO_PIXELS,
-        "The object has no SOP class and no pixel data.",
+        "the object has no SOP class and no pixel data",
     ),
     (
         {"sop_class_uid": "1.2.840.10008.1.3.10", "role": Role.NOT_IMAGE},
         Role.NOT_IMAGE,
         Code.NO_PIXELS,
-        "The file is a DICOMDIR, an index of files, and holds no image.",
+        "the file is a DICOMDIR, an index of files, and holds no image",
     ),
     (
         {"samples_per_pixel": 3, "photometric": "RGB"},
         Role.EXCLUDED,
         Code.COLOUR,
-        "The image is in colour: PhotometricInterpretation is RGB and SamplesPerPixel is 3.",
+        "the image is in colour: PhotometricInterpretation is RGB and SamplesPerPixel is 3",
     ),
     (
         {"samples_per_pixel": 2, "photometric": ""},
         Role.EXCLUDED,
         Code.COLOUR,
-        "The image is in colour: PhotometricInterpretation is absent and SamplesPerPixel is 2.",
+        "the image is in colour: PhotometricInterpretation is absent and SamplesPerPixel is 2",
     ),
     (
         {"photometric": "PALETTE COLOR"},
         Role.EXCLUDED,
         Code.COLOUR,
-        "The image is in colour: PhotometricInterpretation is PALETTE COLOR and SamplesPerPixel "
-        "is 1.",
+        "the image is in colour: PhotometricInterpretation is PALETTE COLOR and SamplesPerPixel "
+        "is 1",
     ),
     (
         {"bits_allocated": 1},
         Role.EXCLUDED,
         Code.BITS_ALLOCATED,
-        "BitsAllocated is 1; images of 8, 16 or 32 bits can be converted.",
+        "BitsAllocated is 1; images of 8, 16 or 32 bits can be converted",
     ),
     (
         {"bits_allocated": 64},
         Role.EXCLUDED,
         Code.BITS_ALLOCATED,
-        "BitsAllocated is 64; images of 8, 16 or 32 bits can be converted.",
+        "BitsAllocated is 64; images of 8, 16 or 32 bits can be converted",
     ),
     *(
         (
             {field: 0},
             Role.UNREADABLE,
             Code.NO_MATRIX,
-            "Rows, Columns or BitsAllocated is missing or zero.",
+            "Rows, Columns or BitsAllocated is missing or zero",
         )
         for field in ("rows", "columns", "bits_allocated")
     ),
@@ -169,14 +169,14 @@ OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
         {"pixels_missing": 1},
         Role.UNREADABLE,
         Code.TRUNCATED,
-        "The pixel data are cut short: 1 bytes are missing.",
+        "the pixel data are cut short: 1 bytes are missing",
     ),
     *(
         (
             {"image_type": image_type},
             Role.LOCALIZER,
             Code.LOCALIZER,
-            f"ImageType {image_type} is that of a localizer.",
+            f"ImageType {image_type} is that of a localizer",
         )
         for image_type in (
             "ORIGINAL\\PRIMARY\\LOCALIZER",
@@ -225,7 +225,7 @@ def test_what_a_file_is_comes_before_what_is_wrong_with_it() -> None:
 )
 def test_long_and_unprintable_texts_of_a_header_fit_into_a_sentence(text: str, shown: str) -> None:
     decided = assign_role(replace(CT, image_type=text), DEFAULT)
-    assert decided.reason == f"ImageType {shown} is that of a localizer."
+    assert decided.reason == f"ImageType {shown} is that of a localizer"
 
 
 def test_secondary_captures_of_ct_are_taken_in_when_asked_for() -> None:

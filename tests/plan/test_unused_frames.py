@@ -82,7 +82,7 @@ def test_unused_frames_are_in_the_order_of_all_frames():
 def test_frames_without_exactly_one_sample_are_excluded(samples):
     (plan,) = plan_series([*stack(grid(5)), frame(9, 3.0, samples_per_pixel=samples)], unread)
     assert [(entry.role, entry.code) for entry in plan.unused] == [(Role.EXCLUDED, Code.COLOUR)]
-    assert plan.unused[0].reason == f"The image has {samples} samples per pixel; a plane has one."
+    assert plan.unused[0].reason == f"the image has {samples} samples per pixel; a plane has one"
 
 
 def test_the_lowest_study_uid_of_the_planes_is_that_of_the_volume():
@@ -105,7 +105,7 @@ def test_the_first_plane_that_failed_is_named_where_all_did():
         for index in (1, 0)
     }
     (plan,) = plan_series(stack(grid(2)), unread)
-    with pytest.raises(Exception, match=r"The first error: 0 is cut short\."):
+    with pytest.raises(Exception, match=r"the first error: 0 is cut short\."):
         plan_without(plan, errors)
 
 

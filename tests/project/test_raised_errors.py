@@ -1,6 +1,11 @@
-"""Every error of the package has a code, a literal template, and a fact for each of its fields."""
+"""Every error of the package has a code, a literal template, and a fact for each of its fields.
+
+All templates are written alike, as they follow ``error:`` or stand in a cell: in lower case, unless
+they begin with a name, and without a period at the end.
+"""
 
 import ast
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +92,17 @@ def fault_of(call: ast.Call) -> str:
     return ""
 
 
+NAMES = re.compile(r"[A-Z0-9_]{2,}\b|(ImageType|BitsAllocated|Rows)\b")
+"""What a template may begin with although it is in upper case: settings, programs, keywords."""
+
+
+def fault_of_style(template: str) -> str:
+    """What is wrong with the wording of a template; empty where nothing is."""
+    if template[:1].isupper() and not NAMES.match(template):
+        return "begins in upper case"
+    return "ends with a period" if template.endswith(".") else ""
+
+
 def is_helper(path: Path, call: ast.Call) -> bool:
     """Whether this is the construction of a helper itself."""
     own = [name for name, module in HELPERS.items() if path == PACKAGE / module]
@@ -99,6 +115,17 @@ def test_every_error_has_a_code_a_literal_template_and_its_facts(path: Path) -> 
         f"line {call.lineno}: {fault}"
         for call in constructions(ast.parse(path.read_text()))
         if (fault := fault_of(call)) and not is_helper(path, call)
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_template_is_written_like_the_others(path: Path) -> None:
+    faults = [
+        f"line {argument.lineno}: {fault}"
+        for call in constructions(ast.parse(path.read_text()))
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and (fault := fault_of_style(str(argument.value)))
     ]
     assert faults == []
 
@@ -136,3 +163,17 @@ def test_a_wrong_construction_is_found(text: str, fault: str) -> None:
     (call,) = constructions(ast.parse(text))
     assert fault_of(call).startswith(fault)
     assert bool(fault_of(call)) == bool(fault)
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        ("The file is gone", "begins in upper case"),
+        ("the file is gone.", "ends with a period"),
+        ("{file} is gone", ""),
+        ("INPUT_CSV {path} does not exist; name another file", ""),
+        ("ImageType is {found}", ""),
+    ],
+)
+def test_a_template_that_is_written_otherwise_is_found(template: str, fault: str) -> None:
+    assert fault_of_style(template) == fault

@@ -119,7 +119,7 @@ def test_table_has_each_row_that_is_not_plainly_ok(page: str, dataset: Dataset) 
     assert rows[0][0] == "failed"
     assert rows[1][0] == "rejected"
     assert "cannot be decoded" in body
-    assert "planes are missing on the grid that the others make" in body
+    assert "planes are missing from the grid that the others form" in body
 
 
 def test_table_is_capped_and_says_so(

@@ -61,7 +61,7 @@ def test_max_depth_counts_the_folders_between(tmp_path: Path, max_depth: int, re
         assert found.deepest == 4
         reasons = [r for r in found.table["reason"].to_pylist() if "max_depth" in r]
         assert (
-            f"The file lies deeper than max_depth {max_depth}; max_depth 4 would reach it."
+            f"the file lies deeper than max_depth {max_depth}; max_depth 4 would reach it"
             in reasons
         )
         assert set(found.table["code"].to_pylist()) == {"not_dicom", "too_deep"}
@@ -88,7 +88,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     rows = {Path(one.path).name: one for one in table_to_frames(found.table)}
     assert rows["broken"].role is Role.UNREADABLE
     assert rows["broken"].code is Code.BROKEN_LINK
-    assert rows["broken"].reason == "The file is a link to a file that is not there."
+    assert rows["broken"].reason == "the file is a link to a file that is not there"
     assert found.files_found == 4
 
 
@@ -254,9 +254,9 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
     assert odd == {
         "010_crash.txt": (
             Code.HEADER_CRASH,
-            "Reading the header ended the process that read it.",
+            "reading the header ended the process that read it",
         ),
-        "070_hang.txt": (Code.HEADER_TIMEOUT, "Reading the header took longer than 4 s."),
+        "070_hang.txt": (Code.HEADER_TIMEOUT, "reading the header took longer than 4 s"),
     }
     assert names(found) == sorted(names(found))
     assert found.files_found == 82

@@ -78,7 +78,7 @@ def test_a_frame_of_another_length_or_content_than_due_is_refused():
     for wrong in (frame[:-1], frame + b"\0", frame[:9], b""):
         with pytest.raises(ValueError, match=r"header|Blosc"):
             check_frame(wrong, values.nbytes)
-    with pytest.raises(ValueError, match="8192 bytes where 8190 are due"):
+    with pytest.raises(ValueError, match="8192 bytes; 8190 were expected"):
         check_frame(frame, values.nbytes - 2)
 
 

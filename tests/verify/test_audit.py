@@ -243,7 +243,7 @@ def test_a_plane_too_few_in_slices_is_found(volume):
         ((0,), "1 planes do not have the MD5 that slices.csv gives: 0."),
         ((3, PLANES - 1), "2 planes do not have the MD5 that slices.csv gives: 3, 11."),
         (tuple(range(10)), "gives: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9."),
-        (tuple(range(12)), "gives: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 others."),
+        (tuple(range(12)), "gives: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 others"),
     ],
 )
 def test_planes_with_another_md5_are_named(volume, changed, said):
@@ -285,7 +285,7 @@ def test_a_missing_part_is_found_without_reading_the_others(volume, missing):
     path.rename(path.with_name("away"))
     row = volume.audit()
     assert (row.status, row.reason, row.code) == ("missing", "file_missing", "file_missing")
-    assert row.error == f"{path.name} is missing."
+    assert row.error == f"{path.name} is missing"
     assert row.planes == 0
     assert (row.bytes == 0) == (missing == "store")
     assert (row.record_md5 == "") == (missing == "record")
@@ -297,7 +297,7 @@ def test_several_differences_are_listed_once_each_and_the_first_is_the_code(volu
     row = volume.audit()
     assert row.reason == "summary_differs;content_changed"
     assert row.code == "summary_differs"
-    assert row.error.count("The summary has") == 2
+    assert row.error.count("the summary has") == 2
 
 
 def test_a_damaged_record_is_the_one_difference(volume):

@@ -21,7 +21,7 @@ def every(count):
 
 @pytest.fixture
 def volume(tmp_path):
-    """A directory store with two reduced levels, its attribute, and the levels that are due."""
+    """A directory store with two reduced levels, its attribute, and the levels it should have."""
     make_series(tmp_path / "in", n=7, rows=21, columns=26)
     (plan,) = plans_in(tmp_path / "in")
     encoding = EncodingSettings(StoreType.DIR, chunks=(2, 8, 8), pyramid_levels=3)

@@ -36,7 +36,7 @@ def test_audit_reads_every_volume_and_fails_where_one_is_damaged_until_it_is_rep
     kept = stores(project)
     output = project.snakemake("audit", "-R", "audit_shard", code=None)
     assert "Traceback" not in output
-    assert "The audit found 1 damaged and 0 missing of 5 volumes" in output
+    assert "the audit found 1 damaged and 0 missing of 5 volumes" in output
     (bad,) = (r for r in read_csv(project.store_root / "audit_all.csv") if r["status"] != "intact")
     assert (bad["series_hash"], bad["status"]) == (name, "damaged")
 

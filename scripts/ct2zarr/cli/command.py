@@ -196,8 +196,8 @@ def _add_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--resample",
         action="store_true",
-        help="interpolate volumes that the format cannot hold linearly to a regular grid, and say"
-        " so",
+        help="interpolate volumes that the format cannot hold, linearly on a regular grid, and"
+        " say so",
     )
     one.add_argument(
         "--spacing",

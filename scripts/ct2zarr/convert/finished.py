@@ -17,8 +17,8 @@ from .fingerprint import fingerprint
 from .rejection import unreadable_without_copy
 from .summary_rows import count_role, row_of_record
 
-_NAMED_VOLUMES = Schema((Column("series_hash"),), advice="make the manifest again.", by_hand=True)
-"""What a look for missing records needs of a CSV of series."""
+_NAMED_VOLUMES = Schema((Column("series_hash"),), advice="make the manifest again", by_hand=True)
+"""The columns that the search for missing records needs."""
 
 
 def finished_rows(
@@ -46,7 +46,7 @@ def finished_record(
 ) -> VolumeRecord | None:
     """The record of a volume that is complete and needs no conversion, or None.
 
-    A volume is complete when its record is readable and has the fingerprint that is due, and the
+    A volume is complete when its record is readable and has the expected fingerprint, and the
     store and slices.csv are there, the store with the recorded size. A volume from which unreadable
     planes were left out is complete only under ``on_bad_slice: drop``.
     """

@@ -20,7 +20,7 @@ class RejectedError(SeriesError):
     def __init__(self, rejected: tuple[Flag, ...], flags: tuple[Flag, ...]) -> None:
         super().__init__(
             Code.REJECTED_FLAG,
-            "The setting reject_flags names {rejected}: {meaning}.",
+            "the setting reject_flags names {rejected}: {meaning}",
             rejected=rejected,
             meaning="; ".join(flag.sentence for flag in rejected),
         )
@@ -39,8 +39,8 @@ def check_flags(flags: Iterable[RaisedFlag], settings: ConvertSettings) -> None:
 def check_readable(plan: VolumePlan, settings: ConvertSettings) -> None:
     """Raise SeriesError where the scan could not read a file, unless planes may be dropped.
 
-    An unreadable file of which the series has a readable copy costs no plane: it is flagged and
-    counted, and the volume is converted.
+    An unreadable file costs no plane if the series has a readable copy of it: the file is flagged
+    and counted, and the volume is converted.
     """
     if settings.on_bad_slice == "drop":
         return
@@ -52,7 +52,7 @@ def check_readable(plan: VolumePlan, settings: ConvertSettings) -> None:
         raise SeriesError(
             Code.UNREADABLE_FILES,
             "{path} cannot be read, nor can {others} other frames: {cause}; repair the files, or "
-            "set on_bad_slice to drop to convert the other planes.",
+            "set on_bad_slice to drop to convert the other planes",
             path=first.frame.path,
             cause=Private(first.reason),
             others=others,
@@ -60,14 +60,14 @@ def check_readable(plan: VolumePlan, settings: ConvertSettings) -> None:
     raise SeriesError(
         Code.UNREADABLE_FILES,
         "{path} cannot be read: {cause}; repair the file, or set on_bad_slice to drop to convert "
-        "the other planes.",
+        "the other planes",
         path=first.frame.path,
         cause=Private(first.reason),
     )
 
 
 def unreadable_without_copy(plan: VolumePlan) -> list[UnusedFrame]:
-    """The frames that cannot be read and of which the series has no readable copy."""
+    """The unreadable frames without a readable copy in the series."""
     readable = {_image(plane) for plane in plan.planes}
     readable |= {_image(one.frame) for one in plan.unused if one.role is not Role.UNREADABLE}
     return [

@@ -131,8 +131,8 @@ def check_roots(plan: VolumePlan) -> None:
         if not there:
             raise MachineError(
                 Code.MACHINE,
-                "The folder of dataset {dataset}, {path}, is gone or empty; make sure that it is "
-                "mounted, then start the job again: finished volumes are kept.",
+                "the folder of dataset {dataset}, {path}, is gone or empty; make sure that it is "
+                "mounted, then start the job again: finished volumes are kept",
                 path=root,
                 dataset=plan.dataset,
             )
@@ -169,8 +169,8 @@ def _unexpected(plan: VolumePlan, error: Exception) -> JobResult:
     frames = traceback.extract_tb(error.__traceback__)
     failure = SeriesError(
         Code.UNEXPECTED_ERROR,
-        "Unexpected {kind} in {place} line {line}: this is a fault of ct2zarr; please report it "
-        "with the log of the shard.",
+        "unexpected {kind} in {place} line {line}: this is a fault of ct2zarr; please report it "
+        "with the log of the shard",
         kind=kind,
         place=Path(frames[-1].filename).name,
         line=frames[-1].lineno,

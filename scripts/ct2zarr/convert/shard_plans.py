@@ -26,7 +26,7 @@ def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
         raise SettingsError(
             Code.INPUT_MIXED,
             "{path} holds volumes that are not of shard {shard} out of {shards}: it was made with "
-            "another number of shards; set NUM_SHARDS to that of the manifest, or leave it out.",
+            "another number of shards; set NUM_SHARDS to that of the manifest, or leave it out",
             path=settings.input_csv,
             shard=settings.shard_id,
             shards=settings.num_shards,
@@ -48,7 +48,7 @@ def _check_named_once(plans: list[VolumePlan], settings: ConvertSettings) -> Non
             raise SettingsError(
                 Code.INPUT_DAMAGED,
                 "{path} names series_hash {series_hash} {count} times; remove all but one of the "
-                "lines, or make the manifest again.",
+                "lines, or make the manifest again",
                 path=settings.input_csv,
                 series_hash=series_hash,
                 count=count,

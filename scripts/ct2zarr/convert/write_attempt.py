@@ -129,7 +129,7 @@ class WriteAttempt:
         if not self.digests:
             raise SeriesError(
                 Code.NO_PLANES,
-                "None of the {count} planes can be read: {cause}",
+                "none of the {count} planes can be read: {cause}",
                 count=len(self.plan.planes),
                 cause=self.unreadable[0],
             )

@@ -82,7 +82,7 @@ def write_volume(
         MachineError: from the writer.
     """
     if not plan.planes:
-        raise SeriesError(Code.NO_PLANES, "The volume has no plane to convert.")
+        raise SeriesError(Code.NO_PLANES, "the volume has no plane to convert")
     rescales = _rescales(plan, settings)
     value_type = first_type(rescales)
     seconds = Seconds()

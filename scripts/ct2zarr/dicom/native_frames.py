@@ -90,7 +90,7 @@ def _check_length(opened: SourceFile, frame: Frame) -> tuple[int, int, int]:
         raise frame_error(
             frame,
             Code.TRUNCATED,
-            "{file} has {found} bytes of pixels where {due} are due",
+            "{file} has {found} bytes of pixels; {due} were expected",
             found=max(length - start, 0),
             due=due,
         )

@@ -19,7 +19,7 @@ Values = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
 ValueType = Literal["int16", "int32", "float32"]
 
 WIDER: dict[ValueType, ValueType] = {"int16": "int32", "int32": "float32"}
-"""What a volume is started again with when a value does not fit."""
+"""The data type of the next attempt when a value does not fit."""
 
 
 class DoesNotFitError(Exception):

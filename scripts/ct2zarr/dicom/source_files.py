@@ -20,7 +20,7 @@ def frame_error(frame: Frame, code: Code, template: str, **facts: Fact) -> FileE
 
 
 def one_line(error: Exception) -> str:
-    """What another package says of an error, as part of a sentence."""
+    """The message of another package's error, shortened to one line."""
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
@@ -97,7 +97,7 @@ class SourceFile:
 
 
 def _check_identity(header: RawHeader, frame: Frame) -> None:
-    """Raise where another object lies under the name that the manifest knew."""
+    """Raise FileError if the file holds another object than when the manifest was made."""
     try:
         found = sop_instance_uid(header)
     except ValueError:

@@ -20,7 +20,7 @@ from .pixel_digests import isolated_pixels
 from .roles import assign_role
 
 GROUPED_ROWS = 20_000
-"""Frames that are grouped at a time: not all of millions are Python objects at once."""
+"""Frames that are grouped at a time; millions of Python objects at once would fill the memory."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Account:
 
     @classmethod
     def of_rows(cls, count: int) -> "Account":
-        """An account of so many rows, in which nothing is entered yet."""
+        """An empty account of this many rows."""
         roles, reasons, codes, hashes = ([""] * count for _ in range(4))
         return cls(roles, reasons, codes, hashes, np.full(count, -1, np.int32))
 
@@ -105,7 +105,7 @@ def _enter(
         raise Ct2zarrError(
             Code.UNEXPECTED_ERROR,
             "{count} frames were lost while grouping, the first of them frame {number} of {first}; "
-            "this is a fault of ct2zarr, please report it.",
+            "this is a fault of ct2zarr, please report it",
             count=len(row_of),
             number=number,
             first=Private(path),

@@ -345,7 +345,7 @@ def _by_similarity(
 def _duplicate(frame: Frame, kept: Frame) -> RemovedFrame:
     error = FileError(
         Code.DUPLICATE,
-        "The frame has the position and the pixels of {kept}.",
+        "the frame has the position and the pixels of {kept}",
         kept=_name(kept),
     )
     return RemovedFrame(UnusedFrame.because(frame, Role.DUPLICATE, error), kept)
@@ -354,7 +354,7 @@ def _duplicate(frame: Frame, kept: Frame) -> RemovedFrame:
 def _conflicting(frame: Frame, kept: Frame) -> RemovedFrame:
     error = FileError(
         Code.CONFLICTING_SLICES,
-        "The frame has the position of {kept} but other pixels; {kept} was kept.",
+        "the frame has the position of {kept} but other pixels; {kept} was kept",
         kept=_name(kept),
     )
     return RemovedFrame(UnusedFrame.because(frame, Role.EXCLUDED, error), kept)

@@ -163,7 +163,7 @@ def plan_without(plan: VolumePlan, bad: Mapping[int, FileError]) -> VolumePlan:
     if not planes:
         raise SeriesError(
             Code.NO_PLANES,
-            "No plane of the volume {series_hash} in {folder} could be decoded. The first error: "
+            "no plane of the volume {series_hash} in {folder} could be decoded; the first error: "
             "{cause}",
             series_hash=plan.series_hash,
             folder=Path(plan.series_dir),
@@ -193,7 +193,7 @@ def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[Unuse
         elif frame.samples_per_pixel != 1:
             error = FileError(
                 Code.COLOUR,
-                "The image has {samples} samples per pixel; a plane has one.",
+                "the image has {samples} samples per pixel; a plane has one",
                 samples=frame.samples_per_pixel,
             )
             others.append(UnusedFrame.because(frame, Role.EXCLUDED, error))

@@ -41,8 +41,8 @@ def check_hashes(plans: Iterable[VolumePlan], folders: dict[str, str]) -> None:
         if plan.series_hash in folders:
             raise Ct2zarrError(
                 Code.HASH_COLLISION,
-                "Two volumes have the hash {series_hash}: {first} and {second}; put one of them "
-                "under another dataset name.",
+                "two volumes have the hash {series_hash}: {first} and {second}; put one of them "
+                "under another dataset name",
                 series_hash=plan.series_hash,
                 first=Path(folders[plan.series_hash]),
                 second=Path(plan.series_dir),

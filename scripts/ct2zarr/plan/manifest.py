@@ -57,10 +57,10 @@ def make_manifest(settings: ManifestSettings) -> None:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folders of the manifest, and see that they can be written before hours of reading.
+    """Make the folders of the manifest, and check before hours of reading that they are writable.
 
     Raises:
-        MachineError: they cannot.
+        MachineError: they are not.
     """
     folders = (folder, folder / SCAN_CACHE_FOLDER, folder / SHARDS_FOLDER)
     with machine_errors(folder):
@@ -91,14 +91,14 @@ def _refuse_empty_roots(found: Scan, settings: ManifestSettings) -> None:
             raise SettingsError(
                 Code.SETTING_WRONG,
                 "dataset {dataset}: there is no file below {root}; check that the folder is the "
-                "right one and that its disk is mounted.",
+                "right one and that its disk is mounted",
                 dataset=dataset,
                 root=root,
             )
 
 
 def _warn(found: Scan, settings: ManifestSettings) -> None:
-    """Say loudly what may be a mistake in the settings or a fault of the machine."""
+    """Warn of what may be a mistake in the settings or a fault of the machine."""
     if found.deeper:
         logger.warning(
             "%d FILES ARE NOT READ: they lie deeper than max_depth %d; max_depth %d would reach "

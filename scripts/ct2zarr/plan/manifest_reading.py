@@ -33,14 +33,14 @@ DEFAULT_DATASET = "default"
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 _ONLY_OF_MANIFEST = ("part", "parts", "slice_count", "findings")
-"""Columns that only the manifest has; a CSV without any of them was written by hand."""
+"""Columns that only the manifest has; a CSV without any of them was written by hand"""
 
 FOLDERS_SCHEMA = Schema(
     (
         Column("series_dir"),
         *(Column(name, required=False) for name in ("dataset", "series_hash", "series_uid")),
     ),
-    "its first line must name the columns; series_dir alone is enough for a list written by hand.",
+    "its first line must name the columns; series_dir alone is enough for a list written by hand",
     by_hand=True,
 )
 """A list of folders that a person wrote."""
@@ -83,7 +83,7 @@ def _is_of_manifest(path: Path) -> bool:
         if error.code is Code.INPUT_MISSING:
             raise SettingsError(
                 Code.INPUT_MISSING,
-                "INPUT_CSV {path} does not exist; make the manifest first, or name another file.",
+                "INPUT_CSV {path} does not exist; make the manifest first, or name another file",
                 path=path,
             ) from None
         raise
@@ -232,17 +232,17 @@ def plans_of_folder_rows(
 
 
 def _listed_folder(row: Mapping[str, Any], line: int, path: Path) -> tuple[str, str, str]:
-    """Absolute folder, dataset and given hash (or ``""``) of a row written by hand."""
+    """Absolute folder, dataset and given hash (or ``""``) of a row written by hand"""
     folder, given = row["series_dir"], row["series_hash"].lower()
     if not folder:
         raise SettingsError(
             Code.INPUT_DAMAGED,
-            "{path} has no series_dir on line {line}; name a folder there.",
+            "{path} has no series_dir on line {line}; name a folder there",
             path=path,
             line=line,
         )
     if given and not _HASH.fullmatch(given):
-        raise _no_hash(path, given, line, "leave the cell empty to have one made.")
+        raise _no_hash(path, given, line, "leave the cell empty to have one made")
     absolute = os.path.abspath(folder)  # noqa: PTH100 - a name on disk, not resolved
     return absolute, row["dataset"] or DEFAULT_DATASET, given
 

@@ -18,7 +18,7 @@ from .identity import frame_order
 if TYPE_CHECKING:
     from ..geometry.stacks import StackGeometry
 
-ADVICE = "make the manifest again."
+ADVICE = "make the manifest again"
 
 SERIES_SCHEMA = Schema(
     (
@@ -206,7 +206,7 @@ def flags_to_text(flags: Iterable[RaisedFlag]) -> str:
 
 
 def flags_from_text(text: str) -> tuple[RaisedFlag, ...]:
-    """What ``flags_to_text`` wrote.
+    """Parse what ``flags_to_text`` wrote.
 
     Raises:
         ValueError, TypeError, KeyError: the text is something else.

@@ -51,7 +51,7 @@ def is_current(folder: Path, key: str) -> bool:
 
 
 def forget_state(folder: Path) -> None:
-    """Before the files of a manifest change: until they are all written, none counts as whole."""
+    """Forget the last manifest before its files change: a stopped run must not look complete."""
     _state_path(folder).unlink(missing_ok=True)
 
 

@@ -105,8 +105,8 @@ def _check_sum(files_found: int, roles: Mapping[str, int]) -> None:
     if sum(roles.values()) != files_found or "" in roles:
         raise Ct2zarrError(
             Code.UNEXPECTED_ERROR,
-            "The account does not add up: {found} files were found, and {accounted} have a role; "
-            "this is a fault of ct2zarr, please report it.",
+            "the account does not add up: {found} files were found, and {accounted} have a role; "
+            "this is a fault of ct2zarr, please report it",
             found=files_found,
             accounted=sum(count for role, count in roles.items() if role),
         )

@@ -54,7 +54,7 @@ def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, FileError |
     if is_localizer(frame.image_type):
         why = FileError(
             Code.LOCALIZER,
-            "ImageType {image_type} is that of a localizer.",
+            "ImageType {image_type} is that of a localizer",
             image_type=_shown(frame.image_type),
         )
         return Role.LOCALIZER, why
@@ -84,19 +84,19 @@ def _shown(text: str) -> Private:
 def _why_no_image(frame: Frame) -> FileError:
     if frame.sop_class_uid == DICOMDIR:
         return FileError(
-            Code.NO_PIXELS, "The file is a DICOMDIR, an index of files, and holds no image."
+            Code.NO_PIXELS, "the file is a DICOMDIR, an index of files, and holds no image"
         )
     if not frame.sop_class_uid:
-        return FileError(Code.NO_PIXELS, "The object has no SOP class and no pixel data.")
+        return FileError(Code.NO_PIXELS, "the object has no SOP class and no pixel data")
     name = sop_class_name(frame.sop_class_uid)
     if "Image Storage" in name or frame.rows:
         return FileError(
             Code.NO_PIXELS,
-            "The SOP class is {sop_class}, but there are no pixel data.",
+            "the SOP class is {sop_class}, but there are no pixel data",
             sop_class=name,
         )
     return FileError(
-        Code.NO_PIXELS, "The SOP class is {sop_class}, which holds no image.", sop_class=name
+        Code.NO_PIXELS, "the SOP class is {sop_class}, which holds no image", sop_class=name
     )
 
 
@@ -110,35 +110,35 @@ def _why_not_ct(frame: Frame, selection: SelectionSettings) -> FileError | None:
         if frame.modality != MODALITY:
             return FileError(
                 Code.NOT_CT,
-                "The SOP class is {sop_class}, and Modality is {modality}, not CT.",
+                "the SOP class is {sop_class}, and Modality is {modality}, not CT",
                 sop_class=name, modality=modality,
             )  # fmt: skip
         if not selection.include_secondary_capture:
             return FileError(
                 Code.SECONDARY_CAPTURE,
-                "The SOP class is {sop_class}; only include_secondary_capture takes it in.",
+                "the SOP class is {sop_class}; only include_secondary_capture takes it in",
                 sop_class=name,
             )
         return None
     if uid:
         name = sop_class_name(uid)
-        return FileError(Code.NOT_CT, "The SOP class is {sop_class}, not CT.", sop_class=name)
+        return FileError(Code.NOT_CT, "the SOP class is {sop_class}, not CT", sop_class=name)
     if frame.modality == MODALITY:
         return None
     return FileError(
         Code.NOT_CT,
-        "There is no SOP class, and Modality is {modality}, not CT.",
+        "there is no SOP class, and Modality is {modality}, not CT",
         modality=modality,
     )
 
 
 def _why_unreadable(frame: Frame) -> FileError | None:
     if not (frame.rows and frame.columns and frame.bits_allocated):
-        return FileError(Code.NO_MATRIX, "Rows, Columns or BitsAllocated is missing or zero.")
+        return FileError(Code.NO_MATRIX, "Rows, Columns or BitsAllocated is missing or zero")
     if frame.pixels_missing:
         return FileError(
             Code.TRUNCATED,
-            "The pixel data are cut short: {missing} bytes are missing.",
+            "the pixel data are cut short: {missing} bytes are missing",
             missing=frame.pixels_missing,
         )
     return None
@@ -148,14 +148,14 @@ def _why_excluded(frame: Frame, selection: SelectionSettings) -> FileError | Non
     if frame.samples_per_pixel > 1 or frame.photometric not in GREY:
         return FileError(
             Code.COLOUR,
-            "The image is in colour: PhotometricInterpretation is {photometric} and "
-            "SamplesPerPixel is {samples}.",
+            "the image is in colour: PhotometricInterpretation is {photometric} and "
+            "SamplesPerPixel is {samples}",
             photometric=_shown(frame.photometric) or "absent", samples=frame.samples_per_pixel,
         )  # fmt: skip
     if frame.bits_allocated not in BITS:
         return FileError(
             Code.BITS_ALLOCATED,
-            "BitsAllocated is {bits}; images of 8, 16 or 32 bits can be converted.",
+            "BitsAllocated is {bits}; images of 8, 16 or 32 bits can be converted",
             bits=frame.bits_allocated,
         )
     values = f"\\{frame.image_type}\\"
@@ -163,7 +163,7 @@ def _why_excluded(frame: Frame, selection: SelectionSettings) -> FileError | Non
         if f"\\{unwanted.strip().upper()}\\" in values:
             return FileError(
                 Code.EXCLUDED_IMAGE_TYPE,
-                "exclude_image_types leaves out ImageType {image_type}.",
+                "exclude_image_types leaves out ImageType {image_type}",
                 image_type=_shown(frame.image_type),
             )
     return None

@@ -15,7 +15,7 @@ from ..run.units import BYTES_PER_MB
 
 SIZES_SCHEMA = Schema(
     tuple(Column(name, int) for name in ("bytes", "slice_count", "rows", "columns", "file_count")),
-    "make the manifest again.",
+    "make the manifest again",
 )
 """Those columns of the manifest that say how large a volume is."""
 

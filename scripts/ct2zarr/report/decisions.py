@@ -22,7 +22,7 @@ SCHEMA = Schema(
     (Column("series_hash"), Column("decision"), Column("comment", required=False)),
     advice=(
         "it must be a file that the report exported, or a CSV with the columns series_hash and "
-        "decision."
+        "decision"
     ),
     by_hand=True,
     delimiters=",;\t",  # spreadsheets choose one by their language
@@ -70,7 +70,7 @@ def read_decisions(path: Path) -> dict[str, Review]:
             raise SettingsError(
                 Code.SETTING_WRONG,
                 "{path} has both {first} and {second} for series_hash {series_hash}; keep one of "
-                "the lines.",
+                "the lines",
                 path=path,
                 first=str(before.decision),
                 second=str(review.decision),
@@ -98,7 +98,7 @@ def apply_decisions(
         raise SettingsError(
             Code.SETTING_WRONG,
             "{path} decides on volumes that this run does not have: series_hash {unknown}; remove "
-            "those lines, or set decisions to the file that belongs to these volumes.",
+            "those lines, or set decisions to the file that belongs to these volumes",
             path=path,
             unknown=(
                 *unknown[:_NAMED_MOST],
@@ -143,19 +143,19 @@ def _read_text(path: Path) -> str:
         raise SettingsError(
             Code.INPUT_MISSING,
             "the decisions file {path} does not exist; export it from the report, or leave "
-            "decisions empty.",
+            "decisions empty",
             path=path,
         ) from None
     except UnicodeDecodeError as error:
         raise SettingsError(
             Code.INPUT_DAMAGED,
-            "the decisions file {path} cannot be read: it is not text in UTF-8.",
+            "the decisions file {path} cannot be read: it is not text in UTF-8",
             path=path,
         ) from error
     except OSError as error:
         raise SettingsError(
             Code.INPUT_DAMAGED,
-            "the decisions file {path} cannot be read: {cause}.",
+            "the decisions file {path} cannot be read: {cause}",
             path=path,
             cause=error.strerror,
         ) from error
@@ -167,7 +167,7 @@ def _json_entries(text: str, path: Path) -> Iterator[_Entry]:
     except ValueError as error:
         raise SettingsError(
             Code.INPUT_DAMAGED,
-            "{path} is not valid JSON ({cause}); export it again.",
+            "{path} is not valid JSON ({cause}); export it again",
             path=path,
             cause=str(error),
         ) from error
@@ -175,7 +175,7 @@ def _json_entries(text: str, path: Path) -> Iterator[_Entry]:
     if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
         raise SettingsError(
             Code.INPUT_DAMAGED,
-            "{path} has no list of decisions; export it again from the report.",
+            "{path} has no list of decisions; export it again from the report",
             path=path,
         )
     return (_Entry("decision", number, one) for number, one in enumerate(values, 1))
@@ -199,7 +199,7 @@ def _review(entry: _Entry, path: Path) -> Review | None:
         raise SettingsError(
             Code.SETTING_WRONG,
             "{kind} {number} of {path} has '{found}' as series_hash; it must be 32 hexadecimal "
-            "digits.",
+            "digits",
             path=path,
             kind=entry.kind,
             number=entry.number,
@@ -210,7 +210,7 @@ def _review(entry: _Entry, path: Path) -> Review | None:
         raise SettingsError(
             Code.SETTING_WRONG,
             "{kind} {number} of {path} has the decision '{found}'; it must be one of {allowed}, or "
-            "empty.",
+            "empty",
             path=path,
             kind=entry.kind,
             number=entry.number,

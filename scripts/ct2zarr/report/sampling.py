@@ -86,7 +86,7 @@ def find_listed(
             if len(matching) > 1:
                 raise SettingsError(
                     Code.SETTING_WRONG,
-                    "sample_series: {found} is the start of {count} series_hash; give more digits.",
+                    "sample_series: {found} is the start of {count} series_hash; give more digits",
                     found=Private(name),
                     count=len(matching),
                 )
@@ -98,7 +98,7 @@ def find_listed(
             raise SettingsError(
                 Code.SETTING_WRONG,
                 "sample_series: {found} is neither a series_hash in summary_all.csv nor the "
-                "SeriesInstanceUID of a series in it; remove it from the list.",
+                "SeriesInstanceUID of a series in it; remove it from the list",
                 found=Private(name),
             )
         found.update(dict.fromkeys(matching))

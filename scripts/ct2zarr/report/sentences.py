@@ -97,8 +97,8 @@ def flag_sentence(code: str) -> str:
 def error_sentence(row: JoinedRow) -> str:
     """Why a volume failed or was rejected, without names of files and text from headers.
 
-    A summary of an older version has no such sentence, and then the one of the code stands for it:
-    its column ``error`` may name a patient's file.
+    A summary of an older version has no such sentence, and its column ``error`` may name a
+    patient's file. The sentence of its code is shown instead.
     """
     if row.decision == Decision.REJECT and row.reason == Code.REJECTED_IN_REVIEW and row.comment:
         return f"{row.error_public}: {redact(row.comment, row.series_dir)}"

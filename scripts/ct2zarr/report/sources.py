@@ -59,7 +59,7 @@ def compare_planes(
             try:
                 decoded = _source_plane(reader, folder, record, slices, index)
             except (FileError, SeriesError) as error:
-                reason = sentence(error, private=False).rstrip(".")
+                reason = sentence(error, private=False)
                 problem = f"Plane {index + 1} could not be compared: {reason}."
                 continue
             kept = volume.read_planes(index, index + 1)[0]

@@ -103,7 +103,7 @@ def find_summaries(root: Path) -> list[Path]:
         raise SettingsError(
             Code.INPUT_MISSING,
             "there is no summary_shard_XX.csv in {path}; convert the shards first, or check "
-            "OUT_ROOT and STORE_TYPE.",
+            "OUT_ROOT and STORE_TYPE",
             path=root,
         )
     return sorted(paths)
@@ -119,7 +119,7 @@ def read_shard(path: Path) -> ShardTable:
     if named is None:
         raise SettingsError(
             Code.SETTING_WRONG,
-            "{path} is not called summary_shard_XX.csv; check the list of inputs.",
+            "{path} is not called summary_shard_XX.csv; check the list of inputs",
             path=path,
         )
     content = _read_content(totals_beside(path))
@@ -204,7 +204,7 @@ def check_shards(shards: Sequence[ShardTable], root: Path) -> None:
         raise SettingsError(
             Code.INPUT_MIXED,
             "the summaries are of runs with different numbers of shards: {first} is one of {one}, "
-            "{second} is one of {other}; delete those of the older run.",
+            "{second} is one of {other}; delete those of the older run",
             first=first,
             one=one,
             second=second,
@@ -216,7 +216,7 @@ def check_shards(shards: Sequence[ShardTable], root: Path) -> None:
         raise SettingsError(
             Code.INPUT_MIXED,
             "there is a summary of shard {shard} in {path}, but there are {count} shards; delete "
-            "the summaries of older runs.",
+            "the summaries of older runs",
             path=root,
             shard=max(present),
             count=num_shards,
@@ -233,7 +233,7 @@ def _check_complete(present: set[int], num_shards: int, root: Path) -> None:
     names = [shard_summary(root, label).table.name for label in labels]
     raise SettingsError(
         Code.INPUT_MISSING,
-        "{found} of {due} shards have no summary in {path}: {names}; convert them first.",
+        "{found} of {due} shards have no summary in {path}: {names}; convert them first",
         path=root,
         found=len(missing),
         due=num_shards,
@@ -250,7 +250,7 @@ def _check_unique(shards: Sequence[ShardTable]) -> None:
                 raise SettingsError(
                     Code.INPUT_MIXED,
                     "series_hash {series_hash} is both in {first} and in {second}; delete the "
-                    "summaries that are not of this run.",
+                    "summaries that are not of this run",
                     series_hash=row.series_hash,
                     first=before,
                     second=shard.path,

@@ -51,7 +51,7 @@ JOINED_SCHEMA = Schema(
     ),
     advice=(
         "run the aggregate step again, and check that CONVERTED_ROOT and STORE_TYPE are those of "
-        "the conversion."
+        "the conversion"
     ),
     one_line=True,
 )

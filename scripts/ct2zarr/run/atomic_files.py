@@ -26,11 +26,11 @@ ABANDONED_AFTER_SECONDS = 24 * 3600
 abandoned. Far above the time that one volume takes."""
 
 FOLDER_FSYNC_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF})
-"""What network and user-space file systems answer that cannot flush a folder; nothing is lost by
-going on, since they have no such state of their own."""
+"""Errors of network and user-space file systems that cannot flush a folder. It is safe to ignore
+them: such file systems have no state of their own to flush."""
 
 IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR})
-"""What renaming answers where something else than a file for a file has the name."""
+"""Errors of a rename whose target is of another kind, such as a folder in the place of a file."""
 
 
 def prepare_store_root(store_root: Path) -> None:
@@ -67,14 +67,14 @@ def _machine_error(folder: Path, cause: str, full: bool) -> MachineError:
         return MachineError(
             Code.MACHINE,
             "cannot write below {folder}: {cause}; free some space, then start the job again: "
-            "finished volumes are kept.",
+            "finished volumes are kept",
             folder=folder,
             cause=cause,
         )
     return MachineError(
         Code.MACHINE,
         "cannot write below {folder}: {cause}; make sure that the folder exists and may be "
-        "written, then start the job again.",
+        "written, then start the job again",
         folder=folder,
         cause=cause,
     )
@@ -84,7 +84,7 @@ def _machine_error(folder: Path, cause: str, full: bool) -> MachineError:
 
 
 def temporary_path(folder: Path, name: str) -> Path:
-    """A name in ``folder`` that no other process or call uses and that tells who made it."""
+    """A name in ``folder`` that no other process or call uses, and that identifies its owner."""
     owner = f"{_machine()}-{os.getpid()}-{_process_start(os.getpid())}-{os.urandom(4).hex()}"
     return folder / f"{TEMPORARY_PREFIX}{owner}-{name}"
 
@@ -163,7 +163,7 @@ def _answers(pid: int) -> bool:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, or nothing when it is not there."""
+    """Remove a file or a folder with all that is in it, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -35,9 +35,9 @@ def file_md5(path: Path) -> str:
 
 
 def manifest_md5(input_csv: Path) -> str:
-    """MD5 of the index of the manifest that a CSV of series belongs to; ``""`` if that is away.
+    """MD5 of the index of the manifest that a CSV of series belongs to; ``""`` if it is missing.
 
-    A CSV that is no shard of a manifest is itself what names the volumes: its own MD5.
+    For a CSV that is no shard of a manifest, the MD5 of the CSV itself.
     """
     if not SHARD_CSV.fullmatch(input_csv.name):
         return file_md5(input_csv)

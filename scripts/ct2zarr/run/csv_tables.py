@@ -83,7 +83,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """What a file holds.
+    """The content of a CSV file.
 
     Attributes:
         header: names of the columns that the file has, in its order.
@@ -322,7 +322,7 @@ def _values(
 
 
 def _converter(column: Column) -> Callable[[str], Any]:
-    """From the text of a cell to its value; ValueError where it is none."""
+    """A function from the text of a cell to its value; it raises ValueError for any other text."""
 
     def convert(text: str) -> Any:
         if column.kind is str:

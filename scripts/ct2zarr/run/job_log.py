@@ -53,7 +53,7 @@ class JobLog:
 
     Attributes:
         file: its log; None where it has none.
-        terminal: a person is looking on: there is no log file, and stderr is a terminal.
+        terminal: a person is watching: there is no log file, and stderr is a terminal.
     """
 
     file: Path | None = None
@@ -97,7 +97,7 @@ def state_file(log_file: Path) -> Path:
 
 
 def read_state(path: Path) -> State | None:
-    """What a job wrote last; None where there is nothing, or nothing to be understood, now."""
+    """The state that a job wrote last; None if there is none or it cannot be parsed."""
     try:
         return State(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -150,7 +150,7 @@ class Progress:
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Progress]:
-    """A Progress for this job: a bar where a person looks on, else a file and lines."""
+    """A Progress for this job: a bar where a person is watching, else a file and lines."""
     current = _CURRENT.get()
     if current.file is not None:
         file = state_file(current.file)
@@ -170,7 +170,7 @@ def progress(label: str, total: int) -> Iterator[Progress]:
 
 
 def log_outcome(title: str, counts: Counts) -> None:
-    """How the job ended: a table for a person who looks on, else a line in the log."""
+    """How the job ended: a table if a person is watching, else a line in the log."""
     if not _CURRENT.get().terminal:
         LOGGER.info("%s: %s", title, counts.sentence())
         return

@@ -138,7 +138,7 @@ def fill(record: type[Record], values: Values, **given: Any) -> Record:
 
 
 def variables_of(record: type) -> list[Option]:
-    """The options that a script with these settings takes as variables, in the order of all."""
+    """The options that a script with these settings takes as variables, as ``OPTIONS`` has them."""
     taken = {name for held in _held(record) for name in held.variables}
     return [option for name, option in OPTIONS.items() if name in taken]
 

@@ -17,7 +17,7 @@ from .option_kinds import Kind, choice, member_of, whole
 
 
 class Output(Described):
-    """What a step makes, and an option may change."""
+    """The results of steps that an option may change."""
 
     SCAN_PART = "scan_part", "the shares of a scan"
     MANIFEST = "manifest", "the manifest, and the shards that change by it"

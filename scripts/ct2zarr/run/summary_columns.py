@@ -92,7 +92,7 @@ SUMMARY_SCHEMA = Schema(
         optional=("code", "error_public"),  # a summary of version 0.1 has none
         allowed={"status": tuple(map(str, Status))},
     ),
-    "convert that shard again (delete its summary and run the workflow).",
+    "convert that shard again (delete its summary and run the workflow)",
     one_line=True,
 )
 """summary_shard_XX.csv: a row per volume, in the order of series_hash."""

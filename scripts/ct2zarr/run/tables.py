@@ -27,7 +27,7 @@ def parquet_bytes(table: pa.Table, metadata: Mapping[bytes, bytes]) -> bytes:
 
 
 def write_bytes_if_changed(path: Path, content: bytes) -> bool:
-    """Make ``path`` hold ``content``, and leave a file that does already untouched.
+    """Write ``content`` to ``path``, unless the file has this content already.
 
     Returns:
         Whether the file was written.

@@ -140,7 +140,7 @@ class _Server:
             os.kill(pid, signal.SIGKILL)
 
     def _reap(self, options: int) -> None:
-        """Say of every worker that has ended how it did."""
+        """Report how each worker that has ended did so."""
         while self._workers:
             pid, state = os.waitpid(-1, options)
             if pid == 0:
@@ -194,7 +194,7 @@ def answer_to(task: bytes) -> bytes:
 
 
 def prepare_process(memory_mb: int, environment: Mapping[str, str]) -> None:
-    """In a new worker: be quiet, and keep to the memory.
+    """In a new worker: silence warnings, and limit the memory.
 
     Args:
         memory_mb: what tasks may take beyond what the process has now; 0 for no limit.

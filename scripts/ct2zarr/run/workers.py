@@ -150,7 +150,7 @@ def _not_started(number: int) -> MachineError:
         Code.MACHINE,
         "a worker process cannot be started: {cause}; free some memory, raise the limits of "
         "processes and open files, or run with fewer workers, then start the job again: finished "
-        "volumes are kept.",
+        "volumes are kept",
         cause=os.strerror(number) if number else "the process that starts them has ended",
     )
 
@@ -212,9 +212,9 @@ class _Process:
         return END.unpack(self._end) if len(self._end) == END.size else (b"", 0)
 
     def close(self) -> None:
-        """Let go of a process that has ended."""
+        """Forget a process that has ended."""
         self.end()
-        with suppress(OSError):  # what was still to be sent has nobody to go to
+        with suppress(OSError):  # nobody is left to receive what was not sent yet
             self._stream.close()
         self._tasks.close()
         self._status.close()
@@ -251,7 +251,7 @@ class Worker:
                 raise SeriesError(
                     Code.OUT_OF_MEMORY,
                     "memory ran out; raise series_memory if the series is merely large, or run "
-                    "with fewer workers or on a machine with more memory.",
+                    "with fewer workers or on a machine with more memory",
                 )
         if error is not None:
             raise error
@@ -259,7 +259,7 @@ class Worker:
         return answer
 
     def _answer(self, task: bytes, timeout: float) -> Answer:
-        """What the process answers, if need be on a second try."""
+        """The answer of the process, on a second try if needed."""
         for attempt in range(1, TRIES + 1):
             try:
                 return self._running().ask(task, timeout)
@@ -268,7 +268,7 @@ class Worker:
                 raise SeriesError(
                     Code.TIMEOUT,
                     "the work on the series took longer than {limit:g} s and was stopped; "
-                    "raise series_timeout if the series is merely large.",
+                    "raise series_timeout if the series is merely large",
                     limit=timeout,
                 ) from None
             except _EndedError as end:
@@ -349,7 +349,7 @@ def _death(exit_code: int) -> SeriesError:
         return SeriesError(
             Code.WORKER_DIED,
             "the worker process was killed {times} times (exit code {exit_code}), most often "
-            "because memory ran out; run with fewer workers or more memory.",
+            "because memory ran out; run with fewer workers or more memory",
             times=TRIES,
             exit_code=exit_code,
         )
@@ -357,12 +357,12 @@ def _death(exit_code: int) -> SeriesError:
         return SeriesError(
             Code.WORKER_DIED,
             "the worker process crashed (signal {number}: {name}), most often in the decoder of a "
-            "damaged file.",
+            "damaged file",
             number=-exit_code,
             name=signal.strsignal(-exit_code) or "unknown signal",
         )
     return SeriesError(
         Code.WORKER_DIED,
-        "the worker process ended with exit code {exit_code}.",
+        "the worker process ended with exit code {exit_code}",
         exit_code=exit_code,
     )

@@ -202,12 +202,12 @@ def _scan_root(
 def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Frame:
     """The row of a file that is accounted without being opened."""
     role = Role.UNREADABLE
-    error = FileError(Code.BROKEN_LINK, "The file is a link to a file that is not there.")
+    error = FileError(Code.BROKEN_LINK, "the file is a link to a file that is not there")
     if file.between > max_depth:
         role = Role.EXCLUDED
         error = FileError(
             Code.TOO_DEEP,
-            "The file lies deeper than max_depth {max_depth}; max_depth {needed} would reach it.",
+            "the file lies deeper than max_depth {max_depth}; max_depth {needed} would reach it",
             max_depth=max_depth,
             needed=file.between,
         )
@@ -342,11 +342,11 @@ def _read_with(worker: Worker, chunk: Sequence[str], root: str) -> pa.Table:
 
 def _unreadable(path: str, root: str, error: SeriesError) -> Frame:
     """The row of a file at which the reading process failed."""
-    why = FileError(Code.HEADER_CRASH, "Reading the header ended the process that read it.")
+    why = FileError(Code.HEADER_CRASH, "reading the header ended the process that read it")
     if error.code is Code.TIMEOUT:
         why = FileError(
             Code.HEADER_TIMEOUT,
-            "Reading the header took longer than {seconds:g} s.",
+            "reading the header took longer than {seconds:g} s",
             seconds=FILE_SECONDS,
         )
     about = (Role.UNREADABLE, sentence(why), why.code)

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 BATCH_ROWS = 1 << 17
 """Rows that are in memory at a time while shares are merged: some 100 MB."""
 
-ADVICE = "scan again: `-R manifest`, or each share by itself."
+ADVICE = "scan again: `-R manifest`, or each share by itself"
 
 COUNTS = ("files_found", "headers_read", "deeper", "others")
 """Counts of a scan that add up over its shares."""
@@ -180,7 +180,7 @@ def _read_facts(path: Path, key: Mapping[str, Any]) -> dict[str, Any]:
     except FileNotFoundError:
         raise SettingsError(
             Code.INPUT_MISSING,
-            "{path} is missing; scan that share first (SCAN_PART), or set scan_jobs to 1.",
+            "{path} is missing; scan that share first (SCAN_PART), or set scan_jobs to 1",
             path=path,
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:

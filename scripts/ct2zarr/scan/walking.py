@@ -103,7 +103,7 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
     if not datasets:
         raise SettingsError(
             Code.SETTING_MISSING,
-            "no dataset is named; give `datasets` in the config, or DATASET_V1_ROOT.",
+            "no dataset is named; give `datasets` in the config, or DATASET_V1_ROOT",
         )
     roots: dict[str, str] = {}
     real: dict[str, str] = {}
@@ -112,14 +112,14 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
         if not os.path.exists(root):  # noqa: PTH110 - also for names that are no text
             raise SettingsError(
                 Code.SETTING_WRONG,
-                "dataset {dataset}: the folder {root} does not exist.",
+                "dataset {dataset}: the folder {root} does not exist",
                 dataset=name,
                 root=Path(root),
             )
         if not os.path.isdir(root):  # noqa: PTH112
             raise SettingsError(
                 Code.SETTING_WRONG,
-                "dataset {dataset}: {root} is not a folder.",
+                "dataset {dataset}: {root} is not a folder",
                 dataset=name,
                 root=Path(root),
             )
@@ -129,7 +129,7 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
                 raise SettingsError(
                     Code.SETTING_WRONG,
                     "datasets {dataset} and {other}: one root lies in the other ({root} and "
-                    "{other_root}), so that files would be found twice; name separate folders.",
+                    "{other_root}), so that files would be found twice; name separate folders",
                     dataset=other,
                     other=name,
                     root=Path(roots[other]),

@@ -187,7 +187,7 @@ def _read_chunks(
         if frame is None:
             raise FileError(
                 Code.STORE_DAMAGED,
-                "{path}: chunk {key} is missing; copy or convert this volume again.",
+                "{path}: chunk {key} is missing; copy or convert this volume again",
                 path=container.path,
                 key=key,
             )
@@ -201,7 +201,7 @@ def _read_chunks(
         except (ValueError, RuntimeError) as error:
             raise FileError(
                 Code.STORE_DAMAGED,
-                "{path}: chunk {key} is damaged; copy or convert this volume again.",
+                "{path}: chunk {key} is damaged; copy or convert this volume again",
                 path=container.path,
                 key=key,
             ) from error

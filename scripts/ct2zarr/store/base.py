@@ -162,7 +162,7 @@ def write_errors(path: Path) -> Iterator[None]:
         raise MachineError(
             Code.MACHINE,
             "{path} cannot be written: {cause}; make sure that the disk has space and the folder"
-            " may be written, then start the job again.",
+            " may be written, then start the job again",
             path=path,
             cause=cause or Private(error),
         ) from error

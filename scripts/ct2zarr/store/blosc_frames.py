@@ -37,7 +37,7 @@ def check_frame(frame: Buffer, size: int) -> None:
     if packed != len(frame):
         raise ValueError(f"{len(frame)} bytes where the Blosc header says {packed}")
     if unpacked != size:
-        raise ValueError(f"unpacks to {unpacked} bytes where {size} are due")
+        raise ValueError(f"unpacks to {unpacked} bytes; {size} were expected")
 
 
 def frame_of_items(frame: Buffer, start: int, stop: int, scratch: NDArray[np.uint8]) -> Buffer:

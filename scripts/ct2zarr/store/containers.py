@@ -33,12 +33,12 @@ def open_container(path: Path | str) -> Container:
         return folder
     except (FileNotFoundError, NotADirectoryError):
         raise FileError(
-            Code.STORE_MISSING, "{path}: there is no such file or folder.", path=path
+            Code.STORE_MISSING, "{path}: there is no such file or folder", path=path
         ) from None
     except OSError as error:
         raise FileError(
             Code.STORE_UNREADABLE,
-            "{path} cannot be read: {cause}.",
+            "{path} cannot be read: {cause}",
             path=path,
             cause=error.strerror,
         ) from error
@@ -54,18 +54,17 @@ def open_container(path: Path | str) -> Container:
 def _not_a_store(path: Path, magic: bytes) -> FileError:
     if not magic:
         return FileError(
-            Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again.", path=path
+            Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again", path=path
         )
     if not magic.strip(b"\0"):
         return FileError(
             Code.STORE_INCOMPLETE,
-            "{path} starts with zeros, so it was not written to its end; convert this volume"
-            " again.",
+            "{path} starts with zeros, so it was not written to its end; convert this volume again",
             path=path,
         )
     return FileError(
         Code.NOT_A_STORE,
-        "{path} is neither a SQLite file, nor a zip file, nor a folder with Zarr metadata.",
+        "{path} is neither a SQLite file, nor a zip file, nor a folder with Zarr metadata",
         path=path,
     )
 
@@ -102,7 +101,7 @@ def store_digest(path: Path | str) -> str:
             if value is None:
                 raise FileError(
                     Code.STORE_UNREADABLE,
-                    "{path}: key {key} disappeared while the store was read.",
+                    "{path}: key {key} disappeared while the store was read",
                     path=path,
                     key=key,
                 )

@@ -35,7 +35,7 @@ class FolderContainer(Container):
             raise FileError(
                 Code.NOT_A_STORE,
                 "{path} is a folder without Zarr metadata ({documents}): it is no store, or was"
-                " not written to its end.",
+                " not written to its end",
                 path=self.path,
                 documents=ROOT_DOCUMENTS,
             )
@@ -50,7 +50,7 @@ class FolderContainer(Container):
         except OSError as error:
             raise FileError(
                 Code.STORE_UNREADABLE,
-                "{path}: key {key} cannot be read: {cause}.",
+                "{path}: key {key} cannot be read: {cause}",
                 path=self.path,
                 key=key,
                 cause=error.strerror,

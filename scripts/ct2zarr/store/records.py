@@ -16,7 +16,7 @@ from ..model import SliceTable, VolumeRecord
 from ..run.checksums import bytes_md5
 from ..run.csv_tables import Column, Schema, cells_to_csv, read_table
 
-ADVICE = "convert the volume again, which happens by itself when its shard runs again."
+ADVICE = "convert the volume again, which happens by itself when its shard runs again"
 """What to do about a damaged sidecar."""
 
 SEAL = "record_md5"

@@ -42,7 +42,7 @@ def open_store(path: Path | str) -> Store:
             raise FileError(
                 Code.NOT_A_STORE,
                 "{path} is a {kind} file without Zarr metadata ({documents}): it is no store, or"
-                " was not written to its end.",
+                " was not written to its end",
                 path=path,
                 kind=container.store_type,
                 documents=ROOT_DOCUMENTS,

@@ -61,14 +61,14 @@ class ZipContainer(Container):
             raise FileError(
                 Code.STORE_UNREADABLE,
                 "{path}: entry {key} is compressed with a method that is not supported; store the"
-                " entries uncompressed or deflated.",
+                " entries uncompressed or deflated",
                 path=self.path,
                 key=key,
             )
         if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
             raise FileError(
                 Code.STORE_DAMAGED,
-                "{path}: entry {key} does not match its CRC-32; copy or convert this volume again.",
+                "{path}: entry {key} does not match its CRC-32; copy or convert this volume again",
                 path=self.path,
                 key=key,
             )
@@ -110,13 +110,13 @@ class ZipContainer(Container):
             raise FileError(
                 Code.STORE_INCOMPLETE,
                 "{path}: the zip file has no directory at its end, so it was not written or copied"
-                " to its end; convert this volume again.",
+                " to its end; convert this volume again",
                 path=self.path,
             ) from error
         except OSError as error:
             raise FileError(
                 Code.STORE_UNREADABLE,
-                "{path} cannot be read: {cause}.",
+                "{path} cannot be read: {cause}",
                 path=self.path,
                 cause=error.strerror or Private(error),
             ) from error
@@ -130,7 +130,7 @@ class ZipContainer(Container):
                 raise FileError(
                     Code.STORE_DAMAGED,
                     "{path}: entry {key} is not where the directory of the zip file says; copy or"
-                    " convert this volume again.",
+                    " convert this volume again",
                     path=self.path,
                     key=entry.filename,
                 )
@@ -142,7 +142,7 @@ class ZipContainer(Container):
         except OSError as error:
             raise FileError(
                 Code.STORE_UNREADABLE,
-                "{path}: entry {key} cannot be read: {cause}.",
+                "{path}: entry {key} cannot be read: {cause}",
                 path=self.path,
                 key=entry.filename,
                 cause=error.strerror,

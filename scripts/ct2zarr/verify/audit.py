@@ -58,11 +58,11 @@ def audit_volume(paths: VolumePaths, series_hash: str, row: SummaryRow) -> Audit
 
 
 def _missing(name: str) -> Ct2zarrError:
-    return VerificationError(Code.FILE_MISSING, "{name} is missing.", name=name)
+    return VerificationError(Code.FILE_MISSING, "{name} is missing", name=name)
 
 
 def _sentences(differences: Iterable[Ct2zarrError]) -> str:
-    return " ".join(sentence(one).rstrip(".") + "." for one in differences)
+    return "; ".join(sentence(one) for one in differences)
 
 
 def _compare(paths: VolumePaths, row: SummaryRow) -> tuple[int, list[Ct2zarrError]]:
@@ -89,14 +89,14 @@ def _compare(paths: VolumePaths, row: SummaryRow) -> tuple[int, list[Ct2zarrErro
     except OSError as error:
         cause = Private(error.strerror or str(error))
         differences.append(
-            VerificationError(Code.UNREADABLE, "The volume cannot be read: {cause}.", cause=cause)
+            VerificationError(Code.UNREADABLE, "the volume cannot be read: {cause}", cause=cause)
         )
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  damage shows as any error of any reader
         kind = type(error).__name__
         differences.append(
-            VerificationError(Code.DAMAGED, "The volume cannot be read back ({kind}).", kind=kind)
+            VerificationError(Code.DAMAGED, "the volume cannot be read back ({kind})", kind=kind)
         )
     return planes, differences
 
@@ -106,7 +106,7 @@ def _compare_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Ct2zarrE
     if record.series_hash != row.series_hash:
         yield VerificationError(
             Code.OTHER_VOLUME,
-            "series.json is that of volume {series_hash}.",
+            "series.json is that of volume {series_hash}",
             series_hash=record.series_hash,
         )
     if row.status != Status.OK:
@@ -127,7 +127,7 @@ def _compare_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Ct2zarrE
         if found != value:
             yield VerificationError(
                 Code.SUMMARY_DIFFERS,
-                "The summary has {found} as {name} where series.json has {due}.",
+                "the summary has {found} as {name} where series.json has {due}",
                 name=name,
                 found=repr(found),
                 due=repr(value),
@@ -137,7 +137,7 @@ def _compare_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Ct2zarrE
 def _compare_slices(paths: VolumePaths, record: VolumeRecord) -> Iterator[Ct2zarrError]:
     if file_md5(paths.slices) != record.slices_md5:
         yield VerificationError(
-            Code.SLICES_CHANGED, "slices.csv does not have the MD5 that series.json gives."
+            Code.SLICES_CHANGED, "slices.csv does not have the MD5 that series.json gives"
         )
 
 
@@ -145,19 +145,19 @@ def _compare_file(paths: VolumePaths, record: VolumeRecord) -> Iterator[Ct2zarrE
     """The store as a file: its name, its size and every byte of it."""
     if paths.store.name != record.store:
         yield VerificationError(
-            Code.OTHER_VOLUME, "series.json names the store {name}.", name=record.store
+            Code.OTHER_VOLUME, "series.json names the store {name}", name=record.store
         )
     size = store_size(paths.store)
     if size != record.output_bytes:
         yield VerificationError(
             Code.STORE_SIZE,
-            "The store has {found} bytes where {due} were written.",
+            "the store has {found} bytes where {due} were written",
             found=size,
             due=record.output_bytes,
         )
     if store_crc32(paths.store) != record.store_crc32:
         yield VerificationError(
-            Code.STORE_CHANGED, "The file of the store has another CRC-32 than when it was written."
+            Code.STORE_CHANGED, "the file of the store has another CRC-32 than when it was written"
         )
 
 
@@ -165,7 +165,7 @@ def _compare_digest(paths: VolumePaths, record: VolumeRecord) -> Iterator[Ct2zar
     """The keys and values of the store, whatever keeps them."""
     if store_digest(paths.store) != record.store_digest:
         yield VerificationError(
-            Code.CONTENT_CHANGED, "The keys or values of the store are not those that were written."
+            Code.CONTENT_CHANGED, "the keys or values of the store are not those that were written"
         )
 
 
@@ -186,7 +186,7 @@ def _compare_attributes(volume: Volume, record: VolumeRecord) -> Iterator[Ct2zar
     for name, value in recorded.items():
         if volume.attrs.get(name) != value:
             yield VerificationError(
-                Code.ATTRIBUTE_DIFFERS, "The store has another {name} than series.json.", name=name
+                Code.ATTRIBUTE_DIFFERS, "the store has another {name} than series.json", name=name
             )
 
 
@@ -200,7 +200,7 @@ def _compare_layout(volume: Volume, record: VolumeRecord) -> Iterator[Ct2zarrErr
         if found != due:
             yield VerificationError(
                 Code.LAYOUT_DIFFERS,
-                "The array has {found} as {name} where series.json has {due}.",
+                "the array has {found} as {name} where series.json has {due}",
                 name=name,
                 found=str(found),
                 due=str(due),
@@ -216,7 +216,7 @@ def _compare_planes(volume: Volume, table: SliceTable) -> tuple[int, list[Ct2zar
     if len(digests) != volume.shape[0]:
         difference = VerificationError(
             Code.PLANE_COUNT,
-            "slices.csv has {rows} rows for {planes} planes.",
+            "slices.csv has {rows} rows for {planes} planes",
             rows=len(digests),
             planes=volume.shape[0],
         )
@@ -239,7 +239,7 @@ def _changed_planes(changed: list[int]) -> Iterator[Ct2zarrError]:
         yield VerificationError(
             Code.PLANE_CHANGED,
             "{count} planes do not have the MD5 that slices.csv gives: {planes} and {others} "
-            "others.",
+            "others",
             count=len(changed),
             planes=tuple(changed[:SHOWN_PLANES]),
             others=others,
@@ -247,7 +247,7 @@ def _changed_planes(changed: list[int]) -> Iterator[Ct2zarrError]:
         return
     yield VerificationError(
         Code.PLANE_CHANGED,
-        "{count} planes do not have the MD5 that slices.csv gives: {planes}.",
+        "{count} planes do not have the MD5 that slices.csv gives: {planes}",
         count=len(changed),
         planes=tuple(changed),
     )

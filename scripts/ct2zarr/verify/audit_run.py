@@ -58,9 +58,9 @@ class AuditResult:
         if damaged or missing:
             raise DamageError(
                 Code.DAMAGE_FOUND,
-                "The audit found {damaged} damaged and {missing} missing of {volumes} volumes; "
-                "{path} says which and why. `snakemake --config retry_failed=true` converts them "
-                "again.",
+                "the audit found {damaged} damaged and {missing} missing of {volumes} volumes; "
+                "{path} says which and why; `snakemake --config retry_failed=true` converts them "
+                "again",
                 path=self.csv_path,
                 damaged=damaged,
                 missing=missing,
@@ -108,7 +108,7 @@ def _volumes_of_shard(settings: AuditSettings, label: str) -> list[tuple[Summary
     summary = shard_summary(root, label).table
     if not summary.is_file():
         raise SettingsError(
-            Code.INPUT_MISSING, "{path} does not exist; convert the shard first.", path=summary
+            Code.INPUT_MISSING, "{path} does not exist; convert the shard first", path=summary
         )
     volumes = [
         (row, volume_paths(root, row.series_hash, settings.store_type))
@@ -165,7 +165,7 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
     if not labels:
         raise SettingsError(
             Code.INPUT_MISSING,
-            "There is no summary_shard_XX.csv in {path}; convert the shards first.",
+            "there is no summary_shard_XX.csv in {path}; convert the shards first",
             path=root,
         )
     rows: list[AuditRow] = []
@@ -173,7 +173,7 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
         path = shard_audit(root, label)
         if not path.is_file():
             raise SettingsError(
-                Code.INPUT_MISSING, "{path} does not exist; audit that shard first.", path=path
+                Code.INPUT_MISSING, "{path} does not exist; audit that shard first", path=path
             )
         rows += read_audit(path)
     rows.sort(key=lambda row: row.series_hash)
@@ -220,7 +220,7 @@ def read_result(settings: AuditSettings) -> AuditResult:
         return AuditResult(paths.table, {status: int(totals[status]) for status in AuditStatus})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            Code.INPUT_DAMAGED, "{path} is not an audit; audit again.", path=paths.totals
+            Code.INPUT_DAMAGED, "{path} is not an audit; audit again", path=paths.totals
         ) from error
 
 

@@ -46,7 +46,7 @@ AUDIT_SCHEMA = Schema(
         optional=("code",),  # an audit of version 0.1 has none
         allowed={"status": tuple(map(str, AuditStatus))},
     ),
-    "delete it and audit again.",
+    "delete it and audit again",
     one_line=True,
 )
 """audit_shard_XX.csv and audit_all.csv: a row per volume, in the order of series_hash."""

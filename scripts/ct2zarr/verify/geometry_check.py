@@ -18,7 +18,7 @@ def check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str,
         if attributes.get("index_to_lps") is not None:
             raise VerificationError(
                 Code.VERIFICATION_FAILED,
-                "Verification failed: the store has index_to_lps without slice_origins_lps.",
+                "verification failed: the store has index_to_lps without slice_origins_lps",
             )
         return  # a volume without geometry
     origins = _numbers(attributes, "slice_origins_lps", (len(plan.planes), 3))
@@ -33,7 +33,7 @@ def check_geometry(plan: VolumePlan, table: SliceTable, attributes: Mapping[str,
     if len(ascending) and ascending.min() <= 0:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: plane {plane} does not lie above the one before it.",
+            "verification failed: plane {plane} does not lie above the one before it",
             plane=int(ascending.argmin()) + 1,
         )
     written = [triple(text) for text in table.column("ImagePositionPatient")]
@@ -49,8 +49,8 @@ def _check_in_plane(
     if first.orientation is None or first.pixel_spacing is None:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the store has a geometry, and the header of its first plane has "
-            "none.",
+            "verification failed: the store has a geometry, and the header of its first plane has "
+            "none",
         )
     between_rows, between_columns = first.pixel_spacing
     cosines = np.array(first.orientation).reshape(2, 3)
@@ -65,14 +65,14 @@ def _check_in_plane(
         if not float(np.linalg.norm(found - due)) * extent <= COPIED_POSITION_TOLERANCE_MM:
             raise VerificationError(
                 Code.VERIFICATION_FAILED,
-                "Verification failed: index_to_lps has another direction or spacing along the "
-                "{along} than the header.",
+                "verification failed: index_to_lps has another direction or spacing along the "
+                "{along} than the header",
                 along=along,
             )
     if not np.allclose(orientation.reshape(2, 3), cosines, rtol=0, atol=COPIED_COSINE_TOLERANCE):
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the orientation of the store is not that of the header.",
+            "verification failed: the orientation of the store is not that of the header",
         )
 
 
@@ -84,13 +84,13 @@ def _numbers(
     except (KeyError, TypeError, ValueError) as error:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the store has no {name} that is made of numbers.",
+            "verification failed: the store has no {name} that is made of numbers",
             name=name,
         ) from error
     if values.size != np.prod(shape) or not np.isfinite(values).all():
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: {name} of the store does not have the shape ({due}).",
+            "verification failed: {name} of the store does not have the shape ({due})",
             name=name,
             due=shape,
         )
@@ -112,8 +112,8 @@ def _check_near(
     if not distance[worst] <= tolerance_mm:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: {found_in} puts plane {plane} {distance:.3f} mm away from where "
-            "{expected_in} has it.",
+            "verification failed: {found_in} puts plane {plane} {distance:.3f} mm away from where "
+            "{expected_in} has it",
             found_in=found_in,
             plane=worst,
             distance=float(distance[worst]),

@@ -48,8 +48,8 @@ def check_planes(
                 if plane_md5(plane) != md5s[index]:
                     raise VerificationError(
                         Code.VERIFICATION_FAILED,
-                        "Verification failed: plane {plane} of the store has another MD5 than "
-                        "slices.csv gives.",
+                        "verification failed: plane {plane} of the store has another MD5 than "
+                        "slices.csv gives",
                         plane=index,
                     )
                 frame = plan.planes[index]
@@ -85,8 +85,8 @@ def _check_values(
     row, column = (int(place) for place in np.argwhere(different)[0])
     raise VerificationError(
         Code.VERIFICATION_FAILED,
-        "Verification failed: plane {plane} differs from its source in {different} of {voxels} "
-        "voxels, first in row {row}, column {column}: {found} where {due} is due.",
+        "verification failed: plane {plane} differs from its source in {different} of {voxels} "
+        "voxels, first in row {row}, column {column}: {found} instead of {due}",
         plane=index,
         different=int(different.sum()),
         voxels=plane.size,
@@ -104,8 +104,8 @@ def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> 
         if declared is not None and declared != own:
             raise VerificationError(
                 Code.VERIFICATION_FAILED,
-                "Verification failed: the {name} of plane {plane} is {due} in its file and {found} "
-                "in the store.",
+                "verification failed: the {name} of plane {plane} is {due} in its file and {found} "
+                "in the store",
                 name=name,
                 plane=index,
                 due=own,
@@ -126,7 +126,7 @@ def _check_source_header(
         if header.sop_instance_uid and header.sop_instance_uid != written:
             raise VerificationError(
                 Code.VERIFICATION_FAILED,
-                "Verification failed: plane {plane} comes from a file with another SOPInstanceUID.",
+                "verification failed: plane {plane} comes from a file with another SOPInstanceUID",
                 plane=index,
             )
     position = triple(table.column("ImagePositionPatient")[index])
@@ -136,8 +136,8 @@ def _check_source_header(
     if not distance <= COPIED_POSITION_TOLERANCE_MM:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: plane {plane} is {distance:.3f} mm away from where its file "
-            "has it.",
+            "verification failed: plane {plane} is {distance:.3f} mm away from where its file "
+            "has it",
             plane=index,
             distance=distance,
         )
@@ -151,7 +151,7 @@ def _read_planes(volume: Volume, start: int, stop: int) -> NDArray[Any]:
     except Exception as error:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: planes {first} to {last} cannot be read from the store ({kind}).",
+            "verification failed: planes {first} to {last} cannot be read from the store ({kind})",
             first=start,
             last=stop - 1,
             kind=type(error).__name__,

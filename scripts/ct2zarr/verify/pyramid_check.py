@@ -32,7 +32,7 @@ def check_pyramid(
 
     Args:
         found: the attribute ``levels`` of the store.
-        levels: the levels that are due, level 0 first.
+        levels: the levels that the store should have, level 0 first.
         choose: number of planes of a level → indices of those to compare.
 
     Raises:
@@ -42,7 +42,7 @@ def check_pyramid(
     if found != [level.as_json() for level in levels]:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the store has other levels than are due: {found}.",
+            "verification failed: the store does not have the levels that it should have: {found}",
             found=Private(found),
         )
     for number, level in enumerate(levels[1:], start=1):
@@ -58,8 +58,8 @@ def _check_level(volume: Volume, below: Volume, level: Level, chosen: Sequence[i
     if volume.shape != due or volume.dtype != below.dtype:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: {level} has shape ({found}) and type {found_type} where "
-            "({due}) and {due_type} are due.",
+            "verification failed: {level} has shape ({found}) and type {found_type}; "
+            "({due}) and {due_type} were expected",
             level=level.path,
             found=volume.shape,
             found_type=str(volume.dtype),
@@ -77,8 +77,8 @@ def _check_level(volume: Volume, below: Volume, level: Level, chosen: Sequence[i
             if not _equal(planes[index - first], _mean(sources[start : start + depth], level)):
                 raise VerificationError(
                     Code.VERIFICATION_FAILED,
-                    "Verification failed: plane {plane} of {level} is not the mean of the voxels "
-                    "that it reduces.",
+                    "verification failed: plane {plane} of {level} is not the mean of the voxels "
+                    "that it reduces",
                     plane=index,
                     level=level.path,
                 )

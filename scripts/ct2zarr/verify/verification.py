@@ -62,7 +62,7 @@ def verify_volume(
         store_path, slices_path: the finished, closed files, under whatever name.
         plan: the planes as they were converted (without those left out).
         decoders_used: names of the decoders of the conversion; others are preferred here.
-        levels: of the pyramid that is due.
+        levels: that the pyramid should have.
 
     Raises:
         VerificationError: a difference, or a store or source file that cannot be read.
@@ -87,7 +87,7 @@ def verify_volume(
     except (FileError, SeriesError) as error:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: {cause}",
+            "verification failed: {cause}",
             path=error.path,
             frame=error.frame,
             cause=error,
@@ -116,7 +116,7 @@ def _open(store_path: Path) -> Volume:
     except Exception as error:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the store cannot be opened ({kind}).",
+            "verification failed: the store cannot be opened ({kind})",
             kind=type(error).__name__,
         ) from error
 
@@ -127,14 +127,14 @@ def _check_shape(volume: Volume, plan: VolumePlan, table: SliceTable) -> None:
     if tuple(volume.shape) != expected:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the array has the shape ({found}) where ({due}) is due.",
+            "verification failed: the array has the shape ({found}); ({due}) was expected",
             found=tuple(volume.shape),
             due=expected,
         )
     if len(table.rows) != len(plan.planes):
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: slices.csv has {rows} rows for {planes} planes.",
+            "verification failed: slices.csv has {rows} rows for {planes} planes",
             rows=len(table.rows),
             planes=len(plan.planes),
         )
@@ -146,7 +146,7 @@ def _check_identity(
     if attributes.get("series_hash") != plan.series_hash:
         raise VerificationError(
             Code.VERIFICATION_FAILED,
-            "Verification failed: the store has the series_hash {found}.",
+            "verification failed: the store has the series_hash {found}",
             found=Private(attributes.get("series_hash")),
         )
     uids = [plane.sop_instance_uid for plane in plan.planes]
@@ -157,7 +157,7 @@ def _check_identity(
         if found != due:
             raise VerificationError(
                 Code.VERIFICATION_FAILED,
-                "Verification failed: plane {plane} has another SOPInstanceUID in slices.csv than "
-                "in the manifest.",
+                "verification failed: plane {plane} has another SOPInstanceUID in slices.csv than "
+                "in the manifest",
                 plane=index,
             )

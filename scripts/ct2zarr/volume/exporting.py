@@ -85,7 +85,7 @@ def even_volume(
         raise FileError(
             Code.NOT_REGULAR,
             "{path}: {why}; ask for resampling (resample=True, on the command line --resample) to"
-            " have the volume interpolated on a regular grid.",
+            " have the volume interpolated on a regular grid",
             path=volume.path,
             why=why or "another spacing needs new voxels",
         )
@@ -157,7 +157,7 @@ def to_nifti(volume: Readable, path: Path | str | None, **options: Any) -> "niba
         if not target.name.endswith(NIFTI_SUFFIXES):
             raise FileError(
                 Code.UNKNOWN_FORMAT,
-                "{path}: the name of a NIfTI file ends in .nii or .nii.gz.",
+                "{path}: the name of a NIfTI file ends in .nii or .nii.gz",
                 path=target,
             )
         write_whole(target, lambda temporary: nibabel.save(image, temporary))

@@ -67,7 +67,7 @@ class PatchDataset(torch.utils.data.Dataset[dict[str, Any]]):
         """
         self.volumes = [Path(path) for path in volumes]
         if not self.volumes:
-            raise FileError(Code.NO_VOLUMES, "a dataset of patches needs at least one volume.")
+            raise FileError(Code.NO_VOLUMES, "a dataset of patches needs at least one volume")
         self.size = size
         self.spacing = spacing
         self.patches_per_volume = patches_per_volume

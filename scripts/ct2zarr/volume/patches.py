@@ -105,7 +105,7 @@ def _nearest_voxels(
         raise FileError(
             Code.NOT_REGULAR,
             "{path}: planes are unevenly spaced, so the number of planes in a box of some mm is not"
-            " fixed; give spacing to have the box interpolated.",
+            " fixed; give spacing to have the box interpolated",
             path=volume.path,
         )
     count = _counts(size_mm, volume.spacing)

@@ -12,7 +12,7 @@ from ..vocabulary import Flag, Status, StoreType
 
 SUMMARY_SCHEMA = Schema(
     tuple(Column(name) for name in ("series_hash", "status", "flags", "dataset")),
-    "name a summary that ct2zarr wrote, or write it again.",
+    "name a summary that ct2zarr wrote, or write it again",
 )
 """What the summary of a shard and that of all shards have in common."""
 
@@ -37,7 +37,7 @@ def volumes_in(
     if unknown:
         raise FileError(
             Code.UNKNOWN_FLAG,
-            "exclude_flags: there is no flag {flag}.",
+            "exclude_flags: there is no flag {flag}",
             flag=tuple(Private(flag) for flag in sorted(unknown)),
         )
     paths = []
@@ -64,7 +64,7 @@ def _store_of(summary: Path, series_hash: str) -> Path:
     raise FileError(
         Code.STORE_MISSING,
         "{path} names volume {series_hash}, whose store is not in {folder}; keep the table beside "
-        "the volumes, or run the workflow again.",
+        "the volumes, or run the workflow again",
         path=summary,
         series_hash=series_hash,
         folder=summary.parent / DATA_FOLDER,

@@ -96,7 +96,7 @@ class Volume(Placement):
             raise FileError(
                 Code.NOT_A_VOLUME,
                 "{path} is a Zarr store, but no volume written by ct2zarr (its root group has no"
-                " attribute {attribute}).",
+                " attribute {attribute})",
                 path=path,
                 attribute=GROUP_ATTRIBUTE,
             )
@@ -106,7 +106,7 @@ class Volume(Placement):
             raise FileError(
                 Code.NO_LEVEL,
                 "{path} has no level {level}; the number of levels is {levels} (option"
-                " pyramid_levels of the conversion).",
+                " pyramid_levels of the conversion)",
                 path=path,
                 level=level,
                 levels=self.levels,
@@ -131,7 +131,7 @@ class Volume(Placement):
             raise FileError(
                 Code.NOT_A_VOLUME,
                 "{path} has no metadata of {node}: it is no volume of ct2zarr, or was not written"
-                " to its end.",
+                " to its end",
                 path=self.path,
                 node=folder or "the root group",
             )
@@ -146,14 +146,14 @@ class Volume(Placement):
         except ValueError as error:
             raise FileError(
                 Code.STORE_DAMAGED,
-                "{path}: {key} is damaged: {cause}.",
+                "{path}: {key} is damaged: {cause}",
                 path=self.path,
                 key=key,
                 cause=Private(error),
             ) from error
         if not isinstance(document, dict):
             raise FileError(
-                Code.STORE_DAMAGED, "{path}: {key} is no JSON object.", path=self.path, key=key
+                Code.STORE_DAMAGED, "{path}: {key} is no JSON object", path=self.path, key=key
             )
         return document
 
@@ -186,7 +186,7 @@ class Volume(Placement):
         node = zarr.open_group(open_store(self.path), mode="r")[self._array_name]
         if not isinstance(node, zarr.Array):
             raise FileError(
-                Code.NOT_A_VOLUME, "{path}: {node} is no array.", path=self.path, node=node.name
+                Code.NOT_A_VOLUME, "{path}: {node} is no array", path=self.path, node=node.name
             )
         return node
 
@@ -263,7 +263,7 @@ class Volume(Placement):
         if unknown or self.values.get("kind") != "stored":
             raise FileError(
                 Code.NO_HU,
-                "{path}: the values cannot become Hounsfield units: {why}.",
+                "{path}: the values cannot become Hounsfield units: {why}",
                 path=self.path,
                 why=unknown.sentence if unknown else "they have another unit",
             )
@@ -277,7 +277,7 @@ class Volume(Placement):
             raise FileError(
                 Code.NO_HU,
                 "{path}: slope and intercept differ between planes, so a reduced level of stored"
-                " values has no Hounsfield units; use level 0.",
+                " values has no Hounsfield units; use level 0",
                 path=self.path,
             )
         else:
@@ -383,7 +383,7 @@ class Volume(Placement):
         raise FileError(
             Code.FILE_MISSING,
             "{path}: {name} is neither in {folder} nor beside the store; copy it along with the"
-            " store.",
+            " store",
             path=self.path,
             name=name,
             folder=meta,

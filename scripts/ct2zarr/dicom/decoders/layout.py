@@ -107,7 +107,7 @@ def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
     if count != size:
         raise FileError(
             Code.CANNOT_DECODE,
-            "the RLE frame has {found} segments where {due} are due",
+            "the RLE frame has {found} segments; {due} were expected",
             found=count,
             due=size,
         )
