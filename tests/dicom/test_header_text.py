@@ -48,7 +48,9 @@ def test_a_name_falls_back_to_the_first_set_behind_its_delimiters():
 def test_no_warning_repeats_a_value_of_the_header():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        before = warnings.filters[:]
         decode_text(b"DOE\xff^JANE", b"ISO_IR 192")
+        assert warnings.filters == before
 
 
 def test_encodings_have_their_names_in_python():

@@ -1,6 +1,7 @@
 """Plots say in words what they draw, and draw what is there."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -16,6 +17,12 @@ def test_plots_use_the_colours_of_the_page_and_say_what_they_show() -> None:
     assert 'role="img"' in plot.svg
     assert "Median 20, from 10 to 90 slices, 4 volumes." in plot.svg
     assert "<title>" in plot.svg
+
+
+def test_drawing_leaves_the_warnings_of_the_process_alone() -> None:
+    before = warnings.filters[:]
+    assert plot_histogram("Slices", np.array([10.0, 20.0]), "slices") is not None
+    assert warnings.filters == before
 
 
 def test_plot_without_values_is_left_out() -> None:

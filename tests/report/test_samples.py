@@ -18,7 +18,9 @@ def shown(dataset: Dataset, name: str, root: Path | None = None, samples: int = 
 def test_flags_are_shown_with_their_evidence(dataset: Dataset) -> None:
     flags = {flag.code: flag for flag in shown(dataset, "hole").flags}
     assert set(flags) == {"missing_slices"}
-    assert flags["missing_slices"].sentence == "planes are missing from the grid that the others form"
+    assert (
+        flags["missing_slices"].sentence == "planes are missing from the grid that the others form"
+    )
     assert "count: 2" in flags["missing_slices"].evidence
     assert "after: 4" in flags["missing_slices"].evidence
     (tilt,) = (flag for flag in shown(dataset, "tilt").flags if flag.code == "gantry_tilt")
