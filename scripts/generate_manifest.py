@@ -15,7 +15,7 @@ from ct2zarr.run.settings import ManifestSettings, manifest_from_config, manifes
 from ct2zarr.scan.shares import scan_share
 
 
-def scan_or_make_manifest(settings: ManifestSettings) -> None:
+def generate_manifest(settings: ManifestSettings) -> None:
     """Scan the share of the datasets that the settings name; without one, make the manifest."""
     if settings.scan_part is None:
         make_manifest(settings)
@@ -26,7 +26,7 @@ def scan_or_make_manifest(settings: ManifestSettings) -> None:
 if __name__ == "__main__":
     if "snakemake" in globals():
         run_step(
-            lambda: scan_or_make_manifest(
+            lambda: generate_manifest(
                 manifest_from_config(
                     snakemake.config,  # noqa: F821
                     snakemake.threads,  # noqa: F821
@@ -36,4 +36,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: scan_or_make_manifest(manifest_from_environ(os.environ)))
+        run_step(lambda: generate_manifest(manifest_from_environ(os.environ)))
