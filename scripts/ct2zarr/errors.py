@@ -29,13 +29,19 @@ any other text has to be a word of ct2zarr, of DICOM or of the settings."""
 class Ct2zarrError(Exception):
     """Base of all errors that ct2zarr raises on purpose.
 
-    Args:
-        code: what is wrong, for tables and decisions.
-        template: the whole sentence, with a field in braces for each fact. ``{path}`` is the file
-            that the error concerns, ``{file}`` its name with the frame of a multi-frame file.
-        path: file or folder that the error concerns.
-        frame: number of the frame, from 1, where the file has several.
-        facts: what the sentence states, by the names of its fields.
+    Parameters
+    ----------
+    code
+        What is wrong, for tables and decisions.
+    template
+        The whole sentence, with a field in braces for each fact. ``{path}`` is the file that the
+        error concerns, ``{file}`` its name with the frame of a multi-frame file.
+    path
+        File or folder that the error concerns.
+    frame
+        Number of the frame, from 1, where the file has several.
+    facts
+        What the sentence states, by the names of its fields.
     """
 
     exit_code = 1
@@ -104,10 +110,11 @@ class MachineError(Ct2zarrError):
 def sentence(error: Ct2zarrError, *, private: bool = True) -> str:
     """The sentence of an error for users.
 
-    Args:
-        private: whether names of files and text from headers may be in it. Without them the
-            sentence may be passed on: files are ``[file]``, other paths ``[path]``, texts
-            ``[removed]``.
+    Parameters
+    ----------
+    private
+        Whether names of files and text from headers may be in it. Without them the sentence may be
+        passed on: files are ``[file]``, other paths ``[path]``, texts ``[removed]``.
     """
     fields = {name: _shown(fact, private) for name, fact in error.facts.items()}
     if error.path is not None:

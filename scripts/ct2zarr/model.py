@@ -25,31 +25,58 @@ class Frame:
     whatever could be read of the header. Text is stripped; absent text is ``""`` and an absent
     number ``None``. The DICOM keyword of a field is its name in CamelCase unless said otherwise.
 
-    Attributes:
-        dataset: name of the dataset root under which the file was found.
-        root: absolute path of that root.
-        path: absolute path of the file.
-        bytes: size of the file.
-        mtime_ns: modification time of the file, nanoseconds.
-        role: ``slice`` for a frame that may become a plane; otherwise the file's final role.
-        reason: why the role is not ``slice``, as a sentence; empty for slices.
-        code: the same as a code, for decisions and tables; ``None`` for slices.
-        frame_number: frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
-        frames: NumberOfFrames of the file, 1 for a single-frame file.
-        image_type: values joined by a backslash, upper case.
-        position: ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1).
-        orientation: ImageOrientationPatient, row cosines then column cosines.
-        pixel_spacing: PixelSpacing, mm, (between rows, between columns).
-        slice_thickness: mm. spacing_between_slices: mm, as in the header, sign kept.
-        gantry_tilt: GantryDetectorTilt, degrees, as in the header.
-        temporal_position: TemporalPositionIdentifier or TemporalPositionIndex.
-        trigger_time: TriggerTime or NominalCardiacTriggerDelayTime, ms.
-        rescale_slope, rescale_intercept: ``None`` where the header has none.
-        padding_value: PixelPaddingValue as the integer of the stored pixel representation.
-        lossy: LossyImageCompression is 01 or the transfer syntax is a lossy one.
-        burned_in: BurnedInAnnotation is YES.
-        bad_elements: number of header elements that could not be parsed.
-        pixels_missing: bytes of uncompressed pixel data that the file lacks; 0 when complete.
+    Attributes
+    ----------
+    dataset
+        Name of the dataset root under which the file was found.
+    root
+        Absolute path of that root.
+    path
+        Absolute path of the file.
+    bytes
+        Size of the file.
+    mtime_ns
+        Modification time of the file, nanoseconds.
+    role
+        ``slice`` for a frame that may become a plane; otherwise the file's final role.
+    reason
+        Why the role is not ``slice``, as a sentence; empty for slices.
+    code
+        The same as a code, for decisions and tables; ``None`` for slices.
+    frame_number
+        Frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
+    frames
+        NumberOfFrames of the file, 1 for a single-frame file.
+    image_type
+        Values joined by a backslash, upper case.
+    position
+        ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1).
+    orientation
+        ImageOrientationPatient, row cosines then column cosines.
+    pixel_spacing
+        PixelSpacing, mm, (between rows, between columns).
+    slice_thickness
+        Mm.
+    spacing_between_slices
+        Mm, as in the header, sign kept.
+    gantry_tilt
+        GantryDetectorTilt, degrees, as in the header.
+    temporal_position
+        TemporalPositionIdentifier or TemporalPositionIndex.
+    trigger_time
+        TriggerTime or NominalCardiacTriggerDelayTime, ms.
+    rescale_slope, rescale_intercept
+        ``None`` where the header has none.
+    padding_value
+        PixelPaddingValue as the integer of the stored pixel representation.
+    lossy
+        LossyImageCompression is 01 or the transfer syntax is a lossy one.
+    burned_in
+        BurnedInAnnotation is YES.
+    bad_elements
+        Number of header elements that could not be parsed.
+    pixels_missing
+        Bytes of uncompressed pixel data that the file lacks; 0 when complete.
     """
 
     dataset: str
@@ -140,15 +167,24 @@ class UnusedFrame:
 class VolumePlan:
     """Which frames make one volume, in which order, and what is unusual about them.
 
-    Attributes:
-        series_hash: 32 hexadecimal digits; see ``grouping.series_hash``.
-        series_dir: absolute path of the deepest folder that holds all files of the volume.
-        series_uid: SeriesInstanceUID, empty where the header has none.
-        part, parts: this volume is part ``part`` (from 1) of ``parts`` of its series.
-        split_by: the keywords that tell the parts apart, joined by ``+``; empty for one part.
-        planes: the frames in ascending order along the slice normal (row x column direction).
-        unused: frames of the series that are accounted with this volume but are no plane.
-        flags: what the headers alone show; flags in the order of ``Flag``.
+    Attributes
+    ----------
+    series_hash
+        32 hexadecimal digits; see ``grouping.series_hash``.
+    series_dir
+        Absolute path of the deepest folder that holds all files of the volume.
+    series_uid
+        SeriesInstanceUID, empty where the header has none.
+    part, parts
+        This volume is part ``part`` (from 1) of ``parts`` of its series.
+    split_by
+        The keywords that tell the parts apart, joined by ``+``; empty for one part.
+    planes
+        The frames in ascending order along the slice normal (row x column direction).
+    unused
+        Frames of the series that are accounted with this volume but are no plane.
+    flags
+        What the headers alone show; flags in the order of ``Flag``.
     """
 
     series_hash: str
@@ -170,27 +206,57 @@ class VolumeRecord:
 
     It is written last, so its presence says that the store and ``slices.csv`` are complete.
 
-    Attributes:
-        version: version of ct2zarr. format_version: version of what it writes.
-        fingerprint: hash of sources and settings; equal fingerprints need no new conversion.
-        store: file name of the store below ``data/``.
-        shape: (planes, rows, columns). dtype: zarr data type name, such as ``int16``.
-        chunks: as written, z capped at the number of planes.
-        flags: codes in the order of ``Flag``; findings: code → evidence.
-        values: kind, slope, intercept, units, padding_value, minimum, maximum.
-        geometry: spacing, orientation, index_to_lps, slice_origins_lps, max_position_error_mm,
-            tilt_degrees, frame_of_reference_uid; the members are ``None`` without geometry.
-        tags: keyword → value of the header elements that are one for all planes.
-        varying_tags: keywords that are columns of slices.csv because planes differ in them.
-        input_bytes: size of the source files. output_bytes: size of the store.
-        store_digest: ``StoreDigest`` of the store's keys and values, whatever keeps them.
-        store_crc32: of every byte of a store that is one file; empty for a directory.
-        slices_md5: of slices.csv.
-        verification: ok, slices (indices checked), decoders.
-        seconds: read, write, verify, total (wall clock).
-        decoders: decoder name → number of planes. libraries: package → version.
-        settings: option → value, those that determine the output. manifest_md5: of the
-            series_all.csv (or the CSV written by hand) that named the volume.
+    Attributes
+    ----------
+    version
+        Version of ct2zarr.
+    format_version
+        Version of what it writes.
+    fingerprint
+        Hash of sources and settings; equal fingerprints need no new conversion.
+    store
+        File name of the store below ``data/``.
+    shape
+        (planes, rows, columns).
+    dtype
+        Zarr data type name, such as ``int16``.
+    chunks
+        As written, z capped at the number of planes.
+    flags
+        Codes in the order of ``Flag``.
+    findings
+        Code → evidence.
+    values
+        Kind, slope, intercept, units, padding_value, minimum, maximum.
+    geometry
+        Spacing, orientation, index_to_lps, slice_origins_lps, max_position_error_mm, tilt_degrees,
+        frame_of_reference_uid; the members are ``None`` without geometry.
+    tags
+        Keyword → value of the header elements that are one for all planes.
+    varying_tags
+        Keywords that are columns of slices.csv because planes differ in them.
+    input_bytes
+        Size of the source files.
+    output_bytes
+        Size of the store.
+    store_digest
+        ``StoreDigest`` of the store's keys and values, whatever keeps them.
+    store_crc32
+        Of every byte of a store that is one file; empty for a directory.
+    slices_md5
+        Of slices.csv.
+    verification
+        Ok, slices (indices checked), decoders.
+    seconds
+        Read, write, verify, total (wall clock).
+    decoders
+        Decoder name → number of planes.
+    libraries
+        Package → version.
+    settings
+        Option → value, those that determine the output.
+    manifest_md5
+        Of the series_all.csv (or the CSV written by hand) that named the volume.
     """
 
     version: str

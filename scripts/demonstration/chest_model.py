@@ -43,10 +43,18 @@ class Tube:
 class Chest:
     """One imaginary person.
 
-    Attributes:
-        width, depth: scale of the body, 1 for the average. enhanced: contrast agent in the blood.
-        phase: shifts ribs and vertebrae, mm. nodule: centre of a nodule of 5 mm radius, or None.
-        tubes: vessels and airways, painted in this order.
+    Attributes
+    ----------
+    width, depth
+        Scale of the body, 1 for the average.
+    enhanced
+        Contrast agent in the blood.
+    phase
+        Shifts ribs and vertebrae, mm.
+    nodule
+        Centre of a nodule of 5 mm radius, or None.
+    tubes
+        Vessels and airways, painted in this order.
     """
 
     width: float = 1.0
@@ -75,9 +83,12 @@ def make_chest(
 def paint_plane(chest: Chest, x: Plane, y: Plane, z: Plane, edge: float) -> tuple[Plane, Plane]:
     """HU of a plane without its tubes, and the share of lung in each pixel (0 to 1).
 
-    Args:
-        x, y, z: coordinates of the pixels, mm, arrays that broadcast to (rows, columns).
-        edge: width of the transition between tissues, mm; about one pixel.
+    Parameters
+    ----------
+    x, y, z
+        Coordinates of the pixels, mm, arrays that broadcast to (rows, columns).
+    edge
+        Width of the transition between tissues, mm; about one pixel.
     """
     x, y, z = (np.asarray(v, np.float32) for v in (x / chest.width, y / chest.depth, z))
     radius, angle = np.hypot(x, y + 4), np.arctan2(np.abs(x), y + 4)  # 0 at the back, pi in front

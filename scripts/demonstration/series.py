@@ -47,14 +47,32 @@ PADDING = -2000
 class DemoSeries:
     """The parameters of one series.
 
-    Attributes:
-        folder: relative to the dataset. person: number of the person, from 1; seeds the anatomy.
-        slices, matrix: size. spacing: mm between planes. first_z: mm, of the lowest plane.
-        noise: sigma at the centre of the body, HU. blur: 1/e radius of the modulation transfer,
-            cycles per mm; high is sharp. tilt: of the gantry, degrees.
-        phases: enhanced or not, for each acquisition of the series.
-        missing: planes that are not written, as shares of the stack.
-        padded: signed pixels with padding outside the circle. localizer: starts with a scout view.
+    Attributes
+    ----------
+    folder
+        Relative to the dataset.
+    person
+        Number of the person, from 1; seeds the anatomy.
+    slices, matrix
+        Size.
+    spacing
+        Mm between planes.
+    first_z
+        Mm, of the lowest plane.
+    noise
+        Sigma at the centre of the body, HU.
+    blur
+        1/e radius of the modulation transfer, cycles per mm; high is sharp.
+    tilt
+        Of the gantry, degrees.
+    phases
+        Enhanced or not, for each acquisition of the series.
+    missing
+        Planes that are not written, as shares of the stack.
+    padded
+        Signed pixels with padding outside the circle.
+    localizer
+        Starts with a scout view.
     """
 
     folder: str
@@ -103,12 +121,17 @@ SERIES = (
 def make_demonstration(folder: Path, shrink: int = 1) -> list[Path]:
     """Write the dataset below ``folder`` and return its files.
 
-    Args:
-        folder: new or empty.
-        shrink: divisor of matrix and number of slices; the anatomy stays the same.
+    Parameters
+    ----------
+    folder
+        New or empty.
+    shrink
+        Divisor of matrix and number of slices; the anatomy stays the same.
 
-    Raises:
-        SettingsError: ``folder`` is not empty.
+    Raises
+    ------
+    SettingsError
+        ``folder`` is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingsError(

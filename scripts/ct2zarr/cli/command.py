@@ -27,9 +27,14 @@ FORMATS = tuple(suffix.lstrip(".") for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES
 class Resampling:
     """How volumes that a format cannot hold are exported; see ``Volume.to_nifti``.
 
-    Attributes:
-        resample: interpolate them; otherwise they are refused.
-        spacing: (dz, dy, dx) of the grid in mm. fill: value outside the planes. None: a default.
+    Attributes
+    ----------
+    resample
+        Interpolate them; otherwise they are refused.
+    spacing
+        (dz, dy, dx) of the grid in mm.
+    fill
+        Value outside the planes. None: a default.
     """
 
     resample: bool = False

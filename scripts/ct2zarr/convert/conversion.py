@@ -36,13 +36,19 @@ def convert_volume(
 ) -> VolumeRecord:
     """Convert a volume, or take what another job has finished in the meantime.
 
-    Args:
-        manifest_md5: identifies the manifest that names the volume; see ``run.checksums``.
+    Parameters
+    ----------
+    manifest_md5
+        Identifies the manifest that names the volume; see ``run.checksums``.
 
-    Raises:
-        RejectedError: the volume has a flag of ``settings.reject_flags``.
-        SeriesError: a file cannot be read or decoded, or the verification found a difference.
-        MachineError: the output cannot be written.
+    Raises
+    ------
+    RejectedError
+        The volume has a flag of ``settings.reject_flags``.
+    SeriesError
+        A file cannot be read or decoded, or the verification found a difference.
+    MachineError
+        The output cannot be written.
     """
     started = time.perf_counter()
     check_flags(plan.flags, settings)

@@ -27,8 +27,10 @@ def fingerprint(
 ) -> str:
     """The fingerprint of a volume: 32 hexadecimal digits.
 
-    Args:
-        environment: holds the key of the pseudonyms, which matters with ``deidentify``.
+    Parameters
+    ----------
+    environment
+        Holds the key of the pseudonyms, which matters with ``deidentify``.
     """
     # The names of the members are hashed too: another name would convert every volume again.
     content = {

@@ -26,8 +26,10 @@ def finished_rows(
 ) -> Iterator[SummaryRow]:
     """Rows of the volumes that are complete and would come out the same; none with ``overwrite``.
 
-    Args:
-        damaged: series_hash of the volumes to convert again although they look complete.
+    Parameters
+    ----------
+    damaged
+        series_hash of the volumes to convert again although they look complete.
     """
     if settings.overwrite:
         return

@@ -12,9 +12,12 @@ from ..vocabulary import Flag, Role
 class RejectedError(SeriesError):
     """The volume has flags that the user rejects.
 
-    Attributes:
-        flags: all flags that were found on the volume.
-        rejected: those of them that the user rejects.
+    Attributes
+    ----------
+    flags
+        All flags that were found on the volume.
+    rejected
+        Those of them that the user rejects.
     """
 
     def __init__(self, rejected: tuple[Flag, ...], flags: tuple[Flag, ...]) -> None:

@@ -35,9 +35,12 @@ logger = logging.getLogger(__name__)
 class SeriesJob:
     """A volume to convert.
 
-    Attributes:
-        settings: those of the shard, with ``overwrite`` for a damaged volume.
-        manifest_md5: identifies the manifest that names the volume.
+    Attributes
+    ----------
+    settings
+        Those of the shard, with ``overwrite`` for a damaged volume.
+    manifest_md5
+        Identifies the manifest that names the volume.
     """
 
     plan: VolumePlan
@@ -62,12 +65,17 @@ def converted_rows(
 ) -> Iterator[SummaryRow]:
     """Convert in ``num_workers`` processes; rows in the order in which they are done.
 
-    Args:
-        damaged: series_hash of the volumes to replace although they look complete.
-        server: forks the processes; one is started for them where it is None.
+    Parameters
+    ----------
+    damaged
+        series_hash of the volumes to replace although they look complete.
+    server
+        Forks the processes; one is started for them where it is None.
 
-    Raises:
-        MachineError: as soon as one conversion raises it; the others are stopped then.
+    Raises
+    ------
+    MachineError
+        As soon as one conversion raises it; the others are stopped then.
     """
     if not plans:
         return
@@ -141,9 +149,12 @@ def check_roots(plan: VolumePlan) -> None:
 def convert_to_row(job: SeriesJob) -> JobResult:
     """In a worker process: convert one volume.
 
-    Raises:
-        MachineError, SettingsError: these end the job.
-        MemoryError: the worker process is replaced.
+    Raises
+    ------
+    MachineError, SettingsError
+        These end the job.
+    MemoryError
+        The worker process is replaced.
     """
     from .conversion import convert_volume  # loads numpy and the decoders
 

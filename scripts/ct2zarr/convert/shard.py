@@ -44,9 +44,12 @@ def retry_shard(settings: ConvertSettings) -> None:
 def run_shard(settings: ConvertSettings) -> ShardSummary:
     """Convert the volumes of ``settings.input_csv`` and write summary_shard_XX.csv and .json.
 
-    Raises:
-        SettingsError: the CSV is missing or is not a manifest, or ``deidentify`` has no key.
-        MachineError: the output folder cannot be written; finished volumes stay, no summary.
+    Raises
+    ------
+    SettingsError
+        The CSV is missing or is not a manifest, or ``deidentify`` has no key.
+    MachineError
+        The output folder cannot be written; finished volumes stay, no summary.
     """
     started = time.monotonic()
     if settings.metadata.deidentify:

@@ -14,9 +14,11 @@ from ..run.settings import ConvertSettings
 def plans_of_shard(settings: ConvertSettings) -> list[VolumePlan]:
     """The volumes to convert, the largest source first, so that no long one is left for the end.
 
-    Raises:
-        SettingsError: the CSV cannot be used, it is a shard of a manifest with another number of
-            shards, or it names a volume twice.
+    Raises
+    ------
+    SettingsError
+        The CSV cannot be used, it is a shard of a manifest with another number of shards, or it
+        names a volume twice.
     """
     from ..plan.manifest_reading import read_plans  # loads pyarrow, but nothing that a scan needs
 

@@ -31,11 +31,15 @@ class ShardSummary:
 def write_summary(summary: ShardSummary, settings: ConvertSettings, manifest_md5: str = "") -> None:
     """Write both files, each whole or not at all.
 
-    Args:
-        manifest_md5: identifies the manifest that names the volumes; see ``run.checksums``.
+    Parameters
+    ----------
+    manifest_md5
+        Identifies the manifest that names the volumes; see ``run.checksums``.
 
-    Raises:
-        MachineError: the folder cannot be written.
+    Raises
+    ------
+    MachineError
+        The folder cannot be written.
     """
     text = rows_to_csv(summary.rows)
     csv_md5 = bytes_md5(text.encode())

@@ -35,8 +35,10 @@ class StagedVolume:
 
         An old record is removed first, so that no record exists while parts are replaced.
 
-        Raises:
-            MachineError: the folder cannot be written.
+        Raises
+        ------
+        MachineError
+            The folder cannot be written.
         """
         remove_record(self.final)
         with machine_errors(self.final.store.parent):

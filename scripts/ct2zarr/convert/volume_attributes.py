@@ -21,9 +21,12 @@ from .write_attempt import WriteAttempt, rescaled_padding
 class Source:
     """What identifies the source of a volume.
 
-    Attributes:
-        fingerprint: of the files and settings, for ``source_fingerprint``.
-        manifest_md5: of the manifest that names the volume; see ``run.checksums``.
+    Attributes
+    ----------
+    fingerprint
+        Of the files and settings, for ``source_fingerprint``.
+    manifest_md5
+        Of the manifest that names the volume; see ``run.checksums``.
     """
 
     fingerprint: str = ""
@@ -72,8 +75,10 @@ def all_flags(
 ) -> tuple[RaisedFlag, ...]:
     """The flags of the plan, and those that only the pixels or whole headers show.
 
-    Args:
-        unparsed: elements that could not be parsed, as in ``SeriesMetadata``.
+    Parameters
+    ----------
+    unparsed
+        Elements that could not be parsed, as in ``SeriesMetadata``.
     """
     evidence: dict[Flag, dict[str, Json]] = {
         raised.flag: dict(raised.evidence) for raised in plan.flags

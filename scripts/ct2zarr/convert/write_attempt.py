@@ -54,15 +54,24 @@ class Seconds:
 class WriteAttempt:
     """One run over all planes with one value type; ``run`` fills the fields below ``seconds``.
 
-    Attributes:
-        rescales: one per plane.
-        unreadable: index in the plan → why the plane could not be read. Later planes move up.
-        collector: has the tags of the planes that were read.
-        digests: MD5 of each plane in the array.
-        decoders: decoder name → number of planes.
-        minimum, maximum: of all values.
-        padding_pixels: number of pixels with the padding value of their plane.
-        reduced_layouts: of the levels of the pyramid beyond level 0.
+    Attributes
+    ----------
+    rescales
+        One per plane.
+    unreadable
+        Index in the plan → why the plane could not be read. Later planes move up.
+    collector
+        Has the tags of the planes that were read.
+    digests
+        MD5 of each plane in the array.
+    decoders
+        Decoder name → number of planes.
+    minimum, maximum
+        Of all values.
+    padding_pixels
+        Number of pixels with the padding value of their plane.
+    reduced_layouts
+        Of the levels of the pyramid beyond level 0.
     """
 
     plan: VolumePlan
@@ -111,10 +120,14 @@ class WriteAttempt:
     def run(self) -> None:
         """Read all planes, and write all chunks of all levels.
 
-        Raises:
-            DoesNotFitError: a value does not fit the value type.
-            SeriesError: a plane cannot be read and may not be dropped, or none can be read.
-            MachineError: from the writer.
+        Raises
+        ------
+        DoesNotFitError
+            A value does not fit the value type.
+        SeriesError
+            A plane cannot be read and may not be dropped, or none can be read.
+        MachineError
+            From the writer.
         """
         slab = _Slab(self)
         with SourceReader(self.collector.wanted) as reader:

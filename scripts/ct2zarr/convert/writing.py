@@ -32,16 +32,32 @@ __all__ = ["Source", "WrittenVolume", "write_volume"]
 class WrittenVolume:
     """What was written: all that series.json and slices.csv say about the pixels and the tags.
 
-    Attributes:
-        plan: the planes that are in the array; without those that ``on_bad_slice: drop`` left out.
-        layout: of level 0. levels: of the pyramid, level 0 first.
-        flags: of the plan and of the pixels, in the order of ``Flag``.
-        values: kind, slope, intercept, units, padding_value, minimum, maximum.
-        geometry: as ``VolumeRecord.geometry``.
-        tags: keyword → value. varying_tags: series tags that are columns of ``slices`` instead.
-        slices: all of slices.csv.
-        decoders: decoder name → number of planes.
-        read_seconds: reading and decoding. write_seconds: encoding and storing. Wall clock.
+    Attributes
+    ----------
+    plan
+        The planes that are in the array; without those that ``on_bad_slice: drop`` left out.
+    layout
+        Of level 0.
+    levels
+        Of the pyramid, level 0 first.
+    flags
+        Of the plan and of the pixels, in the order of ``Flag``.
+    values
+        Kind, slope, intercept, units, padding_value, minimum, maximum.
+    geometry
+        As ``VolumeRecord.geometry``.
+    tags
+        Keyword → value.
+    varying_tags
+        Series tags that are columns of ``slices`` instead.
+    slices
+        All of slices.csv.
+    decoders
+        Decoder name → number of planes.
+    read_seconds
+        Reading and decoding.
+    write_seconds
+        Encoding and storing. Wall clock.
     """
 
     plan: VolumePlan
@@ -73,13 +89,18 @@ def write_volume(
 ) -> WrittenVolume:
     """Convert the planes of a plan into an open store; the caller finishes or aborts the writer.
 
-    Args:
-        source: what the attributes say of the sources.
+    Parameters
+    ----------
+    source
+        What the attributes say of the sources.
 
-    Raises:
-        SeriesError: a plane cannot be decoded and ``on_bad_slice`` is ``fail``, the sources have
-            changed since the manifest was made, or no plane is left. It has the code of the file.
-        MachineError: from the writer.
+    Raises
+    ------
+    SeriesError
+        A plane cannot be decoded and ``on_bad_slice`` is ``fail``, the sources have changed since
+        the manifest was made, or no plane is left. It has the code of the file.
+    MachineError
+        From the writer.
     """
     if not plan.planes:
         raise SeriesError(Code.NO_PLANES, "the volume has no plane to convert")

@@ -33,11 +33,15 @@ _ALWAYS = frozenset({SOP_INSTANCE_UID, CHARACTER_SET}) | FUNCTIONAL_GROUPS
 class StoredFrame:
     """A decoded frame.
 
-    Attributes:
-        stored: (rows, columns), the exact stored values, as int16 or uint16 (or narrower or wider
-            where the file has 8 or 32 bits per pixel). May be a read-only view.
-        header: the wanted elements of the file, unparsed.
-        decoder: name of the decoder that was used.
+    Attributes
+    ----------
+    stored
+        (rows, columns), the exact stored values, as int16 or uint16 (or narrower or wider where the
+        file has 8 or 32 bits per pixel). May be a read-only view.
+    header
+        The wanted elements of the file, unparsed.
+    decoder
+        Name of the decoder that was used.
     """
 
     stored: Integers
@@ -59,10 +63,13 @@ class StoredFrame:
 class SourceReader:
     """Reads frames; a multi-frame file stays open and is parsed once for all its frames.
 
-    Args:
-        wanted: tags that ``StoredFrame.header`` is to hold, beside those that reading needs.
-        avoid: names of decoders to use only where there is no other: those that the conversion
-            used, when a verifier asks.
+    Parameters
+    ----------
+    wanted
+        Tags that ``StoredFrame.header`` is to hold, beside those that reading needs.
+    avoid
+        Names of decoders to use only where there is no other: those that the conversion used, when
+        a verifier asks.
     """
 
     def __init__(self, wanted: Iterable[int] = (), avoid: Collection[str] = ()) -> None:
@@ -73,10 +80,11 @@ class SourceReader:
     def read(self, frame: Frame) -> StoredFrame:
         """Decode one frame.
 
-        Raises:
-            FileError: with ``path`` and ``frame``; the code is one of ``source_gone``,
-                ``unreadable``, ``source_changed``, ``no_pixels``, ``truncated`` and
-                ``cannot_decode``.
+        Raises
+        ------
+        FileError
+            With ``path`` and ``frame``; the code is one of ``source_gone``, ``unreadable``,
+            ``source_changed``, ``no_pixels``, ``truncated`` and ``cannot_decode``.
         """
         try:
             opened = self._opened(frame)

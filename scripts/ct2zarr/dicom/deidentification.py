@@ -118,8 +118,10 @@ class Pseudonyms:
 def key_from_environment(environment: Mapping[str, str] = os.environ) -> bytes:
     """The secret key.
 
-    Raises:
-        SettingsError: it is missing or too short.
+    Raises
+    ------
+    SettingsError
+        It is missing or too short.
     """
     key = environment.get(KEY_VARIABLE, "")
     if len(key) < SHORTEST_KEY:

@@ -58,8 +58,10 @@ def read_uid(vr: str, raw: bytes, header: RawHeader) -> str:  # noqa: ARG001 - a
 def sop_instance_uid(header: RawHeader) -> str:
     """SOPInstanceUID, or that of the file meta information where the data set has none.
 
-    Raises:
-        ValueError: the element is not text.
+    Raises
+    ------
+    ValueError
+        The element is not text.
     """
     vr, raw = header.values.get(SOP_INSTANCE_UID, ABSENT)
     return read_uid(vr, raw, header) or header.media_sop_instance
@@ -68,8 +70,10 @@ def sop_instance_uid(header: RawHeader) -> str:
 def decimal(text: str) -> float | None:
     """The number of one value of a DS or IS; ``None`` where it is empty.
 
-    Raises:
-        ValueError: the text is no finite decimal number.
+    Raises
+    ------
+    ValueError
+        The text is no finite decimal number.
     """
     text = text.strip(PADDING)
     if not text:
@@ -98,11 +102,15 @@ def decimals(raw: bytes) -> tuple[float | None, ...]:
 def unpack_binary(letter: str, raw: bytes, *, little_endian: bool) -> tuple[float, ...]:
     """Numbers in the byte order of the file.
 
-    Args:
-        letter: of ``BINARY_FORMATS``.
+    Parameters
+    ----------
+    letter
+        Of ``BINARY_FORMATS``.
 
-    Raises:
-        ValueError: a number is not finite, or the bytes are not a whole number of them.
+    Raises
+    ------
+    ValueError
+        A number is not finite, or the bytes are not a whole number of them.
     """
     size = struct.calcsize(letter)
     if len(raw) % size:

@@ -25,11 +25,15 @@ def read_encapsulated_frame(
 ) -> tuple[Integers, str]:
     """The stored values of one compressed frame, (rows, columns), and the decoder's name.
 
-    Args:
-        avoid: decoders to use only where there is no other.
+    Parameters
+    ----------
+    avoid
+        Decoders to use only where there is no other.
 
-    Raises:
-        FileError: the frame is not there, or no decoder can unpack it.
+    Raises
+    ------
+    FileError
+        The frame is not there, or no decoder can unpack it.
     """
     syntax = opened.header.transfer_syntax
     name = syntax_name(syntax)

@@ -18,11 +18,15 @@ def walk_items(source: ByteSource, position: int, *, little_endian: bool) -> Ite
     The walk ends at the delimiter, or where the file ends before one: whether a stream is whole is
     seen by its own end marker. An item that reaches beyond the end of the file is the last.
 
-    Args:
-        position: of the value of the pixel data element.
+    Parameters
+    ----------
+    position
+        Of the value of the pixel data element.
 
-    Raises:
-        FileError: something that is no item lies between the items.
+    Raises
+    ------
+    FileError
+        Something that is no item lies between the items.
     """
     head = struct.Struct("<HHI" if little_endian else ">HHI")
     while len(content := source.read(position, head.size)) == head.size:

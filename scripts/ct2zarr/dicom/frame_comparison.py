@@ -16,8 +16,10 @@ _PREVIEW_BLOCKS = 32
 def pixel_digest(frame: Frame) -> str:
     """The MD5 of a frame's stored values and rescale: equal for equal images.
 
-    Raises:
-        FileError: as ``SourceReader.read``.
+    Raises
+    ------
+    FileError
+        As ``SourceReader.read``.
     """
     with SourceReader() as reader:
         stored = reader.read(frame).stored
@@ -31,8 +33,10 @@ def pixel_digest(frame: Frame) -> str:
 def preview(frame: Frame) -> NDArray[np.float64]:
     """A frame's rescaled values in coarse blocks, at most 32 x 32, to compare frames by.
 
-    Raises:
-        FileError: as ``SourceReader.read``.
+    Raises
+    ------
+    FileError
+        As ``SourceReader.read``.
     """
     with SourceReader() as reader:
         stored = reader.read(frame).stored

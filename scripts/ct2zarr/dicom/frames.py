@@ -140,7 +140,9 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
 
     Never raises for what is wrong with the file.
 
-    Returns:
+    Returns
+    -------
+    list[Frame]
         A ``Frame`` for each frame of what may be a CT volume, and a single one for any other file.
         The role is ``not_dicom``, ``unreadable`` or ``not_image`` where that is certain, with the
         reason for the first two, and otherwise ``slice`` until ``roles.assign_role`` decides.

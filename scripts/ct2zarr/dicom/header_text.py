@@ -32,11 +32,15 @@ def decode_uid(raw: bytes) -> str:
 def decode_text(raw: bytes, character_set: bytes, *, person_name: bool = False) -> str:
     """Text in the character set of the file; bytes that are not in it become U+FFFD.
 
-    Args:
-        character_set: value bytes of SpecificCharacterSet.
+    Parameters
+    ----------
+    character_set
+        Value bytes of SpecificCharacterSet.
 
-    Raises:
-        LookupError: Python does not know the character set.
+    Raises
+    ------
+    LookupError
+        Python does not know the character set.
     """
     if raw.isascii() and b"\x1b" not in raw:
         return raw.decode("ascii")

@@ -51,11 +51,16 @@ _PATIENT_ID = 0x00100020
 class SeriesMetadata:
     """Tags of a volume.
 
-    Attributes:
-        tags: keyword → value of the elements that are one for all planes.
-        varying: keywords of series tags that are columns of ``slices`` because planes differ.
-        slices: everything of slices.csv but ``md5``.
-        unparsed: keyword → number of planes in which the element could not be parsed.
+    Attributes
+    ----------
+    tags
+        Keyword → value of the elements that are one for all planes.
+    varying
+        Keywords of series tags that are columns of ``slices`` because planes differ.
+    slices
+        Everything of slices.csv but ``md5``.
+    unparsed
+        Keyword → number of planes in which the element could not be parsed.
     """
 
     tags: Mapping[str, Json]
@@ -67,8 +72,10 @@ class SeriesMetadata:
 def resolve_tags(names: Iterable[str]) -> dict[int, str]:
     """Tag → column name for DICOM keywords and for tags as eight hexadecimal digits.
 
-    Raises:
-        SettingsError: a name is neither.
+    Raises
+    ------
+    SettingsError
+        A name is neither.
     """
     found: dict[int, str] = {}
     for name in names:
@@ -138,9 +145,12 @@ class TagCollector:
     def finish(self, series_dir: str, protect: Protect | None = None) -> SeriesMetadata:
         """The metadata of all planes that were added.
 
-        Args:
-            series_dir: file names are written relative to it.
-            protect: applied to every value that leaves; ``None`` leaves them as they are.
+        Parameters
+        ----------
+        series_dir
+            File names are written relative to it.
+        protect
+            Applied to every value that leaves; ``None`` leaves them as they are.
         """
         guard: Protect = protect or (lambda _, value: value)
         unparsed: Counter[str] = Counter()

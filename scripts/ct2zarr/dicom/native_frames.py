@@ -32,11 +32,15 @@ def read_native_frame(
 ) -> tuple[Integers, str]:
     """One uncompressed frame as unsigned containers, (rows, columns), and the decoder's name.
 
-    Args:
-        avoid: decoders to use only where there is no other.
+    Parameters
+    ----------
+    avoid
+        Decoders to use only where there is no other.
 
-    Raises:
-        FileError: the pixels are not there, or not in a form that can be read.
+    Raises
+    ------
+    FileError
+        The pixels are not there, or not in a form that can be read.
     """
     size, start, due = _check_length(opened, frame)
     # Bytes of 8 bits may be swapped in pairs in big endian (PS3.5 A.3): pydicom knows when.

@@ -32,8 +32,10 @@ def pixels_missing(
     only the fragments are counted: a fragment that ends behind the file's end lacks the
     difference, and fewer fragments than frames lack the uncompressed size of those frames.
 
-    Args:
-        fields: of ``Frame``, as far as they could be read.
+    Parameters
+    ----------
+    fields
+        Of ``Frame``, as far as they could be read.
     """
     place = header.pixels
     if place is None or place.length == 0:
@@ -64,8 +66,10 @@ def _sum_fragments(
 ) -> tuple[int, int, int]:
     """Number of the fragments, their bytes, and by how much the last one passes the file's end.
 
-    Args:
-        limit: as many fragments are enough; ``None`` for all.
+    Parameters
+    ----------
+    limit
+        As many fragments are enough; ``None`` for all.
     """
     count = present = 0
     items = walk_items(source, place.offset, little_endian=header.little_endian)

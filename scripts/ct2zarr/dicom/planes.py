@@ -45,12 +45,19 @@ def write_values(
 ) -> PlaneRange:
     """Write the values of a plane into ``out``.
 
-    Args:
-        stored: (rows, columns), any integer type. padding_value: as a stored value.
-        out: (rows, columns), int16, int32 or float32.
+    Parameters
+    ----------
+    stored
+        (rows, columns), any integer type.
+    padding_value
+        As a stored value.
+    out
+        (rows, columns), int16, int32 or float32.
 
-    Raises:
-        DoesNotFitError: a value does not fit the type of ``out``; ``out`` is then unchanged.
+    Raises
+    ------
+    DoesNotFitError
+        A value does not fit the type of ``out``; ``out`` is then unchanged.
     """
     ends = [int(stored.min()), int(stored.max())]
     padding = 0

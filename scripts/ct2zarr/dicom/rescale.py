@@ -41,8 +41,10 @@ class Rescale:
 def rescale_of(frame: Frame, values: Literal["hu", "stored"]) -> Rescale:
     """The rescale that a plane is written with.
 
-    Raises:
-        FileError: the slope is 0, which would make all pixels equal.
+    Raises
+    ------
+    FileError
+        The slope is 0, which would make all pixels equal.
     """
     if values == "stored":
         return Rescale()

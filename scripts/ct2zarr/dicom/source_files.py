@@ -28,9 +28,12 @@ def one_line(error: Exception) -> str:
 class SourceFile:
     """An open file with its header.
 
-    Attributes:
-        source: the bytes that ``pixels.offset`` counts in.
-        fragments: of each encoded frame; ``None`` until they are listed.
+    Attributes
+    ----------
+    source
+        The bytes that ``pixels.offset`` counts in.
+    fragments
+        Of each encoded frame; ``None`` until they are listed.
     """
 
     path: str
@@ -44,12 +47,15 @@ class SourceFile:
     def open(cls, frame: Frame, wanted: frozenset[int]) -> Self:
         """Open the file of a frame.
 
-        Args:
-            wanted: tags that ``header`` is to hold.
+        Parameters
+        ----------
+        wanted
+            Tags that ``header`` is to hold.
 
-        Raises:
-            FileError: the file cannot be opened, is not the one that was scanned, or has no
-                integer pixels.
+        Raises
+        ------
+        FileError
+            The file cannot be opened, is not the one that was scanned, or has no integer pixels.
         """
         try:
             descriptor = os.open(frame.path, os.O_RDONLY | os.O_CLOEXEC)

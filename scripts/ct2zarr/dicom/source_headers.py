@@ -30,10 +30,14 @@ WANTED = (SOP_INSTANCE_UID, IMAGE_POSITION, RESCALE_INTERCEPT, RESCALE_SLOPE)
 class FrameHeader:
     """What the source says of one frame, independent of the manifest.
 
-    Attributes:
-        sop_instance_uid: empty where the data set has none.
-        position: ImagePositionPatient, mm, or ``None``.
-        slope, intercept: of the rescale; the defaults where the header has none.
+    Attributes
+    ----------
+    sop_instance_uid
+        Empty where the data set has none.
+    position
+        ImagePositionPatient, mm, or ``None``.
+    slope, intercept
+        Of the rescale; the defaults where the header has none.
     """
 
     sop_instance_uid: str

@@ -14,13 +14,18 @@ def stored_values(plane: Integers, frame: Frame, codestream: Codestream | None =
     scanners pad with a value outside BitsStored (PS3.3 C.7.5.1.1.2). A codestream of at most
     BitsStored bits holds the values modulo 2^precision, whatever it says about their sign.
 
-    Args:
-        plane: (rows, columns), any integer type.
-        codestream: what the frame's codestream says; ``None`` for containers as in the file.
+    Parameters
+    ----------
+    plane
+        (rows, columns), any integer type.
+    codestream
+        What the frame's codestream says; ``None`` for containers as in the file.
 
-    Returns:
-        (rows, columns), signed or unsigned by PixelRepresentation; ``plane`` itself, viewed as
-        that type, wherever no bit has to change.
+    Returns
+    -------
+    Integers
+        (rows, columns), signed or unsigned by PixelRepresentation; ``plane`` itself, viewed as that
+        type, wherever no bit has to change.
     """
     size = plane.dtype.itemsize
     containers = plane.view(f"u{size}")

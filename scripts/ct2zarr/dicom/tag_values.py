@@ -40,9 +40,10 @@ class ParsingContext:
 def parse_value(tag: int, raw: Raw, context: ParsingContext) -> Json:
     """The value of an element as JSON knows it; a list for several, ``None`` for empty.
 
-    Raises:
-        ValueError, LookupError, OverflowError, struct.error: the bytes do not fit the VR, or the
-            VR has no value that fits a table.
+    Raises
+    ------
+    ValueError, LookupError, OverflowError, struct.error
+        The bytes do not fit the VR, or the VR has no value that fits a table.
     """
     vr, content = raw
     if not content:

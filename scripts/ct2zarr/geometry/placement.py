@@ -31,8 +31,12 @@ def attributes_at(
     A voxel lies in the middle of those that it was made from, and so does a plane. A single plane
     left at the end stays in its place, so the last distance may be shorter than the others.
 
-    Args:
-        attrs: of level 0. levels: its member ``levels``.
+    Parameters
+    ----------
+    attrs
+        Of level 0.
+    levels
+        Its member ``levels``.
     """
     found = dict(attrs)
     factors = np.array(levels[level]["factors"], dtype=np.float64)
@@ -61,9 +65,12 @@ def attributes_at(
 class Placement:
     """What the group attribute ``ct2zarr`` says about geometry.
 
-    Attributes:
-        path: of the store.
-        attrs: the attribute.
+    Attributes
+    ----------
+    path
+        Of the store.
+    attrs
+        The attribute.
     """
 
     path: Path
@@ -143,8 +150,10 @@ class Placement:
     def stack_geometry(self) -> "StackGeometry":
         """The planes as ``geometry.stacks`` describes them: gaps, tilt, whether they are even.
 
-        Raises:
-            FileError: positions are not known (flag no_geometry).
+        Raises
+        ------
+        FileError
+            Positions are not known (flag no_geometry).
         """
         from .stacks import stack_geometry
 

@@ -27,10 +27,14 @@ Shape = tuple[int, int, int]
 class Level:
     """One array of a pyramid.
 
-    Attributes:
-        path: of the array in the store.
-        factors: how many voxels of level 0 one of its voxels spans along z, y, x.
-        steps: the same for voxels of the level before; 1 or 2 each.
+    Attributes
+    ----------
+    path
+        Of the array in the store.
+    factors
+        How many voxels of level 0 one of its voxels spans along z, y, x.
+    steps
+        The same for voxels of the level before; 1 or 2 each.
     """
 
     path: str
@@ -61,8 +65,12 @@ LEVEL_0 = Level(ARRAY_NAME, (1, 1, 1), (1, 1, 1))
 def plan_levels(shape: Shape, spacing: Vector, count: int) -> tuple[Level, ...]:
     """The levels of a volume, level 0 first; fewer than ``count`` where nothing can be halved.
 
-    Args:
-        shape: (planes, rows, columns). spacing: (dz, dy, dx), mm.
+    Parameters
+    ----------
+    shape
+        (planes, rows, columns).
+    spacing
+        (dz, dy, dx), mm.
     """
     levels = [LEVEL_0]
     while len(levels) < count:

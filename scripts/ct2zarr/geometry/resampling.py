@@ -32,10 +32,16 @@ _WITHIN_EDGE = 0.5
 class Grid:
     """A regular grid along the axes of a stack of planes.
 
-    Attributes:
-        origin_lps: (3,) centre of its first voxel, mm.
-        axes_lps: (3, 3) unit vectors of growing z, y, x, in this order.
-        spacing: (dz, dy, dx), mm. shape: (z, y, x).
+    Attributes
+    ----------
+    origin_lps
+        (3,) centre of its first voxel, mm.
+    axes_lps
+        (3, 3) unit vectors of growing z, y, x, in this order.
+    spacing
+        (dz, dy, dx), mm.
+    shape
+        (z, y, x).
     """
 
     origin_lps: Floats
@@ -67,9 +73,12 @@ def grid_around(
 ) -> Grid:
     """The grid that covers all planes, from the first to the last.
 
-    Args:
-        rows, columns: of a plane.
-        spacing: (dz, dy, dx), mm; ``None``: the mean distance of the planes, and their pixels.
+    Parameters
+    ----------
+    rows, columns
+        Of a plane.
+    spacing
+        (dz, dy, dx), mm; ``None``: the mean distance of the planes, and their pixels.
     """
     axes = stack_axes(stack)
     spacing = spacing or stack.spacing
@@ -93,13 +102,19 @@ def resample(
 
     The part of the source that the grid touches is read at once and held.
 
-    Args:
-        read: gives source voxels. dtype, shape: of the source.
-        grid: has the axes of ``stack_axes(stack)``.
-        fill: the value where the source has no plane or no pixel.
+    Parameters
+    ----------
+    read
+        Gives source voxels. dtype, shape: of the source.
+    grid
+        Has the axes of ``stack_axes(stack)``.
+    fill
+        The value where the source has no plane or no pixel.
 
-    Raises:
-        IndexError: the grid reaches outside of the source, and ``fill`` is ``None``.
+    Raises
+    ------
+    IndexError
+        The grid reaches outside of the source, and ``fill`` is ``None``.
     """
     kind = np.dtype(dtype)
     layers = _layers(stack, grid)

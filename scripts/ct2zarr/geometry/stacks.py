@@ -44,11 +44,16 @@ _ALONG_COLUMNS = 1e-3
 class MissingPlanes:
     """Holes in the grid that the other planes make.
 
-    Attributes:
-        spacing_mm: spacing of that grid.
-        count: number of planes that are missing.
-        after: for each hole, the index of the plane before it.
-        offsets_mm: where the missing planes should be along the normal, at most ``LISTED_MISSING``.
+    Attributes
+    ----------
+    spacing_mm
+        Spacing of that grid.
+    count
+        Number of planes that are missing.
+    after
+        For each hole, the index of the plane before it.
+    offsets_mm
+        Where the missing planes should be along the normal, at most ``LISTED_MISSING``.
     """
 
     spacing_mm: float
@@ -75,20 +80,35 @@ class Spacing:
 class StackGeometry:
     """Geometry of a stack of N planes.
 
-    Attributes:
-        spacing: (dz, dy, dx), mm; dz is the span along the normal over N-1.
-        orientation: row cosines, column cosines. normal: unit vector row x column.
-        index_to_lps: (4, 4), maps (z, y, x, 1) to LPS mm, shear included.
-        slice_origins_lps: (N, 3), centre of the first pixel of each plane, mm.
-        offsets_mm: (N,), positions along the normal.
-        max_position_error_mm: largest distance of a plane's origin from ``index_to_lps``.
-        tilt_degrees: angle between stacking direction and normal; positive if origins move along
-            the column direction (of the rows, where there is no move along the columns).
-        drift_mm: in-plane distance between the first and the last origin.
-        in_plane_shift_mm: largest in-plane distance of an origin from the line of the stack.
-        uniform: the planes lie on the grid that span/(N-1) makes.
-        missing: the holes, where the planes lie on a grid with holes.
-        gaps_mm: (N-1,), distances between neighbours along the normal.
+    Attributes
+    ----------
+    spacing
+        (dz, dy, dx), mm; dz is the span along the normal over N-1.
+    orientation
+        Row cosines, column cosines.
+    normal
+        Unit vector row x column.
+    index_to_lps
+        (4, 4), maps (z, y, x, 1) to LPS mm, shear included.
+    slice_origins_lps
+        (N, 3), centre of the first pixel of each plane, mm.
+    offsets_mm
+        (N,), positions along the normal.
+    max_position_error_mm
+        Largest distance of a plane's origin from ``index_to_lps``.
+    tilt_degrees
+        Angle between stacking direction and normal; positive if origins move along the column
+        direction (of the rows, where there is no move along the columns).
+    drift_mm
+        In-plane distance between the first and the last origin.
+    in_plane_shift_mm
+        Largest in-plane distance of an origin from the line of the stack.
+    uniform
+        The planes lie on the grid that span/(N-1) makes.
+    missing
+        The holes, where the planes lie on a grid with holes.
+    gaps_mm
+        (N-1,), distances between neighbours along the normal.
     """
 
     spacing: tuple[float, float, float]
@@ -115,8 +135,10 @@ def cross(orientation: Sequence[float]) -> tuple[float, float, float]:
 def slice_normal(orientation: Sequence[float]) -> tuple[float, float, float]:
     """Unit normal of the planes.
 
-    Raises:
-        ValueError: the direction cosines are not two crossed unit vectors.
+    Raises
+    ------
+    ValueError
+        The direction cosines are not two crossed unit vectors.
     """
     x, y, z = cross(orientation)
     length = math.sqrt(x * x + y * y + z * z)
@@ -172,11 +194,14 @@ def spacing_of(
     A stack from which every second plane is gone is uniform again. It counts as missing only
     where InstanceNumber skips the same number at every gap.
 
-    Args:
-        offsets: (N,) mm along the normal, ascending.
-        hints: spacings that the headers declare, mm, the more credible first.
-        unit: see ``written_unit``.
-        numbers: (N,) InstanceNumber of the planes, where all have one.
+    Parameters
+    ----------
+    offsets
+        (N,) mm along the normal, ascending.
+    hints
+        Spacings that the headers declare, mm, the more credible first.
+    numbers
+        (N,) InstanceNumber of the planes, where all have one.
     """
     n = len(offsets)
     if n < 2:
@@ -210,14 +235,23 @@ def stack_geometry(
 ) -> StackGeometry:
     """Geometry of planes that are already in ascending order along the normal.
 
-    Args:
-        positions: (N, 3) ImagePositionPatient, mm.
-        orientation: (6,) direction cosines. pixel_spacing: (between rows, between columns), mm.
-        hints: spacings that the headers declare; the first is the nominal dz of a single plane.
-        numbers: (N,) InstanceNumber, where all planes have one.
+    Parameters
+    ----------
+    positions
+        (N, 3) ImagePositionPatient, mm.
+    orientation
+        (6,) direction cosines.
+    pixel_spacing
+        (between rows, between columns), mm.
+    hints
+        Spacings that the headers declare; the first is the nominal dz of a single plane.
+    numbers
+        (N,) InstanceNumber, where all planes have one.
 
-    Raises:
-        ValueError: no planes, or an orientation that does not span a plane.
+    Raises
+    ------
+    ValueError
+        No planes, or an orientation that does not span a plane.
     """
     origins = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     n = len(origins)

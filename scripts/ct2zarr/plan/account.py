@@ -27,12 +27,17 @@ GROUPED_ROWS = 20_000
 class Account:
     """What became of each row of a scan, and the rows of the volumes.
 
-    Attributes:
-        roles, reasons, codes, hashes: by row of the scan. A slice has neither reason nor code, and
-            a frame of no volume has no hash.
-        index: slice index by row; -1 where the frame is no slice.
-        series: rows of series_all.csv, in their order.
-        series_count: number of series with a CT image.
+    Attributes
+    ----------
+    roles, reasons, codes, hashes
+        By row of the scan. A slice has neither reason nor code, and a frame of no volume has no
+        hash.
+    index
+        Slice index by row; -1 where the frame is no slice.
+    series
+        Rows of series_all.csv, in their order.
+    series_count
+        Number of series with a CT image.
     """
 
     roles: list[str]
@@ -63,11 +68,15 @@ class Account:
 def make_account(frames: pa.Table, selection: SelectionSettings) -> Account:
     """Give every frame of a scan its role and every volume its row.
 
-    Args:
-        frames: rows of ``FRAME_SCHEMA``, the frames of a file one after the other.
+    Parameters
+    ----------
+    frames
+        Rows of ``FRAME_SCHEMA``, the frames of a file one after the other.
 
-    Raises:
-        Ct2zarrError: two volumes have one hash, or a frame was lost on the way.
+    Raises
+    ------
+    Ct2zarrError
+        Two volumes have one hash, or a frame was lost on the way.
     """
     account = Account.of_rows(frames.num_rows)
     hashes: dict[str, str] = {}

@@ -45,11 +45,16 @@ class RemovedFrame:
 class ResolvedConflict:
     """Stacks without repeated positions, and the frames that were left out of them.
 
-    Attributes:
-        layers: the stacks, at least one.
-        removed: frames that are in none of them.
-        repeated: number of frames that shared a position.
-        positions: number of positions that they shared.
+    Attributes
+    ----------
+    layers
+        The stacks, at least one.
+    removed
+        Frames that are in none of them.
+    repeated
+        Number of frames that shared a position.
+    positions
+        Number of positions that they shared.
     """
 
     layers: tuple[Stack, ...]
@@ -117,8 +122,10 @@ def remove_repeated_objects(
     ones the files of classic CT, from which multi-frame objects are converted. This comes before
     tags are looked at, since the two forms name their phases and stacks by other elements.
 
-    Args:
-        frames: frames with geometry and one layout, in the order of ``identity.frame_order``.
+    Parameters
+    ----------
+    frames
+        Frames with geometry and one layout, in the order of ``identity.frame_order``.
     """
     objects: dict[tuple[str, str], list[Frame]] = {}
     for frame in frames:
@@ -160,7 +167,9 @@ def _keep_first_of_equals(
 ) -> tuple[list[Frame], list[RemovedFrame]]:
     """Compare the pixels within each group; of equal frames the first acquired is kept.
 
-    Returns:
+    Returns
+    -------
+    tuple[list[Frame], list[RemovedFrame]]
         The frames that are kept, in their order, and those that are not.
     """
     removed: dict[Frame, RemovedFrame] = {}

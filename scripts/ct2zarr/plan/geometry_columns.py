@@ -23,16 +23,24 @@ from .stack import missing_geometry
 class GeometryColumns:
     """Columns of the manifest, named and defined as in the IDC index; None where undefined.
 
-    Attributes:
-        single_orientation: all frames have the same ImageOrientationPatient.
-        orthogonal_orientation: the length of row x column is 1 within 0.01.
-        unique_slice_positions: no two frames have one position along the normal.
-        consistent_in_plane_row, consistent_in_plane_col: origins along the rows (the columns)
-            differ by less than 0.1 mm.
-        consistent_pixel_spacing, consistent_image_dimensions: one value for all frames.
-        uniform_slice_spacing: each gap is within 1 % of span/(N-1); None for one frame.
-        regularly_spaced_3d_volume: all of the above.
-        obliquity_degrees: angle between the normal and the nearest patient axis, two decimals.
+    Attributes
+    ----------
+    single_orientation
+        All frames have the same ImageOrientationPatient.
+    orthogonal_orientation
+        The length of row x column is 1 within 0.01.
+    unique_slice_positions
+        No two frames have one position along the normal.
+    consistent_in_plane_row, consistent_in_plane_col
+        Origins along the rows (the columns) differ by less than 0.1 mm.
+    consistent_pixel_spacing, consistent_image_dimensions
+        One value for all frames.
+    uniform_slice_spacing
+        Each gap is within 1 % of span/(N-1); None for one frame.
+    regularly_spaced_3d_volume
+        All of the above.
+    obliquity_degrees
+        Angle between the normal and the nearest patient axis, two decimals.
     """
 
     single_orientation: bool | None

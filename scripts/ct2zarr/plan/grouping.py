@@ -74,18 +74,27 @@ def plan_volumes(
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """Plan the volumes of many series.
 
-    Args:
-        frames: frames of any number of series, of every role, in any order.
-        pixel_digest: equal digests for equal images; raises ``FileError`` for an unreadable one.
-        preview: coarse values of a frame, to compare frames in conflict with their neighbours;
-            raises ``FileError`` likewise. Without it the tags alone decide.
-        hashes: hash to folder of volumes that were planned before; the new ones are added.
+    Parameters
+    ----------
+    frames
+        Frames of any number of series, of every role, in any order.
+    pixel_digest
+        Equal digests for equal images; raises ``FileError`` for an unreadable one.
+    preview
+        Coarse values of a frame, to compare frames in conflict with their neighbours; raises
+        ``FileError`` likewise. Without it the tags alone decide.
+    hashes
+        Hash to folder of volumes that were planned before; the new ones are added.
 
-    Returns:
+    Returns
+    -------
+    tuple[list[VolumePlan], list[UnusedFrame]]
         Plans, by dataset and series; and the frames that belong to no volume, by path.
 
-    Raises:
-        Ct2zarrError: two volumes have the same hash.
+    Raises
+    ------
+    Ct2zarrError
+        Two volumes have the same hash.
     """
     series: dict[tuple[str, str], list[Frame]] = defaultdict(list)
     unused: list[UnusedFrame] = []
@@ -153,11 +162,15 @@ def plan_geometry(plan: VolumePlan) -> StackGeometry | None:
 def plan_without(plan: VolumePlan, bad: Mapping[int, FileError]) -> VolumePlan:
     """The plan without planes that could not be decoded; its flags are determined again.
 
-    Args:
-        bad: index of the plane to the error that decoding it raised.
+    Parameters
+    ----------
+    bad
+        Index of the plane to the error that decoding it raised.
 
-    Raises:
-        SeriesError: no plane is left.
+    Raises
+    ------
+    SeriesError
+        No plane is left.
     """
     planes = tuple(plane for index, plane in enumerate(plan.planes) if index not in bad)
     if not planes:

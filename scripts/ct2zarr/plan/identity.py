@@ -31,11 +31,15 @@ def series_hash(dataset: str, key: str, part: int) -> str:
 def check_hashes(plans: Iterable[VolumePlan], folders: dict[str, str]) -> None:
     """Check that no volume has the hash of another one, and remember the hashes.
 
-    Args:
-        folders: hash to folder of the volumes so far; those of ``plans`` are added.
+    Parameters
+    ----------
+    folders
+        Hash to folder of the volumes so far; those of ``plans`` are added.
 
-    Raises:
-        Ct2zarrError: two volumes have one hash.
+    Raises
+    ------
+    Ct2zarrError
+        Two volumes have one hash.
     """
     for plan in plans:
         if plan.series_hash in folders:

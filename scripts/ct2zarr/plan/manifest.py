@@ -30,10 +30,14 @@ logger = logging.getLogger(__name__)
 def make_manifest(settings: ManifestSettings) -> None:
     """Write series_all.csv, shards/, files_excluded.parquet and manifest_summary.json.
 
-    Raises:
-        SettingsError: a root is missing, is a file, holds no file, or lies in another one.
-        MachineError: ``manifest_dir`` cannot be written.
-        Ct2zarrError: two volumes have one hash, or the account does not add up.
+    Raises
+    ------
+    SettingsError
+        A root is missing, is a file, holds no file, or lies in another one.
+    MachineError
+        ``manifest_dir`` cannot be written.
+    Ct2zarrError
+        Two volumes have one hash, or the account does not add up.
     """
     folder = settings.manifest_dir
     check_roots(settings.datasets)
@@ -59,8 +63,10 @@ def make_manifest(settings: ManifestSettings) -> None:
 def _prepare(folder: Path) -> None:
     """Make the folders of the manifest, and check before hours of reading that they are writable.
 
-    Raises:
-        MachineError: they are not.
+    Raises
+    ------
+    MachineError
+        They are not.
     """
     folders = (folder, folder / SCAN_CACHE_FOLDER, folder / SHARDS_FOLDER)
     with machine_errors(folder):

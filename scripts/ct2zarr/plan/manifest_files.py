@@ -30,10 +30,14 @@ ROWS_IN_MEMORY = 1 << 19
 def write_shards(folder: Path, frames: pa.Table, account: Account, num_shards: int) -> list[Path]:
     """Write the files of all shards and the excluded files, and remove shards of earlier runs.
 
-    Args:
-        frames: the rows of the scan that ``account`` is about.
+    Parameters
+    ----------
+    frames
+        The rows of the scan that ``account`` is about.
 
-    Returns:
+    Returns
+    -------
+    list[Path]
         The paths of the files, whether they have changed or not.
     """
     labels = paths.shard_labels(num_shards)

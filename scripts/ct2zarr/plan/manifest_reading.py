@@ -58,9 +58,11 @@ VOLUMES_SCHEMA = Schema(
 def read_plans(settings: ConvertSettings) -> list[VolumePlan]:
     """The volumes of ``settings.input_csv``, those of one shard where SHARD_ID says so.
 
-    Raises:
-        SettingsError: the CSV or the parquet files beside it are missing, damaged, or do not
-            belong together; a row written by hand names no folder.
+    Raises
+    ------
+    SettingsError
+        The CSV or the parquet files beside it are missing, damaged, or do not belong together; a
+        row written by hand names no folder.
     """
     path = settings.input_csv
     if not _is_of_manifest(path):
@@ -206,8 +208,10 @@ def plans_of_folder_rows(
     by a hash of it and their part. A folder that does not exist or holds no CT image gives a plan
     without planes, which becomes a failed row.
 
-    Raises:
-        SettingsError: a folder is not given, or a ``series_hash`` is not 32 hexadecimal digits.
+    Raises
+    ------
+    SettingsError
+        A folder is not given, or a ``series_hash`` is not 32 hexadecimal digits.
     """
     plans: list[VolumePlan] = []
     together: dict[str, dict[tuple[str, int], Frame]] = {}

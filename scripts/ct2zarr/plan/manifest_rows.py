@@ -137,12 +137,17 @@ def plan_of_row(
 ) -> VolumePlan:
     """The plan that a row of ``series_row`` and the account of files describe.
 
-    Args:
-        frames: frames of the volume, each with its slice index; None for an unused frame.
-        path: the CSV, for errors.
+    Parameters
+    ----------
+    frames
+        Frames of the volume, each with its slice index; None for an unused frame.
+    path
+        The CSV, for errors.
 
-    Raises:
-        SettingsError: the row and the frames do not make a whole volume.
+    Raises
+    ------
+    SettingsError
+        The row and the frames do not make a whole volume.
     """
     planes, others = _planes_and_others(row, frames, path)
     return VolumePlan(
@@ -208,8 +213,10 @@ def flags_to_text(flags: Iterable[RaisedFlag]) -> str:
 def flags_from_text(text: str) -> tuple[RaisedFlag, ...]:
     """Parse what ``flags_to_text`` wrote.
 
-    Raises:
-        ValueError, TypeError, KeyError: the text is something else.
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        The text is something else.
     """
     return tuple(RaisedFlag(_FLAGS[flag], dict(evidence)) for flag, evidence in json.loads(text))
 

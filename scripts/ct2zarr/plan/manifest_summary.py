@@ -26,8 +26,10 @@ logger = logging.getLogger(__name__)
 def summarize(found: Scan, account: Account, settings: ManifestSettings) -> dict[str, Json]:
     """Counts that add up, and the settings that led to them; no times, so that it is stable.
 
-    Raises:
-        Ct2zarrError: the roles do not add up to the files that were found.
+    Raises
+    ------
+    Ct2zarrError
+        The roles do not add up to the files that were found.
     """
     files = Counter(_files_by_role(found.table, account))
     roles: Counter[str] = Counter()

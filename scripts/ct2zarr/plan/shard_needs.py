@@ -48,10 +48,18 @@ ROUND_MB = 100
 class ShardSize:
     """How much there is to convert.
 
-    Attributes:
-        bytes: of all source files. planes: of all volumes.
-        longest_bytes: of the source files of the largest volume, which one worker converts.
-        plane_voxels: of the largest plane. file_bytes: of the largest file, as a mean of a volume.
+    Attributes
+    ----------
+    bytes
+        Of all source files.
+    planes
+        Of all volumes.
+    longest_bytes
+        Of the source files of the largest volume, which one worker converts.
+    plane_voxels
+        Of the largest plane.
+    file_bytes
+        Of the largest file, as a mean of a volume.
     """
 
     bytes: int = 0
@@ -82,9 +90,12 @@ def shard_size(series_csv: Path) -> ShardSize:
 def memory_mb(size: ShardSize, workers: int, slab_planes: int, attempt: int = 1) -> int:
     """Megabytes to ask for; the nth attempt asks for n times as much.
 
-    Args:
-        workers: processes that convert.
-        slab_planes: depth of a chunk; a worker holds so many whole planes.
+    Parameters
+    ----------
+    workers
+        Processes that convert.
+    slab_planes
+        Depth of a chunk; a worker holds so many whole planes.
     """
     slab = SLABS * slab_planes * size.plane_voxels * STORED_BYTES
     worker = WORKER_MB + (slab + FILES * size.file_bytes) / BYTES_PER_MB

@@ -25,10 +25,14 @@ SMALLEST_GRID = 3
 class GridGroup:
     """Frames of a series that could share one array.
 
-    Attributes:
-        frames: in the order of ``identity.frame_order``.
-        located: they have position, orientation and pixel spacing.
-        keywords: the elements in which the groups of the series differ.
+    Attributes
+    ----------
+    frames
+        In the order of ``identity.frame_order``.
+    located
+        They have position, orientation and pixel spacing.
+    keywords
+        The elements in which the groups of the series differ.
     """
 
     frames: tuple[Frame, ...]
@@ -42,8 +46,10 @@ def split_by_geometry(frames: Sequence[Frame]) -> list[GridGroup]:
     The largest group comes first (ties: by its values), so that a frame added later, such as one
     of another matrix, does not renumber the volumes that were there.
 
-    Args:
-        frames: in the order of ``identity.frame_order``.
+    Parameters
+    ----------
+    frames
+        In the order of ``identity.frame_order``.
     """
     groups = _group_by_layout(frames)
     divided = []

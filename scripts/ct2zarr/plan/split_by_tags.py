@@ -63,11 +63,16 @@ IN_PLANE_KEY = "ImagePositionPatient"
 class Split:
     """A way to split a stack, and the violations that it leaves.
 
-    Attributes:
-        keywords: the tags that are used.
-        parts: indices of the frames of each part, ascending along the normal.
-        repeats: number of frames at a position that another frame of their part has.
-        irregular: number of gaps that are not the usual one of their part.
+    Attributes
+    ----------
+    keywords
+        The tags that are used.
+    parts
+        Indices of the frames of each part, ascending along the normal.
+    repeats
+        Number of frames at a position that another frame of their part has.
+    irregular
+        Number of gaps that are not the usual one of their part.
     """
 
     keywords: tuple[str, ...]
@@ -79,7 +84,9 @@ class Split:
 def split_by_tags(stack: Stack) -> list[tuple[tuple[str, ...], Stack]]:
     """Split a stack by tags as far as that removes violations, and no further.
 
-    Returns:
+    Returns
+    -------
+    list[tuple[tuple[str, ...], Stack]]
         The parts, each with the keywords that set it apart. A part may still have repeated
         positions, where no tag distinguishes its frames.
     """

@@ -85,11 +85,20 @@ def instance_numbers(frames: Sequence[Frame]) -> Integers | None:
 class Stack:
     """Frames in ascending order along the normal; ties in the order of ``identity.frame_order``.
 
-    Attributes:
-        frames: N frames with geometry and one orientation.
-        positions: (N, 3) mm, LPS. offsets: (N,) mm along the normal, ascending.
-        in_plane: (N, 2) mm along the rows and the columns.
-        normal: unit vector. hints: spacings that the headers declare.
+    Attributes
+    ----------
+    frames
+        N frames with geometry and one orientation.
+    positions
+        (N, 3) mm, LPS.
+    offsets
+        (N,) mm along the normal, ascending.
+    in_plane
+        (N, 2) mm along the rows and the columns.
+    normal
+        Unit vector.
+    hints
+        Spacings that the headers declare.
     """
 
     frames: tuple[Frame, ...]
@@ -182,8 +191,10 @@ class Stack:
 def make_stack(frames: Sequence[Frame]) -> Stack:
     """Put frames of one orientation in order along the normal of the first.
 
-    Args:
-        frames: in the order of ``identity.frame_order``; all have geometry.
+    Parameters
+    ----------
+    frames
+        In the order of ``identity.frame_order``; all have geometry.
     """
     orientation = frames[0].orientation
     if orientation is None:

@@ -55,8 +55,10 @@ class _Entry:
 def read_decisions(path: Path) -> dict[str, Review]:
     """The decisions of a file by series_hash; entries without a decision are left out.
 
-    Raises:
-        SettingsError: the file is missing or has neither form, or an entry makes no sense.
+    Raises
+    ------
+    SettingsError
+        The file is missing or has neither form, or an entry makes no sense.
     """
     text = _read_text(path)
     is_json = text.lstrip()[:1] in ("{", "[")
@@ -86,12 +88,17 @@ def apply_decisions(
 
     A volume that failed stays ``failed``: there is nothing in it to reject.
 
-    Args:
-        reviews: from ``read_decisions``; empty when there is no such file.
-        path: of that file, for the error.
+    Parameters
+    ----------
+    reviews
+        From ``read_decisions``; empty when there is no such file.
+    path
+        Of that file, for the error.
 
-    Raises:
-        SettingsError: a decision is about a volume that is not among the rows.
+    Raises
+    ------
+    SettingsError
+        A decision is about a volume that is not among the rows.
     """
     unknown = sorted(set(reviews) - {row.series_hash for row in rows})
     if unknown:

@@ -52,9 +52,12 @@ _SCRIPTS = ("page.js", "review_list.js", "pictures.js", "decisions.js", "start.j
 def make_report(settings: ReportSettings) -> Path:
     """Write the report beside the summary, or where ``output_html`` says; return its path.
 
-    Raises:
-        SettingsError: there is no summary, or it cannot be read.
-        MachineError: the file cannot be written.
+    Raises
+    ------
+    SettingsError
+        There is no summary, or it cannot be read.
+    MachineError
+        The file cannot be written.
     """
     root = store_root(settings.converted_root, settings.store_type)
     path = settings.output_html or root / REPORT

@@ -36,9 +36,12 @@ class FlagLine:
 class ReviewRow:
     """A row of the list. It has no path and no identifier of a patient.
 
-    Attributes:
-        sampled: the page has pictures of the volume.
-        record, log: names relative to the folder of the summary; empty where there is none.
+    Attributes
+    ----------
+    sampled
+        The page has pictures of the volume.
+    record, log
+        Names relative to the folder of the summary; empty where there is none.
     """
 
     series_hash: str
@@ -61,10 +64,18 @@ BLANK_ROW = ReviewRow("", "", "", 0, "", "", (FlagLine("", ""),), sampled=False)
 class ReviewList:
     """The list.
 
-    Attributes:
-        rows: those that the page has as HTML. pack: all rows, Base64.
-        count: rows in the pack. total: rows that there would be without a limit.
-        statuses, flags: what the rows can be filtered by.
+    Attributes
+    ----------
+    rows
+        Those that the page has as HTML.
+    pack
+        All rows, Base64.
+    count
+        Rows in the pack.
+    total
+        Rows that there would be without a limit.
+    statuses, flags
+        What the rows can be filtered by.
     """
 
     rows: tuple[ReviewRow, ...]

@@ -35,11 +35,16 @@ def sample_volumes(
     lowest keyed hash that is not yet chosen. The choice depends on ``seed`` and on the set of
     volumes, not on their order.
 
-    Args:
-        volumes: series_hash to (dataset, flag codes), converted volumes only.
-        number: how many to choose; all of them when there are fewer.
-        seed: another seed gives another choice.
-        listed: volumes that come first and do not count towards ``number``.
+    Parameters
+    ----------
+    volumes
+        series_hash to (dataset, flag codes), converted volumes only.
+    number
+        How many to choose; all of them when there are fewer.
+    seed
+        Another seed gives another choice.
+    listed
+        Volumes that come first and do not count towards ``number``.
     """
     flags: dict[str, list[str]] = {}
     plain: dict[str, list[str]] = {}
@@ -67,14 +72,20 @@ def find_listed(
 ) -> list[str]:
     """series_hash of the volumes that a list names, in its order.
 
-    Args:
-        wanted: a series_hash, at least its first 8 digits, or a SeriesInstanceUID each. UIDs are
-            in no summary, but they determine the hash.
-        hashes, datasets: all that the summary has.
-        parts: the largest number of volumes that a series was divided into.
+    Parameters
+    ----------
+    wanted
+        A series_hash, at least its first 8 digits, or a SeriesInstanceUID each. UIDs are in no
+        summary, but they determine the hash.
+    hashes, datasets
+        All that the summary has.
+    parts
+        The largest number of volumes that a series was divided into.
 
-    Raises:
-        SettingsError: a series is not there, or a start fits several.
+    Raises
+    ------
+    SettingsError
+        A series is not there, or a start fits several.
     """
     known = set(hashes)
     found: dict[str, None] = {}

@@ -19,12 +19,18 @@ from .views import Pixels, PlaneSource
 class Comparison:
     """Planes of the source beside those of the store.
 
-    Attributes:
-        planes: indices that were compared.
-        source, store: (k, h, w) float32, values reduced for display.
-        difference: (k, h, w) float32, store minus source; the largest of each block of pixels.
-        largest: largest absolute difference of all pixels, one per plane.
-        problem: why a plane could not be compared, without names of files; empty when all were.
+    Attributes
+    ----------
+    planes
+        Indices that were compared.
+    source, store
+        (k, h, w) float32, values reduced for display.
+    difference
+        (k, h, w) float32, store minus source; the largest of each block of pixels.
+    largest
+        Largest absolute difference of all pixels, one per plane.
+    problem
+        Why a plane could not be compared, without names of files; empty when all were.
     """
 
     planes: tuple[int, ...]

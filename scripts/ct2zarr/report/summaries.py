@@ -74,10 +74,13 @@ class AggregatedSummary:
 def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     """Write summary_all.csv and summary_all.json from the summaries of all shards.
 
-    Raises:
-        SettingsError: a summary is missing, damaged, of another run, or names a volume again; or
-            the decisions cannot be read or are about other volumes.
-        MachineError: the folder cannot be written.
+    Raises
+    ------
+    SettingsError
+        A summary is missing, damaged, of another run, or names a volume again; or the decisions
+        cannot be read or are about other volumes.
+    MachineError
+        The folder cannot be written.
     """
     root = store_root(settings.out_root, settings.store_type)
     reviews = read_decisions(settings.decisions) if settings.decisions else {}
@@ -112,8 +115,10 @@ def find_summaries(root: Path) -> list[Path]:
 def read_shard(path: Path) -> ShardTable:
     """Read the CSV of one shard and the JSON beside it.
 
-    Raises:
-        SettingsError: one of them is missing or damaged, or they do not belong together.
+    Raises
+    ------
+    SettingsError
+        One of them is missing or damaged, or they do not belong together.
     """
     named = SUFFIXED_SHARD_SUMMARY.fullmatch(path.name)
     if named is None:
@@ -195,8 +200,10 @@ def _read_content(path: Path) -> dict[str, Any]:
 def check_shards(shards: Sequence[ShardTable], root: Path) -> None:
     """Check that the summaries are of one run and of every shard, and name no volume twice.
 
-    Raises:
-        SettingsError: they are not, or do.
+    Raises
+    ------
+    SettingsError
+        They are not, or do.
     """
     by_number = {one.num_shards: one.path for one in shards if one.num_shards is not None}
     if len(by_number) > 1:

@@ -19,10 +19,14 @@ from ..vocabulary import Status
 class JoinedRow(SummaryRow):
     """What became of one volume, and what was decided on it.
 
-    Attributes:
-        shard: label of the shard that the row comes from.
-        decision: see ``vocabulary.Decision``; empty while nobody has decided.
-        comment: what the person wrote, as one line.
+    Attributes
+    ----------
+    shard
+        Label of the shard that the row comes from.
+    decision
+        See ``vocabulary.Decision``; empty while nobody has decided.
+    comment
+        What the person wrote, as one line.
     """
 
     shard: str = ""
@@ -61,8 +65,10 @@ JOINED_SCHEMA = Schema(
 def read_joined(path: Path) -> list[JoinedRow]:
     """The rows of ``summary_all.csv``; columns that it lacks have their default.
 
-    Raises:
-        SettingsError: the file is absent, or is not a joined summary.
+    Raises
+    ------
+    SettingsError
+        The file is absent, or is not a joined summary.
     """
     table = read_table(path, JOINED_SCHEMA)
     there = [name for name in JOINED_SCHEMA.names if name in table.header]

@@ -43,13 +43,19 @@ class PlaneSource(Protocol):
 class Placement:
     """Where the planes lie.
 
-    Attributes:
-        offsets: (N,) mm along the normal, ascending.
-        shifts: (N, 2) mm of each plane's origin along its columns' and rows' direction, against
-            a straight stack: zero except for tilt and in-plane shift.
-        axes: (3, 3), the unit LPS direction of the array axes z, y and x.
-        pixel: (between rows, between columns) mm.
-        known: False where position or orientation is missing; then the numbers are nominal.
+    Attributes
+    ----------
+    offsets
+        (N,) mm along the normal, ascending.
+    shifts
+        (N, 2) mm of each plane's origin along its columns' and rows' direction, against a straight
+        stack: zero except for tilt and in-plane shift.
+    axes
+        (3, 3), the unit LPS direction of the array axes z, y and x.
+    pixel
+        (between rows, between columns) mm.
+    known
+        False where position or orientation is missing; then the numbers are nominal.
     """
 
     offsets: Array
@@ -77,11 +83,16 @@ class Limits:
 class Stack:
     """Pictures of one view, in the order in which they are scrolled.
 
-    Attributes:
-        pixels: (M, height, width) float32 values of the store; NaN where there is no plane.
-        width_mm, height_mm: size of the picture in the patient.
-        letters: what is left, right, above and below (R L A P H F); empty where not known.
-        captions: one per picture, such as ``plane 12 of 60``.
+    Attributes
+    ----------
+    pixels
+        (M, height, width) float32 values of the store; NaN where there is no plane.
+    width_mm, height_mm
+        Size of the picture in the patient.
+    letters
+        What is left, right, above and below (R L A P H F); empty where not known.
+    captions
+        One per picture, such as ``plane 12 of 60``.
     """
 
     name: str
@@ -101,11 +112,16 @@ def place_planes(
 ) -> Placement:
     """Offsets, shifts and axes from the geometry of the record.
 
-    Args:
-        count: number of planes N.
-        spacing: (dz, dy, dx) mm.
-        orientation: (2, 3) row and column cosines, or None.
-        origins: (N, 3) LPS mm, or None.
+    Parameters
+    ----------
+    count
+        Number of planes N.
+    spacing
+        (dz, dy, dx) mm.
+    orientation
+        (2, 3) row and column cosines, or None.
+    origins
+        (N, 3) LPS mm, or None.
     """
     pixel = (spacing[1], spacing[2])
     if orientation is None or origins is None or len(origins) != count:

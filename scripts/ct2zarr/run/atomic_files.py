@@ -179,8 +179,10 @@ def write_atomically(path: Path, text: str) -> None:
 
     Text is UTF-8; what cannot be encoded (file names that are no UTF-8) is written as ``\\udcXX``.
 
-    Raises:
-        MachineError: the folder cannot be written.
+    Raises
+    ------
+    MachineError
+        The folder cannot be written.
     """
     write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
 

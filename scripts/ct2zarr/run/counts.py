@@ -40,11 +40,14 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
 class Counts:
     """What became of volumes, as in the totals of a summary.
 
-    Attributes:
-        ok: converted; ``reused`` of them were there before.
-        flagged: of all volumes. ok_flagged, verified: of the converted ones.
-        slices, input_bytes, output_bytes, seconds: of the converted ones; seconds are summed over
-            workers.
+    Attributes
+    ----------
+    ok
+        Converted; ``reused`` of them were there before.
+    flagged
+        Of all volumes. ok_flagged, verified: of the converted ones.
+    slices, input_bytes, output_bytes, seconds
+        Of the converted ones; seconds are summed over workers.
     """
 
     volumes: int = 0

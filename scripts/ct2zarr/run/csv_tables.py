@@ -40,32 +40,33 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 class Column:
     """One column of a table.
 
-    Attributes:
-        kind: ``str``, ``int``, ``float`` or ``bool``.
-        required: the header must name it. The values of an absent column are empty.
-        empty: a cell may be empty, which reads as ``None``. Texts may always be empty, and read
-            as ``""``.
-        allowed: the texts that may stand in a cell; any where it is empty.
+    The values of an absent column are empty. An empty cell reads as ``None``, a text as ``""``.
     """
 
     name: str
-    kind: type = str
-    required: bool = True
-    empty: bool = False
-    allowed: Collection[str] = ()
+    kind: type = str  # or int, float, bool
+    required: bool = True  # the header must name it
+    empty: bool = False  # a cell may be empty; a text may always be
+    allowed: Collection[str] = ()  # the texts of a cell; none here: any text
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The columns of a table, and how it is written.
 
-    Attributes:
-        advice: ends the sentence of each error: what to do about a damaged table.
-        others: columns that are not declared are read too, as text.
-        by_hand: people write or edit the table. White space around cells does not count, nor
-            does the mark that spreadsheets put at the start, and quotes are read leniently.
-        delimiters: what may separate cells; the one that the first line has most of does.
-        one_line: texts are written as one line, and what is no UTF-8 as ``\\udcXX``.
+    Attributes
+    ----------
+    advice
+        Ends the sentence of each error: what to do about a damaged table.
+    others
+        Columns that are not declared are read too, as text.
+    by_hand
+        People write or edit the table. White space around cells does not count, nor does the mark
+        that spreadsheets put at the start, and quotes are read leniently.
+    delimiters
+        What may separate cells; the one that the first line has most of does.
+    one_line
+        Texts are written as one line, and what is no UTF-8 as ``\\udcXX``.
     """
 
     columns: tuple[Column, ...]
@@ -83,18 +84,12 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """The content of a CSV file.
-
-    Attributes:
-        header: names of the columns that the file has, in its order.
-        columns: values by column; those of the schema, then the others if it reads them.
-        lines: line of the file, from 1, on which each row ends.
-    """
+    """The content of a CSV file."""
 
     path: Path
-    header: tuple[str, ...]
-    columns: Mapping[str, list[Any]]
-    lines: Sequence[int]
+    header: tuple[str, ...]  # as in the file
+    columns: Mapping[str, list[Any]]  # those of the schema, then the others if it reads them
+    lines: Sequence[int]  # of the file, from 1, on which each row ends
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -114,9 +109,12 @@ def columns_of(
 ) -> tuple[Column, ...]:
     """A column per field of a dataclass, of the type of the field; ``X | None`` may be empty.
 
-    Args:
-        optional: fields whose column may be absent.
-        allowed: the texts that a field may have.
+    Parameters
+    ----------
+    optional
+        Fields whose column may be absent.
+    allowed
+        The texts that a field may have.
     """
     hints = get_type_hints(record)
     columns = []
@@ -184,9 +182,11 @@ def one_line(text: str) -> str:
 def read_table(path: Path, schema: Schema) -> CsvTable:
     """Read a CSV file.
 
-    Raises:
-        SettingsError: the file does not exist (``input_missing``), or it is not a table of this
-            schema (``input_damaged``).
+    Raises
+    ------
+    SettingsError
+        The file does not exist (``input_missing``), or it is not a table of this schema
+        (``input_damaged``).
     """
     with _file_errors(path, schema), _opened(path, schema) as lines:
         return _read(lines, path, schema)

@@ -19,8 +19,10 @@ _VERSION = re.compile(r"v\w+")
 def dataset_roots(environ: Mapping[str, str]) -> dict[str, Path]:
     """Dataset name → root, in the order of the names or of ``DATASET_VERSION``.
 
-    Raises:
-        SettingsError: a version is malformed, or the root of one that is asked for is not set.
+    Raises
+    ------
+    SettingsError
+        A version is malformed, or the root of one that is asked for is not set.
     """
     roots = {
         match[1].lower(): Path(root).expanduser()

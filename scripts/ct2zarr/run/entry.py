@@ -20,9 +20,12 @@ INTERRUPTED = 130
 def run_step(step: Callable[[], object], log: str | None = None) -> None:
     """Run ``step``, and leave the process with an exit code where it fails.
 
-    Args:
-        step: reads its settings and does the work.
-        log: file for the log; without it the log goes to stderr.
+    Parameters
+    ----------
+    step
+        Reads its settings and does the work.
+    log
+        File for the log; without it the log goes to stderr.
     """
     with job_log(Path(log) if log else None):
         try:

@@ -51,9 +51,12 @@ class State:
 class JobLog:
     """Where a job reports.
 
-    Attributes:
-        file: its log; None where it has none.
-        terminal: a person is watching: there is no log file, and stderr is a terminal.
+    Attributes
+    ----------
+    file
+        Its log; None where it has none.
+    terminal
+        A person is watching: there is no log file, and stderr is a terminal.
     """
 
     file: Path | None = None

@@ -25,12 +25,17 @@ def _unchanged(value: Any) -> Any:
 class Kind:
     """What values an option may have.
 
-    Attributes:
-        read: value or text → typed value; raises ``ValueError`` or ``TypeError`` if it is wrong.
-        allowed: what is accepted, to follow the words "it must be".
-        schema: the same as a JSON schema, for the value in a config.
-        from_text: the value of a config that ``snakemake --config`` left as text → the value that
-            the schema expects; anything that it does not recognise is returned as it came.
+    Attributes
+    ----------
+    read
+        Value or text → typed value; raises ``ValueError`` or ``TypeError`` if it is wrong.
+    allowed
+        What is accepted, to follow the words "it must be".
+    schema
+        The same as a JSON schema, for the value in a config.
+    from_text
+        The value of a config that ``snakemake --config`` left as text → the value that the schema
+        expects; anything that it does not recognise is returned as it came.
     """
 
     read: Callable[[Any], Any]

@@ -21,10 +21,14 @@ _BOUND = "option"
 class Values:
     """Raw values by option, from one source.
 
-    Attributes:
-        raw: option → value or text; an option that is not set is absent.
-        named_as_variables: whether the source is the environment.
-        show: option → its name where the user wrote it, for sentences.
+    Attributes
+    ----------
+    raw
+        Option → value or text; an option that is not set is absent.
+    named_as_variables
+        Whether the source is the environment.
+    show
+        Option → its name where the user wrote it, for sentences.
     """
 
     raw: Mapping[str, Any]
@@ -50,8 +54,10 @@ class Values:
     def get(self, name: str, default: Any = None) -> Any:
         """The typed value of an option, or ``default`` where it is not set.
 
-        Raises:
-            SettingsError: the value is wrong; the sentence says what it must be.
+        Raises
+        ------
+        SettingsError
+            The value is wrong; the sentence says what it must be.
         """
         if name not in self.raw:
             return default
@@ -115,11 +121,15 @@ def option(name: str) -> Any:
 def fill(record: type[Record], values: Values, **given: Any) -> Record:
     """A settings record with the values that a user gave.
 
-    Args:
-        given: values of fields that do not come from ``values``.
+    Parameters
+    ----------
+    given
+        Values of fields that do not come from ``values``.
 
-    Raises:
-        SettingsError: a value is wrong, or one is missing that has no default.
+    Raises
+    ------
+    SettingsError
+        A value is wrong, or one is missing that has no default.
     """
     found = dict(given)
     for one in fields(record):  # type: ignore[arg-type]

@@ -31,16 +31,23 @@ class Output(Described):
 class Option:
     """One option.
 
-    Attributes:
-        name: as in a config; in capitals, the name of the environment variable.
-        kind: what it may be.
-        about: what it does, in Markdown for the documentation.
-        default: the value in a config that does not name it, or what a script takes where the
-            variable is not set; None where there is none.
-        changes: what comes out differently with another value.
-        purpose: what to set it to, to follow the words "set it to", where a script needs it.
-        in_config: whether a config has it; the rules know the others from the job.
-        private: whether its value may identify a patient.
+    Attributes
+    ----------
+    name
+        As in a config; in capitals, the name of the environment variable.
+    about
+        What it does, in Markdown for the documentation.
+    default
+        The value in a config that does not name it, or what a script takes where the variable is
+        not set; None where there is none.
+    changes
+        What comes out differently with another value.
+    purpose
+        What to set it to, to follow the words "set it to", where a script needs it.
+    in_config
+        Whether a config has it; the rules know the others from the job.
+    private
+        Whether its value may identify a patient.
     """
 
     name: str

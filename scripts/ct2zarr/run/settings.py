@@ -62,10 +62,12 @@ class MetadataSettings:
 class ManifestSettings:
     """Scan the datasets and write the manifest.
 
-    Attributes:
-        workers: processes that read headers.
-        scan_jobs: shares into which the scan is divided.
-        scan_part: the share to scan, from 0; None to make the manifest.
+    Attributes
+    ----------
+    scan_jobs
+        Shares into which the scan is divided.
+    scan_part
+        The share to scan, from 0; None to make the manifest.
     """
 
     datasets: Mapping[str, Path] = field(
@@ -84,12 +86,16 @@ class ManifestSettings:
 class ConvertSettings:
     """Convert the volumes of one shard.
 
-    Attributes:
-        num_shards: None where the CSV holds one shard, or all that there are.
-        series_timeout_seconds: a volume that takes longer becomes a failed row.
-        series_memory_mb: so does one that needs more memory than this, beyond that of an idle
-            worker; 0 for no limit.
-        retry_failed: convert only if something of the shard has failed or was found damaged.
+    Attributes
+    ----------
+    num_shards
+        None where the CSV holds one shard, or all that there are.
+    series_timeout_seconds
+        A volume that takes longer becomes a failed row.
+    series_memory_mb
+        So does one that needs more memory than this, beyond that of an idle worker; 0 for no limit.
+    retry_failed
+        Convert only if something of the shard has failed or was found damaged.
     """
 
     input_csv: Path = field(metadata=bound("input_csv"))
@@ -134,8 +140,10 @@ class AuditSettings:
     def labels(self) -> list[str]:
         """The labels of the shards to audit: those that have a summary, as it names them.
 
-        Raises:
-            SettingsError: the shard that is asked for has no summary.
+        Raises
+        ------
+        SettingsError
+            The shard that is asked for has no summary.
         """
         found = {
             int(named[1]): named[1]
@@ -158,11 +166,15 @@ class AuditSettings:
 class AggregateSettings:
     """Join the shard summaries.
 
-    Attributes:
-        summaries: the CSVs to join; empty for all that are in the folder.
-        manifest_dir: folder of the manifest that the joined summary names; None for the manifest
-            that the shards name.
-        decisions: what people decided on volumes, as the report exports it; None for nothing.
+    Attributes
+    ----------
+    summaries
+        The CSVs to join; empty for all that are in the folder.
+    manifest_dir
+        Folder of the manifest that the joined summary names; None for the manifest that the shards
+        name.
+    decisions
+        What people decided on volumes, as the report exports it; None for nothing.
     """
 
     out_root: Path = field(metadata=bound("out_root"))
@@ -176,12 +188,15 @@ class AggregateSettings:
 class ReportSettings:
     """Make the verification report.
 
-    Attributes:
-        output_html: None for a file beside the summary.
-        num_samples: how many volumes are chosen by flag and dataset.
-        exports: folder for the plots as files and for the summary without names, which Snakemake's
-            own report includes; None for none.
-        sample_series: series_hash (or its start) or SeriesInstanceUID of volumes to show as well.
+    Attributes
+    ----------
+    output_html
+        None for a file beside the summary.
+    exports
+        Folder for the plots as files and for the summary without names, which Snakemake's own
+        report includes; None for none.
+    sample_series
+        series_hash (or its start) or SeriesInstanceUID of volumes to show as well.
     """
 
     converted_root: Path = field(metadata=bound("out_root", "converted_root"))
@@ -211,8 +226,10 @@ def manifest_from_config(
 ) -> ManifestSettings:
     """Settings of the manifest step, or of one share of its scan, from a flat config.
 
-    Raises:
-        SettingsError: a value is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A value is missing or wrong.
     """
     values = Values.of_config(config)
     return fill(ManifestSettings, values, workers=workers, scan_part=scan_part)
@@ -221,8 +238,10 @@ def manifest_from_config(
 def manifest_from_environ(environ: Mapping[str, str]) -> ManifestSettings:
     """Settings of the manifest step from environment variables.
 
-    Raises:
-        SettingsError: a variable is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A variable is missing or wrong.
     """
     values = Values.of_environ(environ)
     settings = fill(
@@ -244,8 +263,10 @@ def convert_from_config(
 ) -> ConvertSettings:
     """Settings to convert one shard of the manifest, from a flat config.
 
-    Raises:
-        SettingsError: a value is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A value is missing or wrong.
     """
     return fill(
         ConvertSettings,
@@ -263,8 +284,10 @@ def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
     On a CSV that holds one shard already, SHARD_ID is a check only. On any other it takes the
     rows of that shard out of NUM_SHARDS, by default 16.
 
-    Raises:
-        SettingsError: a variable is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A variable is missing or wrong.
     """
     values = Values.of_environ(environ)
     settings = fill(ConvertSettings, values)
@@ -303,8 +326,10 @@ def _not_below(setting: str, value: int, other: str, limit: int) -> SettingsErro
 def audit_from_config(config: Mapping[str, Any], workers: int) -> AuditSettings:
     """Settings to audit, from a flat config.
 
-    Raises:
-        SettingsError: a value is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A value is missing or wrong.
     """
     return fill(AuditSettings, Values.of_config(config), num_workers=workers)
 
@@ -312,8 +337,10 @@ def audit_from_config(config: Mapping[str, Any], workers: int) -> AuditSettings:
 def audit_from_environ(environ: Mapping[str, str]) -> AuditSettings:
     """Settings to audit one shard, or all shards in ``OUT_ROOT``.
 
-    Raises:
-        SettingsError: a variable is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A variable is missing or wrong.
     """
     return fill(AuditSettings, Values.of_environ(environ))
 
@@ -323,8 +350,10 @@ def aggregate_from_config(
 ) -> AggregateSettings:
     """Settings to join the summaries of all shards, from a flat config.
 
-    Raises:
-        SettingsError: a value is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A value is missing or wrong.
     """
     return fill(AggregateSettings, Values.of_config(config), summaries=tuple(summaries))
 
@@ -332,8 +361,10 @@ def aggregate_from_config(
 def aggregate_from_environ(environ: Mapping[str, str]) -> AggregateSettings:
     """Settings to join all shard summaries in ``OUT_ROOT``.
 
-    Raises:
-        SettingsError: a variable is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A variable is missing or wrong.
     """
     return fill(AggregateSettings, Values.of_environ(environ))
 
@@ -343,8 +374,10 @@ def report_from_config(
 ) -> ReportSettings:
     """Settings of the report from a flat config.
 
-    Raises:
-        SettingsError: a value is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A value is missing or wrong.
     """
     values = Values.of_config(config)
     return fill(ReportSettings, values, output_html=output_html, exports=exports)
@@ -353,8 +386,10 @@ def report_from_config(
 def report_from_environ(environ: Mapping[str, str]) -> ReportSettings:
     """Settings of the report from environment variables.
 
-    Raises:
-        SettingsError: a variable is missing or wrong.
+    Raises
+    ------
+    SettingsError
+        A variable is missing or wrong.
     """
     return fill(ReportSettings, Values.of_environ(environ))
 

@@ -16,28 +16,60 @@ from .csv_tables import Schema, columns_of, read_records, records_to_csv
 class SummaryRow:
     """What became of one volume.
 
-    Attributes:
-        status: see ``vocabulary.Status``.
-        reason: the code of what failed, or the rejected flags joined by ``;``; empty when ok.
-        error: the sentence that explains the reason; it may name files.
-        flags: codes in the order of ``vocabulary.Flag``, joined by ``;``.
-        slice_count: planes. rows, columns: of a plane.
-        localizers_skipped, duplicates, files_unreadable: files of the series that are no plane.
-        input_bytes: of the source files. output_bytes: of the store; 0 when there is none.
-        verify_ok: the verification found no difference; empty when there was none.
-        verified_slices: number of planes that were compared with their source.
-        read_seconds: reading and decoding. write_seconds: encoding and storing.
-            total_seconds: all, with the verification. Wall clock of the conversion that made it.
-        reused: the volume was there already, complete and from the same source and settings.
-        part, parts, split_by: see ``model.VolumePlan``.
-        spacing_z, spacing_y, spacing_x: mm. slice_thickness: mm, as in the header.
-        tilt_degrees: gantry tilt, from positions. max_position_error_mm: of the planes against
-            index_to_lps.
-        transfer_syntax: UID, several joined by ``;``. decoder: likewise.
-        files: number of source files. values_kind: ``hu`` or ``stored``, as in the attributes.
-        version: ct2zarr that wrote it.
-        code: see ``codes.Code``; empty when ok.
-        error_public: ``error`` without names of files and text from headers.
+    Attributes
+    ----------
+    status
+        See ``vocabulary.Status``.
+    reason
+        The code of what failed, or the rejected flags joined by ``;``; empty when ok.
+    error
+        The sentence that explains the reason; it may name files.
+    flags
+        Codes in the order of ``vocabulary.Flag``, joined by ``;``.
+    slice_count
+        Planes. rows, columns: of a plane.
+    localizers_skipped, duplicates, files_unreadable
+        Files of the series that are no plane.
+    input_bytes
+        Of the source files.
+    output_bytes
+        Of the store; 0 when there is none.
+    verify_ok
+        The verification found no difference; empty when there was none.
+    verified_slices
+        Number of planes that were compared with their source.
+    read_seconds
+        Reading and decoding.
+    write_seconds
+        Encoding and storing.
+    total_seconds
+        All, with the verification. Wall clock of the conversion that made it.
+    reused
+        The volume was there already, complete and from the same source and settings.
+    part, parts, split_by
+        See ``model.VolumePlan``.
+    spacing_z, spacing_y, spacing_x
+        Mm.
+    slice_thickness
+        Mm, as in the header.
+    tilt_degrees
+        Gantry tilt, from positions.
+    max_position_error_mm
+        Of the planes against index_to_lps.
+    transfer_syntax
+        UID, several joined by ``;``.
+    decoder
+        Likewise.
+    files
+        Number of source files.
+    values_kind
+        ``hu`` or ``stored``, as in the attributes.
+    version
+        ct2zarr that wrote it.
+    code
+        See ``codes.Code``; empty when ok.
+    error_public
+        ``error`` without names of files and text from headers.
     """
 
     series_hash: str

@@ -29,11 +29,15 @@ def parquet_bytes(table: pa.Table, metadata: Mapping[bytes, bytes]) -> bytes:
 def write_bytes_if_changed(path: Path, content: bytes) -> bool:
     """Write ``content`` to ``path``, unless the file has this content already.
 
-    Returns:
+    Returns
+    -------
+    bool
         Whether the file was written.
 
-    Raises:
-        MachineError: the folder cannot be written.
+    Raises
+    ------
+    MachineError
+        The folder cannot be written.
     """
     with machine_errors(path.parent), suppress(FileNotFoundError):
         if path.stat().st_size == len(content) and path.read_bytes() == content:

@@ -196,10 +196,12 @@ def answer_to(task: bytes) -> bytes:
 def prepare_process(memory_mb: int, environment: Mapping[str, str]) -> None:
     """In a new worker: silence warnings, and limit the memory.
 
-    Args:
-        memory_mb: what tasks may take beyond what the process has now; 0 for no limit.
-        environment: that of the job when it asks for the worker; the server has the one in which
-            it was started.
+    Parameters
+    ----------
+    memory_mb
+        What tasks may take beyond what the process has now; 0 for no limit.
+    environment
+        That of the job when it asks for the worker; the server has the one in which it was started.
     """
     import logging
     import warnings
@@ -240,9 +242,12 @@ def limit_memory(megabytes: int) -> None:
 def main(control: int, preloaded: Sequence[str]) -> None:
     """Serve the job that holds the other end of a socket.
 
-    Args:
-        control: descriptor of the socket.
-        preloaded: modules to import before the first worker is forked.
+    Parameters
+    ----------
+    control
+        Descriptor of the socket.
+    preloaded
+        Modules to import before the first worker is forked.
     """
     import multiprocessing
 

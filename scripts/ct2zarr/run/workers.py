@@ -51,8 +51,10 @@ SERVER_END_SECONDS = 30.0
 class WorkerServer:
     """The process that workers are forked from; started when first needed.
 
-    Args:
-        preloaded: modules that it imports before it forks.
+    Parameters
+    ----------
+    preloaded
+        Modules that it imports before it forks.
     """
 
     def __init__(self, preloaded: Sequence[str] = PRELOADED) -> None:
@@ -223,9 +225,12 @@ class _Process:
 class Worker:
     """One worker process, started when first needed and replaced when it has died.
 
-    Args:
-        server: where it is forked from.
-        memory_mb: what a task may take beyond what the idle process has; 0 for no limit.
+    Parameters
+    ----------
+    server
+        Where it is forked from.
+    memory_mb
+        What a task may take beyond what the idle process has; 0 for no limit.
     """
 
     def __init__(self, server: WorkerServer, memory_mb: int = 0) -> None:
@@ -238,11 +243,15 @@ class Worker:
     def run(self, function: Callable[..., Result], *args: Any, timeout: float) -> Result:
         """Run ``function`` in the process and return its result, or raise what it raised.
 
-        Raises:
-            SeriesError: the process died (``worker_died``), took longer than ``timeout`` seconds
-                (``timeout``), or had no memory left (``out_of_memory``).
-            MachineError: no process can be started.
-            CancelledError: the worker was stopped.
+        Raises
+        ------
+        SeriesError
+            The process died (``worker_died``), took longer than ``timeout`` seconds (``timeout``),
+            or had no memory left (``out_of_memory``).
+        MachineError
+            No process can be started.
+        CancelledError
+            The worker was stopped.
         """
         with self._busy:
             result, error = self._answer(pickle.dumps((function, args)), timeout)

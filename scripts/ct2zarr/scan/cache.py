@@ -34,9 +34,12 @@ TRIED_AGAIN = (Code.UNREADABLE, Code.HEADER_TIMEOUT, Code.HEADER_CRASH)
 class ScanCache:
     """The cache in one folder.
 
-    Attributes:
-        rows: rows of earlier scans, in the order in which they were kept.
-        whole: they are in the one file that a finished scan leaves.
+    Attributes
+    ----------
+    rows
+        Rows of earlier scans, in the order in which they were kept.
+    whole
+        They are in the one file that a finished scan leaves.
     """
 
     def __init__(self, folder: Path | None) -> None:

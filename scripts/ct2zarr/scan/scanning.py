@@ -62,14 +62,21 @@ TAKE_ROWS = 1 << 20
 class Scan:
     """What was found below the roots.
 
-    Attributes:
-        table: a row per frame, ``FRAME_SCHEMA``. The role is final for files that are not read
-            (too deep, broken links); otherwise it is that of ``dicom.frames.read_frames``.
-        files_found: number of files. headers_read: number of files that had to be opened.
-        deeper: number of files that lie deeper than ``max_depth``.
-        deepest: the ``max_depth`` that would reach all files.
-        unreadable_folders: folders that could not be listed, with the system's reason.
-        others: sockets, devices and pipes, which are no files.
+    Attributes
+    ----------
+    table
+        A row per frame, ``FRAME_SCHEMA``. The role is final for files that are not read (too deep,
+        broken links); otherwise it is that of ``dicom.frames.read_frames``.
+    headers_read
+        Number of files that had to be opened.
+    deeper
+        Number of files that lie deeper than ``max_depth``.
+    deepest
+        The ``max_depth`` that would reach all files.
+    unreadable_folders
+        Folders that could not be listed, with the system's reason.
+    others
+        Sockets, devices and pipes, which are no files.
     """
 
     table: pa.Table
@@ -91,14 +98,24 @@ def scan(
 ) -> Scan:
     """Look at every file below the roots.
 
-    Args:
-        datasets: name to root. max_depth: folders that may lie between a root and the folder of a
-            file; deeper files are counted, not read. workers: processes that read headers.
-        cache: folder of the cache, or None.
+    Parameters
+    ----------
+    datasets
+        Name to root.
+    max_depth
+        Folders that may lie between a root and the folder of a file; deeper files are counted, not
+        read.
+    workers
+        Processes that read headers.
+    cache
+        Folder of the cache, or None.
 
-    Raises:
-        SettingsError: a root is missing, is a file, or lies in another one.
-        MachineError: the cache cannot be written.
+    Raises
+    ------
+    SettingsError
+        A root is missing, is a file, or lies in another one.
+    MachineError
+        The cache cannot be written.
     """
     return scan_walked(
         walk(datasets, walking_log(log)),
@@ -153,11 +170,18 @@ def scan_walked(
 class _ScannedRoot:
     """What was found below one root.
 
-    Attributes:
-        table: the rows of all files. known: those that the cache is to keep.
-        files: number of files. read: number of files that were opened.
-        deeper: for each file that is too deep, the ``max_depth`` that would reach it.
-        unreadable_folders, others: as in ``Scan``.
+    Attributes
+    ----------
+    table
+        The rows of all files.
+    known
+        Those that the cache is to keep.
+    read
+        Number of files that were opened.
+    deeper
+        For each file that is too deep, the ``max_depth`` that would reach it.
+    unreadable_folders, others
+        As in ``Scan``.
     """
 
     table: pa.Table

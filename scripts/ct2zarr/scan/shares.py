@@ -46,9 +46,12 @@ COUNTS = ("files_found", "headers_read", "deeper", "others")
 def scan_share(settings: ManifestSettings) -> None:
     """Scan the share ``settings.scan_part`` of ``settings.scan_jobs``, and write it.
 
-    Raises:
-        SettingsError: a root is missing or lies in another one.
-        MachineError: nothing can be written.
+    Raises
+    ------
+    SettingsError
+        A root is missing or lies in another one.
+    MachineError
+        Nothing can be written.
     """
     number, count = settings.scan_part, settings.scan_jobs
     assert number is not None
@@ -128,8 +131,10 @@ class _Share:
 def merge_shares(settings: ManifestSettings) -> Scan:
     """The scan that all shares make together.
 
-    Raises:
-        SettingsError: a share is missing, damaged, or of other settings.
+    Raises
+    ------
+    SettingsError
+        A share is missing, damaged, or of other settings.
     """
     roots = check_roots(settings.datasets)
     shares = _read_shares(settings, roots)

@@ -38,11 +38,16 @@ class FoundFile(NamedTuple):
 class WalkedRoot:
     """The files below one root, in the order of their folders and names, linked folders last.
 
-    Attributes:
-        unreadable_folders: folders that could not be listed, with the system's reason.
-        others: sockets, devices and pipes; they are counted and never opened.
-        links: in a share, the links to folders with their depth; they are not followed yet.
-        seen: device and inode of the folders that were listed.
+    Attributes
+    ----------
+    unreadable_folders
+        Folders that could not be listed, with the system's reason.
+    others
+        Sockets, devices and pipes; they are counted and never opened.
+    links
+        In a share, the links to folders with their depth; they are not followed yet.
+    seen
+        Device and inode of the folders that were listed.
     """
 
     dataset: str
@@ -97,8 +102,10 @@ def share_of(root: str, number: int, count: int) -> Share:
 def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
     """Absolute roots by dataset name, sorted by name.
 
-    Raises:
-        SettingsError: no datasets, a root is missing or is a file, or lies in another one.
+    Raises
+    ------
+    SettingsError
+        No datasets, a root is missing or is a file, or lies in another one.
     """
     if not datasets:
         raise SettingsError(

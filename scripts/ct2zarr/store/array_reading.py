@@ -33,9 +33,12 @@ _FEW_CHUNKS = 4  # below this, handing chunks to threads costs more than it gain
 class ReadableArray:
     """An array whose chunks are Blosc frames: its shape, and where its chunks are.
 
-    Attributes:
-        key_stem: what comes before the numbers of a chunk in its key.
-        separator: what stands between the numbers.
+    Attributes
+    ----------
+    key_stem
+        What comes before the numbers of a chunk in its key.
+    separator
+        What stands between the numbers.
     """
 
     shape: tuple[int, ...]
@@ -126,13 +129,18 @@ def read_region(
 ) -> npt.NDArray[Any]:
     """Read a part of an array.
 
-    Args:
-        region: (start, stop) for each axis, within the shape of the array.
-        threads: how many decompress at once; ``None``: as many as there are processors, up to
-            ``MAX_THREADS``.
+    Parameters
+    ----------
+    region
+        (start, stop) for each axis, within the shape of the array.
+    threads
+        How many decompress at once; ``None``: as many as there are processors, up to
+        ``MAX_THREADS``.
 
-    Raises:
-        FileError: a chunk is damaged or missing; names its key.
+    Raises
+    ------
+    FileError
+        A chunk is damaged or missing; names its key.
     """
     out = np.empty([stop - start for start, stop in region], array.dtype)
     grid = [

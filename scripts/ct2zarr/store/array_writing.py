@@ -58,9 +58,12 @@ class PyramidWriter:
     def __init__(self, levels: Sequence[Level], layout: ArrayLayout, writer: StoreWriter) -> None:
         """Prepare the levels.
 
-        Args:
-            levels: from ``plan_levels``, level 0 first.
-            layout: of level 0, with the expected number of planes.
+        Parameters
+        ----------
+        levels
+            From ``plan_levels``, level 0 first.
+        layout
+            Of level 0, with the expected number of planes.
         """
         self._levels: list[_LevelWriter] = []
         for level in levels[1:]:

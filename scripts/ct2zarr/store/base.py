@@ -45,11 +45,15 @@ class Container(ABC):
     def get(self, key: str, part: slice = WHOLE) -> bytes | memoryview | None:
         """The value of ``key``, or ``None`` if there is no such key.
 
-        Args:
-            part: bytes of the value to return, without a step: ``[a:b]``, ``[a:]`` or ``[-n:]``.
+        Parameters
+        ----------
+        part
+            Bytes of the value to return, without a step: ``[a:b]``, ``[a:]`` or ``[-n:]``.
 
-        Raises:
-            FileError: the value cannot be read or is damaged.
+        Raises
+        ------
+        FileError
+            The value cannot be read or is damaged.
         """
 
     @abstractmethod

@@ -43,17 +43,25 @@ def check_frame(frame: Buffer, size: int) -> None:
 def frame_of_items(frame: Buffer, start: int, stop: int, scratch: NDArray[np.uint8]) -> Buffer:
     """Cut some items out of a frame that is one shuffled block.
 
-    Args:
-        frame: a frame that has passed ``check_frame``.
-        start, stop: the bytes to cut out, of the unpacked frame.
-        scratch: as many bytes as the frame unpacks to; overwritten.
+    Parameters
+    ----------
+    frame
+        A frame that has passed ``check_frame``.
+    start, stop
+        The bytes to cut out, of the unpacked frame.
+    scratch
+        As many bytes as the frame unpacks to; overwritten.
 
-    Returns:
+    Returns
+    -------
+    Buffer
         A frame that unpacks to ``stop - start`` bytes; ``frame`` itself if it is built in another
         way, or the limits are not those of whole groups of items.
 
-    Raises:
-        RuntimeError, ValueError: the block is damaged.
+    Raises
+    ------
+    RuntimeError, ValueError
+        The block is damaged.
     """
     version, codec, flags, item, size, block, packed = HEADER.unpack_from(frame)
     streams = item * (8 if flags & _BIT_SHUFFLED else 1)

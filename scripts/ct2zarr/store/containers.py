@@ -19,9 +19,10 @@ _CRC_BLOCK = 1 << 20  # bytes read at once
 def open_container(path: Path | str) -> Container:
     """The keys and values of the finished store at ``path``.
 
-    Raises:
-        FileError: there is nothing, or something that is no store, or a store that was not written
-            to its end.
+    Raises
+    ------
+    FileError
+        There is nothing, or something that is no store, or a store that was not written to its end.
     """
     path = Path(path)
     try:
@@ -72,8 +73,10 @@ def _not_a_store(path: Path, magic: bytes) -> FileError:
 def open_writer(store_type: StoreType, temporary_path: Path) -> StoreWriter:
     """A writer of a new store at ``temporary_path``.
 
-    Raises:
-        MachineError: the disk is full, or the folder cannot be written.
+    Raises
+    ------
+    MachineError
+        The disk is full, or the folder cannot be written.
     """
     writers: dict[StoreType, type[StoreWriter]] = {
         StoreType.SQLITE: SqliteWriter,

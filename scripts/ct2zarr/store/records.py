@@ -50,9 +50,11 @@ def _sealed(text: str) -> str:
 def record_from_json(text: str, path: Path) -> VolumeRecord:
     """The record that the text of a series.json holds; ``path`` is where it comes from, for errors.
 
-    Raises:
-        SeriesError: the text is no JSON, a field is missing or has another type, or the text was
-            changed after it was written (``damaged_record``).
+    Raises
+    ------
+    SeriesError
+        The text is no JSON, a field is missing or has another type, or the text was changed after
+        it was written (``damaged_record``).
     """
     try:
         content = json.loads(text)
@@ -111,9 +113,12 @@ def _fits(declared: Any, value: Any) -> bool:
 def read_record(path: Path) -> VolumeRecord:
     """Read series.json.
 
-    Raises:
-        SeriesError: it is damaged (``damaged_record``).
-        FileNotFoundError: there is none.
+    Raises
+    ------
+    SeriesError
+        It is damaged (``damaged_record``).
+    FileNotFoundError
+        There is none.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -139,8 +144,10 @@ def slices_to_csv(table: SliceTable) -> str:
 def read_slices(path: Path) -> SliceTable:
     """Read slices.csv.
 
-    Raises:
-        SeriesError: it is missing or damaged (``damaged_record``).
+    Raises
+    ------
+    SeriesError
+        It is missing or damaged (``damaged_record``).
     """
     try:
         read = read_table(path, SLICES_SCHEMA)

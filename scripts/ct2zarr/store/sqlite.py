@@ -48,9 +48,11 @@ class SqliteHandle:
 class SqliteContainer(Container):
     """Reads a SQLite store. Each thread of each process has a connection of its own.
 
-    Args:
-        immutable: trust that the file does not change while it is open: no locks are taken. Give
-            ``False`` to read while another process writes.
+    Parameters
+    ----------
+    immutable
+        Trust that the file does not change while it is open: no locks are taken. Give ``False`` to
+        read while another process writes.
     """
 
     store_type = StoreType.SQLITE

@@ -33,11 +33,16 @@ OME_4, OME_5 = "0.4", "0.5"
 class ArrayLayout:
     """What a reader needs to know to decode an array.
 
-    Attributes:
-        shape, chunks: (z, y, x).
-        dtype: int16, int32 or float32.
-        compression_level: of zstd in Blosc, with one Blosc block per chunk.
-        path: of the array in the store.
+    Attributes
+    ----------
+    shape, chunks
+        (z, y, x).
+    dtype
+        int16, int32 or float32.
+    compression_level
+        Of zstd in Blosc, with one Blosc block per chunk.
+    path
+        Of the array in the store.
     """
 
     zarr_format: Literal[2, 3]
@@ -92,10 +97,14 @@ def documents(
 class Scale:
     """Where the voxels of one array lie, for OME-Zarr.
 
-    Attributes:
-        path: of the array.
-        spacing: (dz, dy, dx), mm.
-        translation: position of the first voxel along z, y, x, mm.
+    Attributes
+    ----------
+    path
+        Of the array.
+    spacing
+        (dz, dy, dx), mm.
+    translation
+        Position of the first voxel along z, y, x, mm.
     """
 
     path: str
@@ -108,9 +117,12 @@ def multiscales(
 ) -> dict[str, Json]:
     """The OME-Zarr attributes of the group: version 0.4 in format 2, 0.5 in format 3.
 
-    Args:
-        scales: of each array, the finest first.
-        method: how the coarser arrays were made.
+    Parameters
+    ----------
+    scales
+        Of each array, the finest first.
+    method
+        How the coarser arrays were made.
     """
     image: dict[str, Json] = {
         "name": ARRAY_NAME,

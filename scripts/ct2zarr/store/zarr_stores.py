@@ -32,9 +32,10 @@ from .sqlite import SqliteContainer, WritableSqlite
 def open_store(path: Path | str) -> Store:
     """The store at ``path``: a SQLite file, a zip file or a folder; read only.
 
-    Raises:
-        FileError: there is nothing at ``path``, it is no Zarr store, or it was not written to its
-            end.
+    Raises
+    ------
+    FileError
+        There is nothing at ``path``, it is no Zarr store, or it was not written to its end.
     """
     container = open_container(path)
     try:
@@ -192,16 +193,23 @@ class SQLiteStore(ContainerStore):
     writable one has a single connection and a lock, and each ``set`` or ``delete`` is a
     transaction.
 
-    Args:
-        path: the file; a writable store creates it if there is none.
-        read_only: open with ``mode=ro`` and ``immutable=1``.
-        immutable: with ``read_only``: trust that the file does not change while it is open. Give
-            ``False`` to read while another process writes.
+    Parameters
+    ----------
+    path
+        The file; a writable store creates it if there is none.
+    read_only
+        Open with ``mode=ro`` and ``immutable=1``.
+    immutable
+        With ``read_only``: trust that the file does not change while it is open. Give ``False`` to
+        read while another process writes.
 
-    Raises:
-        FileError: on first use, if the file is missing (read only), is no Zarr store in SQLite, is
-            cut short, is in WAL mode, or is damaged.
-        MachineError: the disk is full or refuses to be read or written.
+    Raises
+    ------
+    FileError
+        On first use, if the file is missing (read only), is no Zarr store in SQLite, is cut short,
+        is in WAL mode, or is damaged.
+    MachineError
+        The disk is full or refuses to be read or written.
     """
 
     supports_writes: bool = True

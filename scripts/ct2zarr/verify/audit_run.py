@@ -76,9 +76,12 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
 
     A volume that failed is audited too where an older conversion of it exists.
 
-    Raises:
-        SettingsError: the shard has no summary.
-        MachineError: the folder cannot be written.
+    Raises
+    ------
+    SettingsError
+        The shard has no summary.
+    MachineError
+        The folder cannot be written.
     """
     root = settings.store_root
     volumes = _volumes_of_shard(settings, label)
@@ -157,9 +160,12 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
 
     Where every shard has a summary, the files among the volumes that belong to none are listed too.
 
-    Raises:
-        SettingsError: there is no shard, or a shard was not audited.
-        MachineError: the folder cannot be written.
+    Raises
+    ------
+    SettingsError
+        There is no shard, or a shard was not audited.
+    MachineError
+        The folder cannot be written.
     """
     root = settings.store_root
     if not labels:
@@ -227,9 +233,12 @@ def read_result(settings: AuditSettings) -> AuditResult:
 def print_result(settings: AuditSettings) -> None:
     """Print and log the result of the last audit.
 
-    Raises:
-        DamageError: a volume is not intact.
-        SettingsError: there is no audit.
+    Raises
+    ------
+    DamageError
+        A volume is not intact.
+    SettingsError
+        There is no audit.
     """
     result = read_result(settings)
     logger.info("audit: %s", result)

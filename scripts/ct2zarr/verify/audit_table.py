@@ -16,15 +16,27 @@ from ..vocabulary import AuditStatus, Status
 class AuditRow:
     """What the audit of one volume found.
 
-    Attributes:
-        status: see ``vocabulary.AuditStatus``.
-        reason: codes of all differences, joined by ``;``. error: a sentence for each.
-        planes: planes that were read and compared with their MD5. bytes: size of the store.
-        seconds: wall clock.
-        record_md5: of series.json as it was read, empty where there is none. A volume that was
-            converted after the audit has another one.
-        shard: label of the shard that has the volume.
-        code: of the first difference, see ``codes.Code``; empty when intact.
+    Attributes
+    ----------
+    status
+        See ``vocabulary.AuditStatus``.
+    reason
+        Codes of all differences, joined by ``;``.
+    error
+        A sentence for each.
+    planes
+        Planes that were read and compared with their MD5.
+    bytes
+        Size of the store.
+    seconds
+        Wall clock.
+    record_md5
+        Of series.json as it was read, empty where there is none. A volume that was converted after
+        the audit has another one.
+    shard
+        Label of the shard that has the volume.
+    code
+        Of the first difference, see ``codes.Code``; empty when intact.
     """
 
     series_hash: str

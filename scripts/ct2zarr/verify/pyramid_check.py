@@ -30,14 +30,21 @@ def check_pyramid(
 ) -> None:
     """Compare planes of each level with the planes of the level before that they reduce.
 
-    Args:
-        found: the attribute ``levels`` of the store.
-        levels: the levels that the store should have, level 0 first.
-        choose: number of planes of a level → indices of those to compare.
+    Parameters
+    ----------
+    found
+        The attribute ``levels`` of the store.
+    levels
+        The levels that the store should have, level 0 first.
+    choose
+        Number of planes of a level → indices of those to compare.
 
-    Raises:
-        VerificationError: a difference.
-        FileError: a chunk cannot be read.
+    Raises
+    ------
+    VerificationError
+        A difference.
+    FileError
+        A chunk cannot be read.
     """
     if found != [level.as_json() for level in levels]:
         raise VerificationError(

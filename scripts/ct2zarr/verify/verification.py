@@ -35,8 +35,12 @@ from .pyramid_check import check_pyramid
 class Verification:
     """The planes that were compared with their source.
 
-    Attributes:
-        slices: their indices. decoders: decoder name → number of planes that it read.
+    Attributes
+    ----------
+    slices
+        Their indices.
+    decoders
+        Decoder name → number of planes that it read.
     """
 
     slices: tuple[int, ...]
@@ -58,14 +62,21 @@ def verify_volume(
 ) -> Verification:
     """Compare a finished store and its slices.csv with the source.
 
-    Args:
-        store_path, slices_path: the finished, closed files, under whatever name.
-        plan: the planes as they were converted (without those left out).
-        decoders_used: names of the decoders of the conversion; others are preferred here.
-        levels: that the pyramid should have.
+    Parameters
+    ----------
+    store_path, slices_path
+        The finished, closed files, under whatever name.
+    plan
+        The planes as they were converted (without those left out).
+    decoders_used
+        Names of the decoders of the conversion; others are preferred here.
+    levels
+        That the pyramid should have.
 
-    Raises:
-        VerificationError: a difference, or a store or source file that cannot be read.
+    Raises
+    ------
+    VerificationError
+        A difference, or a store or source file that cannot be read.
     """
     try:
         table = read_slices(slices_path)

@@ -46,10 +46,16 @@ _SCANNER = 1
 class EvenVolume:
     """Voxels on a grid that one affine describes.
 
-    Attributes:
-        voxels: (z, y, x). index_to_lps: (4, 4) for (z, y, x, 1) to LPS mm.
-        sheared: the columns of ``index_to_lps`` are not at right angles.
-        resampled: how the voxels were interpolated, as a sentence; empty if they were not.
+    Attributes
+    ----------
+    voxels
+        (z, y, x).
+    index_to_lps
+        (4, 4) for (z, y, x, 1) to LPS mm.
+    sheared
+        The columns of ``index_to_lps`` are not at right angles.
+    resampled
+        How the voxels were interpolated, as a sentence; empty if they were not.
     """
 
     voxels: npt.NDArray[Any]
@@ -68,16 +74,23 @@ def even_volume(
 ) -> EvenVolume:
     """Read all voxels of a volume on an even grid, in Hounsfield units if these are known.
 
-    Args:
-        resample_uneven: interpolate a volume linearly if it is uneven (or sheared, unless
-            ``allow_shear``). An even volume keeps its voxels unless ``spacing`` is given.
-        spacing: (dz, dy, dx) of the grid to interpolate on, mm; ``None``: that of the volume.
-        allow_shear: the shear of a tilted gantry is no reason to interpolate.
-        fill: value outside all planes; ``None``: the smallest value of the volume.
+    Parameters
+    ----------
+    resample_uneven
+        Interpolate a volume linearly if it is uneven (or sheared, unless ``allow_shear``). An even
+        volume keeps its voxels unless ``spacing`` is given.
+    spacing
+        (dz, dy, dx) of the grid to interpolate on, mm; ``None``: that of the volume.
+    allow_shear
+        The shear of a tilted gantry is no reason to interpolate.
+    fill
+        Value outside all planes; ``None``: the smallest value of the volume.
 
-    Raises:
-        FileError: positions are not known, or the volume is uneven or sheared and resampling was
-            not requested.
+    Raises
+    ------
+    FileError
+        Positions are not known, or the volume is uneven or sheared and resampling was not
+        requested.
     """
     stack = volume.stack_geometry()
     why = _unevenness(stack, allow_shear)

@@ -16,11 +16,14 @@ Factors = npt.NDArray[np.float64]
 class HuRescale:
     """How the stored values of a volume become Hounsfield units.
 
-    Attributes:
-        slopes, intercepts: one value per voxel (planes, rows, columns), as views of one value per
-            plane, so that they can be indexed like the volume.
-        dtype: of the Hounsfield units: int16 where slopes and intercepts are whole numbers and all
-            values fit, int32 where they do not fit, and otherwise float32.
+    Attributes
+    ----------
+    slopes, intercepts
+        One value per voxel (planes, rows, columns), as views of one value per plane, so that they
+        can be indexed like the volume.
+    dtype
+        Of the Hounsfield units: int16 where slopes and intercepts are whole numbers and all values
+        fit, int32 where they do not fit, and otherwise float32.
     """
 
     slopes: Factors
@@ -64,11 +67,16 @@ def hu_rescale(
 ) -> HuRescale:
     """The rescale of a volume.
 
-    Args:
-        slopes, intercepts: one per plane, or a single one for all planes.
-        shape: (planes, rows, columns) of the volume.
-        stored: data type of the stored values.
-        ends: the smallest and the largest stored value.
+    Parameters
+    ----------
+    slopes, intercepts
+        One per plane, or a single one for all planes.
+    shape
+        (planes, rows, columns) of the volume.
+    stored
+        Data type of the stored values.
+    ends
+        The smallest and the largest stored value.
     """
     slope, intercept = (np.array(each, np.float64)[:, None, None] for each in (slopes, intercepts))
     return HuRescale(

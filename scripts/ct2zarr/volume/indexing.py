@@ -11,11 +11,15 @@ Region: TypeAlias = list[tuple[int, int]]
 def basic_index(key: Any, shape: tuple[int, ...]) -> tuple[Region, tuple[Any, ...]] | None:
     """Split an index into the region to read, and the index to apply to what was read.
 
-    Returns:
+    Returns
+    -------
+    tuple[Region, tuple[Any, ...]] | None
         ``None`` if ``key`` holds anything but integers, slices and one ``...``.
 
-    Raises:
-        IndexError: where numpy raises it.
+    Raises
+    ------
+    IndexError
+        Where numpy raises it.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
     if sum(part is Ellipsis for part in parts) > 1:

@@ -35,11 +35,15 @@ class MonaiReader(ImageReader):
     ) -> None:
         """Choose how volumes are read.
 
-        Args:
-            resample: interpolate unevenly spaced volumes linearly on a regular grid; without it
-                they are an error.
-            spacing, fill: see ``Volume.to_nifti``.
-            threads: see ``open_volume``.
+        Parameters
+        ----------
+        resample
+            Interpolate unevenly spaced volumes linearly on a regular grid; without it they are an
+            error.
+        spacing, fill
+            See ``Volume.to_nifti``.
+        threads
+            See ``open_volume``.
         """
         super().__init__()
         self.resample = resample
@@ -59,9 +63,12 @@ class MonaiReader(ImageReader):
     def get_data(self, img: Any) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
         """Read voxels (x, y, z) and metadata; several volumes are stacked along a first axis.
 
-        Raises:
-            FileError: a volume is uneven and ``resample`` is not set, or has no positions.
-            ValueError: several volumes differ in shape or affine.
+        Raises
+        ------
+        FileError
+            A volume is uneven and ``resample`` is not set, or has no positions.
+        ValueError
+            Several volumes differ in shape or affine.
         """
         volumes: Sequence[Volume] = [img] if isinstance(img, Volume) else img
         loaded = [self._load(volume) for volume in volumes]

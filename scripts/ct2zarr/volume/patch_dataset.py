@@ -51,19 +51,29 @@ class PatchDataset(torch.utils.data.Dataset[dict[str, Any]]):
     ) -> None:
         """Store the arguments; no volume is opened yet.
 
-        Args:
-            volumes: paths of stores, such as ``ct2zarr.volumes_in`` returns.
-            size: voxels of a patch along z, y, x.
-            spacing: (dz, dy, dx), mm, to which patches are interpolated, so that all volumes have
-                the same; ``None``: voxels of the array.
-            patches_per_volume: how often each volume is drawn from in an epoch.
-            fill: value outside a volume that is smaller than a patch.
-            hu: stored values become Hounsfield units, and a volume with another unit is an error;
-                ``False``: values of the array.
-            transform: applied to each item.
+        Parameters
+        ----------
+        volumes
+            Paths of stores, such as ``ct2zarr.volumes_in`` returns.
+        size
+            Voxels of a patch along z, y, x.
+        spacing
+            (dz, dy, dx), mm, to which patches are interpolated, so that all volumes have the same;
+            ``None``: voxels of the array.
+        patches_per_volume
+            How often each volume is drawn from in an epoch.
+        fill
+            Value outside a volume that is smaller than a patch.
+        hu
+            Stored values become Hounsfield units, and a volume with another unit is an error;
+            ``False``: values of the array.
+        transform
+            Applied to each item.
 
-        Raises:
-            FileError: there are no volumes.
+        Raises
+        ------
+        FileError
+            There are no volumes.
         """
         self.volumes = [Path(path) for path in volumes]
         if not self.volumes:

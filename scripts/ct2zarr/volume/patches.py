@@ -20,13 +20,19 @@ def read_patch(
 ) -> npt.NDArray[Any]:
     """Read the voxels from ``start`` on, in the order of the array and exactly of shape ``size``.
 
-    Args:
-        start: (z, y, x) of the first voxel; may lie outside the volume if ``fill`` is given.
-        size: voxels along z, y, x.
-        fill: the value outside the volume.
+    Parameters
+    ----------
+    start
+        (z, y, x) of the first voxel; may lie outside the volume if ``fill`` is given.
+    size
+        Voxels along z, y, x.
+    fill
+        The value outside the volume.
 
-    Raises:
-        IndexError: the patch reaches outside the volume, and there is no ``fill``.
+    Raises
+    ------
+    IndexError
+        The patch reaches outside the volume, and there is no ``fill``.
     """
     starts, sizes = [int(v) for v in start], [int(v) for v in size]
     if len(starts) != len(volume.shape) or len(sizes) != len(volume.shape) or min(sizes) < 1:
@@ -68,16 +74,23 @@ def read_patch_mm(
     columns and the slice normal, with ``size_mm / spacing`` voxels: the same shape from every
     volume.
 
-    Args:
-        center_lps: (x, y, z) in LPS mm.
-        size_mm: of the box along z, y, x.
-        spacing: (dz, dy, dx), mm.
-        fill: the value outside the volume.
+    Parameters
+    ----------
+    center_lps
+        (x, y, z) in LPS mm.
+    size_mm
+        Of the box along z, y, x.
+    spacing
+        (dz, dy, dx), mm.
+    fill
+        The value outside the volume.
 
-    Raises:
-        FileError: positions are not known, or planes are unevenly spaced and ``spacing`` is not
-            given.
-        IndexError: the box reaches outside the volume, and there is no ``fill``.
+    Raises
+    ------
+    FileError
+        Positions are not known, or planes are unevenly spaced and ``spacing`` is not given.
+    IndexError
+        The box reaches outside the volume, and there is no ``fill``.
     """
     center = np.asarray(center_lps, dtype=np.float64)
     stack = volume.stack_geometry()

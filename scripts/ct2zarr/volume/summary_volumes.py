@@ -22,14 +22,20 @@ def volumes_in(
 ) -> list[Path]:
     """Paths of the volumes with status ``ok``, in the order of the table.
 
-    Args:
-        summary: ``summary_all.csv`` (or that of a shard) in its place, beside ``data/``.
-        exclude_flags: volumes with one of these flags are left out.
-        dataset: only the volumes of this dataset.
+    Parameters
+    ----------
+    summary
+        ``summary_all.csv`` (or that of a shard) in its place, beside ``data/``.
+    exclude_flags
+        Volumes with one of these flags are left out.
+    dataset
+        Only the volumes of this dataset.
 
-    Raises:
-        FileError: the table cannot be read, names a flag that there is not, or names a volume
-            that is not there.
+    Raises
+    ------
+    FileError
+        The table cannot be read, names a flag that there is not, or names a volume that is not
+        there.
     """
     summary = Path(summary)
     unwanted = set(exclude_flags)

@@ -19,8 +19,10 @@ from .volume import open_volume
 def torchio_reader(path: Path | str) -> tuple[torch.Tensor, FloatArray]:
     """Read voxels (1, x, y, z) and affine (4, 4) to RAS mm, in Hounsfield units where known.
 
-    Raises:
-        FileError: planes are unevenly spaced or sheared, or have no positions.
+    Raises
+    ------
+    FileError
+        Planes are unevenly spaced or sheared, or have no positions.
     """
     return _read(path, resample=False)
 

@@ -44,16 +44,21 @@ _TEXT_COLUMNS = ("file_name", "SOPInstanceUID", PLANE_MD5)
 def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0) -> "Volume":
     """Open a volume in a SQLite file, a zip file or a folder, recognised by its content.
 
-    Args:
-        path: the store. Its sidecars are looked for in ``../meta`` and beside it when needed.
-        threads: how many threads decompress at once; ``None``: one per processor, up to 8. Use 1
-            in the worker processes of a data loader.
-        level: of a pyramid (option ``pyramid_levels``): 0 is the volume itself, 1 the first reduced
-            copy.
+    Parameters
+    ----------
+    path
+        The store. Its sidecars are looked for in ``../meta`` and beside it when needed.
+    threads
+        How many threads decompress at once; ``None``: one per processor, up to 8. Use 1 in the
+        worker processes of a data loader.
+    level
+        Of a pyramid (option ``pyramid_levels``): 0 is the volume itself, 1 the first reduced copy.
 
-    Raises:
-        FileError: there is nothing at ``path``, or no volume of ct2zarr, or one that was not
-            written to its end, or the volume has no such level.
+    Raises
+    ------
+    FileError
+        There is nothing at ``path``, or no volume of ct2zarr, or one that was not written to its
+        end, or the volume has no such level.
     """
     return Volume(Path(path), threads, level)
 
@@ -63,17 +68,17 @@ class Volume(Placement):
 
     A pickle holds the path only. Forked processes and threads may share the object.
 
-    Attributes:
-        path: of the store, absolute.
-        threads: the argument of ``open_volume``.
-        level: of the pyramid. The geometry is that of the level, the sidecars are those of level 0.
-        rescale: from stored values to Hounsfield units, applied when voxels are read; ``None``:
-            voxels are returned as they are stored. See ``hu``.
-        attrs: the group attribute ``ct2zarr``, with the geometry of the level.
-        levels: number of levels; 1 without a pyramid.
-        shape: (planes, rows, columns).
-        dtype: of the voxels; with ``rescale`` that of the Hounsfield units.
-        chunks: shape of a chunk.
+    Attributes
+    ----------
+    level
+        Of the pyramid. The geometry is that of the level, the sidecars are those of level 0.
+    rescale
+        From stored values to Hounsfield units, applied when voxels are read; ``None``: voxels are
+        returned as they are stored. See ``hu``.
+    attrs
+        The group attribute ``ct2zarr``, with the geometry of the level.
+    dtype
+        Of the voxels; with ``rescale`` that of the Hounsfield units.
     """
 
     path: Path
@@ -252,8 +257,7 @@ class Volume(Placement):
     def hu(self) -> "Volume":
         """The volume in Hounsfield units: itself, or its stored values rescaled as they are read.
 
-        Raises:
-            FileError: it is not known how its values become Hounsfield units.
+        Raises ``FileError`` if it is not known how its values become Hounsfield units.
         """
         if self.units == "HU":
             return self
@@ -288,8 +292,6 @@ class Volume(Placement):
         ends = (values["minimum"], values["maximum"])
         return hu_rescale(slopes, intercepts, self.shape, self.dtype, ends)
 
-    # For other tools.
-
     def to_sitk(
         self,
         *,
@@ -299,14 +301,17 @@ class Volume(Placement):
     ) -> "SimpleITK.Image":
         """The whole volume as an image of SimpleITK; needs ``pip install 'ct2zarr[sitk]'``.
 
-        Args:
-            resample: interpolate linearly what SimpleITK cannot express: unevenly spaced planes
-                and the shear of a tilted gantry. The metadata ``ct2zarr_resampled`` then says so.
-            spacing: (dz, dy, dx) to interpolate on, mm; that of the volume by default.
-            fill: value outside all planes; the smallest of the volume by default.
+        Parameters
+        ----------
+        resample
+            Interpolate linearly what SimpleITK cannot express: unevenly spaced planes and the shear
+            of a tilted gantry. The metadata ``ct2zarr_resampled`` then says so.
+        spacing
+            (dz, dy, dx) to interpolate on, mm; that of the volume by default.
+        fill
+            Value outside all planes; the smallest of the volume by default.
 
-        Raises:
-            FileError: the volume does not fit, and ``resample`` is not set.
+        Raises ``FileError`` if the volume does not fit and ``resample`` is not set.
         """
         from .exporting import to_sitk
 

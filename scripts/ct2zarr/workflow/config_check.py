@@ -24,8 +24,10 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Text is what nested values of ``snakemake --config`` are, such as ``'chunks=[64,64,64]'``.
 
-    Raises:
-        SettingsError: the config does not fit the schema; one line for each key that is wrong.
+    Raises
+    ------
+    SettingsError
+        The config does not fit the schema; one line for each key that is wrong.
     """
     kinds = {option.name: option.kind for option in config_options()}
     given = {
@@ -82,9 +84,11 @@ def _unknown_key(key: str, known: list[str]) -> SettingsError:
 def require_folders(config: Mapping[str, Any]) -> None:
     """Check the folders, the decisions and the key that a config needs, and create nothing.
 
-    Raises:
-        SettingsError: no dataset is named, a folder is missing, ``deidentify`` has no key, the
-            decisions cannot be used, or an output cannot be written.
+    Raises
+    ------
+    SettingsError
+        No dataset is named, a folder is missing, ``deidentify`` has no key, the decisions cannot be
+        used, or an output cannot be written.
     """
     _require_datasets(config["datasets"])
     if config.get("deidentify"):
@@ -140,8 +144,10 @@ def _require_writable(key: str, folder: Path) -> None:
 def require_absolute(config: Mapping[str, Any]) -> None:
     """Check that paths mean the same everywhere: jobs in pods start in folders of their own.
 
-    Raises:
-        SettingsError: a path of the config is relative to the working directory.
+    Raises
+    ------
+    SettingsError
+        A path of the config is relative to the working directory.
     """
     named = {f"the folder of dataset '{name}'": path for name, path in config["datasets"].items()}
     named |= {

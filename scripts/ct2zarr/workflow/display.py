@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 class RunDisplay:
     """Shows a run on a terminal, or in the log where there is none.
 
-    Args:
-        logger: the logger of Snakemake.
-        files: the files of the run.
+    Parameters
+    ----------
+    logger
+        The logger of Snakemake.
+    files
+        The files of the run.
     """
 
     def __init__(self, logger: logging.Logger, files: RunFiles) -> None:

@@ -21,11 +21,16 @@ BENCHMARK_SUFFIX = ".benchmark.tsv"
 class RunFiles:
     """The files of a run with a checked config.
 
-    Attributes:
-        labels: the numbers of all shards as in file names.
-        scan_jobs: number of shares of the scan; with 1 there are none.
-        slab_planes: depth of a chunk, in planes.
-        verify_all: whether every plane is read again after the conversion.
+    Attributes
+    ----------
+    labels
+        The numbers of all shards as in file names.
+    scan_jobs
+        Number of shares of the scan; with 1 there are none.
+    slab_planes
+        Depth of a chunk, in planes.
+    verify_all
+        Whether every plane is read again after the conversion.
     """
 
     manifest_dir: Path

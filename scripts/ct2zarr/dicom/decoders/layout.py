@@ -97,8 +97,10 @@ def _jpeg_precision(encoded: bytes) -> int:
 def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
     """The segments of an RLE frame, the most significant bytes first (PS3.5 G.5).
 
-    Raises:
-        FileError: the header is cut short, or has another number of segments than a pixel bytes.
+    Raises
+    ------
+    FileError
+        The header is cut short, or has another number of segments than a pixel bytes.
     """
     if len(encoded) < _RLE_HEADER.size:
         raise FileError(Code.TRUNCATED, "the RLE header is cut short")
@@ -117,12 +119,17 @@ def rle_segments(encoded: bytes, layout: FrameLayout) -> list[bytes]:
 def as_plane(decoded: bytes | bytearray | Integers, layout: FrameLayout, bits: int) -> Integers:
     """A decoder's output as (rows, columns), little-endian unsigned where it is bytes.
 
-    Args:
-        decoded: an array, or bytes of samples of 1, 2 or 4 bytes each.
-        bits: precision of the samples, from which their size follows where bytes are given.
+    Parameters
+    ----------
+    decoded
+        An array, or bytes of samples of 1, 2 or 4 bytes each.
+    bits
+        Precision of the samples, from which their size follows where bytes are given.
 
-    Raises:
-        FileError: the decoder gave another number of samples than the header says.
+    Raises
+    ------
+    FileError
+        The decoder gave another number of samples than the header says.
     """
     if isinstance(decoded, np.ndarray):
         samples = decoded

@@ -19,8 +19,10 @@ def is_available() -> bool:
 def decode(encoded: bytes, layout: FrameLayout) -> Integers:
     """Decode one frame to (rows, columns).
 
-    Raises:
-        FileError: GDCM has no image to give; it writes its reason to stderr.
+    Raises
+    ------
+    FileError
+        GDCM has no image to give; it writes its reason to stderr.
     """
     import gdcm
 

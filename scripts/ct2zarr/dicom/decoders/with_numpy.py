@@ -19,8 +19,10 @@ def is_available() -> bool:
 def decode(encoded: bytes, layout: FrameLayout) -> Integers:
     """Decode one frame to (rows, columns), PS3.5 Annex G.
 
-    Raises:
-        FileError: the header or a segment does not fit the frame.
+    Raises
+    ------
+    FileError
+        The header or a segment does not fit the frame.
     """
     pixels, segments = layout.rows * layout.columns, rle_segments(encoded, layout)
     planes = np.empty((pixels, len(segments)), dtype=np.uint8)

@@ -30,16 +30,25 @@ class PixelPlace:
 class RawHeader:
     """The wanted elements of one file, unparsed.
 
-    Attributes:
-        size: bytes of the file, or of the unpacked stream of a deflated file.
-        values: tag → (VR or "" where the encoding has none, value bytes).
-        groups: tag of a functional groups sequence → its items.
-        transfer_syntax: as in the file meta information, or as guessed where there is none.
-        media_sop_class, media_sop_instance: as in the file meta information.
-        pixels: ``None`` for an object without pixel data.
-        bad_elements: functional groups that could not be parsed.
-        problem: why the file is unreadable, where it ends inside its header; the elements before
-            that point still say which series it belongs to.
+    Attributes
+    ----------
+    size
+        Bytes of the file, or of the unpacked stream of a deflated file.
+    values
+        Tag → (VR or "" where the encoding has none, value bytes).
+    groups
+        Tag of a functional groups sequence → its items.
+    transfer_syntax
+        As in the file meta information, or as guessed where there is none.
+    media_sop_class, media_sop_instance
+        As in the file meta information.
+    pixels
+        ``None`` for an object without pixel data.
+    bad_elements
+        Functional groups that could not be parsed.
+    problem
+        Why the file is unreadable, where it ends inside its header; the elements before that point
+        still say which series it belongs to.
     """
 
     size: int

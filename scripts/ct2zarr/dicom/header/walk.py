@@ -62,13 +62,17 @@ class _UnusualError(Exception):
 def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, ByteSource]:
     """Read the ``wanted`` elements in front of the pixel data.
 
-    Returns:
+    Returns
+    -------
+    tuple[RawHeader, ByteSource]
         The header, and the source that ``pixels.offset`` counts in: the one given, or the unpacked
         data set of a deflated file.
 
-    Raises:
-        FileError: the file is not DICOM, or its header is damaged. The sentence does not name the
-            file, since a header does not know it.
+    Raises
+    ------
+    FileError
+        The file is not DICOM, or its header is damaged. The sentence does not name the file, since
+        a header does not know it.
     """
     if source.size == 0:
         raise FileError(Code.NOT_DICOM, "the file is empty (zero bytes)")
@@ -200,8 +204,10 @@ def _walk_to_pixels(
     ``data`` is a window on the source that begins at offset 0; it moves when the walk leaves it.
     One loop, since every call in it is paid for each of the hundred elements of a header.
 
-    Raises:
-        FileError: the file ends inside its header.
+    Raises
+    ------
+    FileError
+        The file ends inside its header.
     """
     size, unpack = source.size, struct.unpack_from
     base, edge = 0, len(data) - 12
@@ -253,8 +259,10 @@ def _window(source: ByteSource, position: int) -> tuple[bytes, int]:
 
     They are padded so that a last element of 8 bytes can be unpacked as one of 12.
 
-    Raises:
-        FileError: the file ends before the next element does.
+    Raises
+    ------
+    FileError
+        The file ends before the next element does.
     """
     if position + 8 > source.size:
         raise cut_short(position)
