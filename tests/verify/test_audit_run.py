@@ -140,7 +140,7 @@ def test_a_flipped_bit_anywhere_is_found(finished, kind):
             row = audited(finished, "b")
         assert row.status == AuditStatus.DAMAGED, f"bit {bit} of byte {place} of {path.name}"
         assert row.reason
-        assert row.error.endswith("."), row.error
+        assert row.error
     assert audited(finished, "b").status == AuditStatus.INTACT
 
 
