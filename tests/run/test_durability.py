@@ -245,12 +245,14 @@ def test_files_of_other_names_and_folders_that_are_away_are_left_alone(folder):
 def test_age_counts_from_the_newest_file_in_a_folder(folder):
     old = folder / f"{TEMPORARY_PREFIX}elsewhere-1-1-0-x"
     old.mkdir()
-    (old / "chunk").touch()
-    past = (old / "chunk").stat().st_mtime - 1000
-    os.utime(old, (past, past))
+    (old / "volume").mkdir()
+    chunk = old / "volume" / "chunk"
+    chunk.touch()
+    past = chunk.stat().st_mtime - 1000
+    for path in (old / "volume", old):
+        os.utime(path, (past, past))
     assert remove_abandoned([folder], older_than=500) == 0
-    os.utime(old / "chunk", (past, past))
-    os.utime(old, (past, past))
+    os.utime(chunk, (past, past))
     assert remove_abandoned([folder], older_than=500) == 1
     assert not old.exists()
 

@@ -157,6 +157,7 @@ def test_only_a_job_without_a_log_file_on_a_terminal_draws(tmp_path, monkeypatch
 
 def test_a_program_that_uses_the_package_keeps_its_log_and_its_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(LOGGER, "level", logging.ERROR)
     before = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
     with job_log.job_log():
         pass
