@@ -87,3 +87,12 @@ def test_a_volume_that_is_named_twice_is_an_error_that_counts(folder):
 def test_the_summary_is_named_after_the_shard(name, shard_id, num_shards, label):
     settings = settings_for(Path("x/y") / name, shard_id=shard_id, num_shards=num_shards)
     assert label_of(settings) == label
+
+
+def test_two_lines_of_one_volume_are_one_too_many(folder):
+    csv_path = folder / "series_all.csv"
+    lines = csv_path.read_text().splitlines(keepends=True)
+    csv_path.write_text("".join([*lines, lines[1]]))
+    with pytest.raises(SettingsError) as raised:
+        plans_of_shard(settings_for(csv_path))
+    assert raised.value.facts["count"] == 2

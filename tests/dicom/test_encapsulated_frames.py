@@ -154,3 +154,11 @@ def test_the_failures_of_all_decoders_are_facts_that_stay_private(tmp_path):
     assert path.name not in told
     assert "imagecodecs: [removed]" in told
     assert "JPEG 2000 Image Compression (Lossless Only) (1.2.840.10008.1.2.4.90)" in told
+
+
+def test_all_fragments_of_a_single_frame_are_joined(tmp_path):
+    series = make_series(tmp_path, n=1, transfer_syntax="rle")
+    (one,) = encoded(series.paths[0])
+    with_pixels(series.paths[0], table() + item(one[:100]) + item(one[100:]) + END)
+    (frame,) = frames_of(series.paths[0])
+    np.testing.assert_array_equal(read(frame), series.stored[0])

@@ -186,3 +186,8 @@ def test_an_element_of_the_frame_comes_before_the_shared_one_and_that_before_the
     header = replace(header_of(slope=("DS", b"4"), intercept=("DS", b"-9")), groups=groups)
     found = read_again(header)
     assert (found.slope, found.intercept) == (2.0, -7.0)
+
+
+@pytest.mark.parametrize("raw", [b"1\\2", b"1\\2\\3\\4"])
+def test_a_position_has_three_numbers(raw):
+    assert read_again(header_of(position=("DS", raw))).position is None

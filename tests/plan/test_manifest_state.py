@@ -108,3 +108,10 @@ def test_each_setting_and_finding_changes_the_key(tmp_path, change):
 def test_the_key_is_that_of_the_rows_however_they_lie_in_chunks(tmp_path):
     frames = stack([0.0, 2.0])
     assert key_of(frames, tmp_path, chunks=2) == key_of(frames, tmp_path)
+
+
+def test_a_reader_that_finds_other_facts_changes_the_key(tmp_path, monkeypatch):
+    frames = stack([0.0, 2.0])
+    before = key_of(frames, tmp_path)
+    monkeypatch.setattr("ct2zarr.plan.manifest_state.FACTS_VERSION", b"another")
+    assert key_of(frames, tmp_path) != before
