@@ -191,3 +191,12 @@ def test_an_element_of_the_frame_comes_before_the_shared_one_and_that_before_the
 @pytest.mark.parametrize("raw", [b"1\\2", b"1\\2\\3\\4"])
 def test_a_position_has_three_numbers(raw):
     assert read_again(header_of(position=("DS", raw))).position is None
+
+
+def test_the_first_item_of_a_macro_is_the_one_that_counts():
+    items = [Dataset(), Dataset()]
+    items[0].RescaleSlope, items[1].RescaleSlope = 2.0, 3.0
+    group = Dataset()
+    group.PixelValueTransformationSequence = items
+    header = replace(header_of(), groups={SHARED_GROUPS: [group]})
+    assert read_again(header).slope == 2.0
