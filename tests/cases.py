@@ -651,6 +651,18 @@ PIXELS = [
         (Volume(12, "not_hu", kind="rescaled"),),
     ),
     Case(
+        "spectral_map",
+        series(
+            slope=0.01,
+            intercept=0.0,
+            signed=True,
+            bits_stored=16,
+            ImageType=lambda _: ["DERIVED", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"],
+            without=["RescaleType"],
+        ),
+        (Volume(12, "not_hu", kind="rescaled", dtype="float32"),),
+    ),
+    Case(
         "no_rescale",
         series(signed=True, without=["RescaleSlope", "RescaleIntercept", "RescaleType"]),
         (Volume(12, "no_rescale", kind="stored"),),
@@ -848,6 +860,12 @@ ACCOUNT = [
         also(series(), links),
         (Volume(12, "duplicate_slices"),),
         {"slice": 12, "duplicate": 1, "unreadable": 1},
+    ),
+    Case(
+        "mr_in_ct_objects",
+        series(Modality="MR", without=["RescaleType"]),
+        (),
+        {"not_ct": 12},
     ),
     Case(
         "only_a_localizer",

@@ -6,7 +6,7 @@ import pytest
 
 from ct2zarr.dicom.sop_classes import ENHANCED_CT, SECONDARY_CLASSES
 from ct2zarr.model import RaisedFlag, UnusedFrame
-from ct2zarr.plan.flags import in_order, pixel_flags, unused_frame_flags
+from ct2zarr.plan.flags import MAP_CONTRASTS, in_order, pixel_flags, unused_frame_flags
 from ct2zarr.plan.grouping import plan_geometry, plan_series
 from ct2zarr.vocabulary import Flag, Role
 from series_of import at, evidence, flags, frame, stack, unread
@@ -146,6 +146,19 @@ def test_maps_of_enhanced_ct_without_rescale_are_not_hu(changes, expected):
             "rescale_type": [],
             "image_type": ["DERIVED\\PRIMARY\\PERFUSION\\RCBF"],
         }
+
+
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.2", ENHANCED_CT])
+@pytest.mark.parametrize("name", sorted(MAP_CONTRASTS))
+def test_spectral_maps_are_not_hu_whatever_their_class_and_rescale(sop_class, name):
+    image_type = f"DERIVED\\PRIMARY\\AXIAL\\{name}"
+    raised = found(at(stack(grid(3)), sop_class_uid=sop_class, image_type=image_type))
+    assert raised == {Flag.NOT_HU: {"rescale_type": [], "image_type": [image_type]}}
+
+
+@pytest.mark.parametrize("name", ["VMI", "MAT_REMOVED", "MAT_MODIFIED", "CT_SOM5 SPI", "HELIX"])
+def test_other_names_in_the_image_type_of_classic_ct_are_hu(name):
+    assert found(at(stack(grid(3)), image_type=f"DERIVED\\PRIMARY\\AXIAL\\{name}")) == {}
 
 
 def test_maps_of_classic_ct_have_no_rescale():

@@ -26,6 +26,12 @@ HU_CONTRASTS = frozenset(
 )
 """Values of ImageType's fourth value (PS3.3 C.8.16.1.4) whose pixels still are Hounsfield units."""
 
+MAP_CONTRASTS = frozenset(
+    {"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL", "MAT_SPECIFIC", "MAT_VALUE_BASED"}
+)
+"""Values of ImageType's fourth value (PS3.3 C.8.2.1.1.1) that name a map of a multi-energy CT, in
+classic and Enhanced objects. The others there (VMI, MAT_REMOVED, MAT_MODIFIED) are attenuation."""
+
 _FLAG_ORDER = {flag: number for number, flag in enumerate(Flag)}
 
 
@@ -204,14 +210,16 @@ def _source_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
 
 
 def is_derived_map(plane: "Frame | _Kind") -> bool:
-    """Whether a frame of an Enhanced CT holds something other than attenuation.
+    """Whether a frame holds something other than attenuation, as ImageType's fourth value says.
 
-    Perfusion and other parameter maps are named in the fourth value of ImageType or FrameType and
-    have no rescale to Hounsfield units.
+    Spectral maps bear a name of their own, whatever their rescale. Perfusion and other parameter
+    maps of Enhanced CT are named freely, and have no rescale to Hounsfield units.
     """
-    if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
-        return False
     values = plane.image_type.split("\\")
     contrast = values[3].strip() if len(values) > 3 else ""
+    if contrast in MAP_CONTRASTS:
+        return True
+    if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
+        return False
     bare = plane.rescale_slope is None and plane.rescale_intercept is None
     return bare and contrast not in HU_CONTRASTS

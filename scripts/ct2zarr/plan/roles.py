@@ -19,6 +19,10 @@ from ..vocabulary import Role
 LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 """Any of them in any value of ImageType makes a localizer."""
 
+SECONDARY_LOCALIZER_WORDS = ("SURVIEW",)
+"""Further words of scouts that are stored as secondary captures (Philips). A CT object of that name
+says LOCALIZER as well."""
+
 MODALITY = "CT"
 
 GREY = frozenset({"MONOCHROME1", "MONOCHROME2", ""})
@@ -51,7 +55,7 @@ def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, FileError |
         return Role.NOT_CT, why
     if (why := _why_unreadable(frame)) is not None:
         return Role.UNREADABLE, why
-    if is_localizer(frame.image_type):
+    if is_localizer(frame.image_type, frame.sop_class_uid):
         why = FileError(
             Code.LOCALIZER,
             "ImageType {image_type} is that of a localizer.",
@@ -63,9 +67,10 @@ def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, FileError |
     return Role.SLICE, None
 
 
-def is_localizer(image_type: str) -> bool:
+def is_localizer(image_type: str, sop_class_uid: str = "") -> bool:
     """Whether any value of ImageType (upper case) says localizer, scout or topogram."""
-    return any(word in image_type for word in LOCALIZER_WORDS)
+    more = SECONDARY_LOCALIZER_WORDS if sop_class_uid in SECONDARY_CLASSES else ()
+    return any(word in image_type for word in LOCALIZER_WORDS + more)
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +109,13 @@ def _why_not_ct(frame: Frame, selection: SelectionSettings) -> FileError | None:
     uid = frame.sop_class_uid
     modality = _shown(frame.modality) or "absent"
     if uid in CT_CLASSES:
-        return None
+        if frame.modality in (MODALITY, ""):
+            return None
+        return FileError(
+            Code.NOT_CT,
+            "The SOP class is {sop_class}, but Modality is {modality}, not CT.",
+            sop_class=sop_class_name(uid), modality=modality,
+        )  # fmt: skip
     if uid in SECONDARY_CLASSES:
         name = sop_class_name(uid)
         if frame.modality != MODALITY:
