@@ -142,6 +142,15 @@ def missing_slices(body: Body, left: Axes, right: Axes) -> None:
     gaps_of(right, there)
 
 
+def reused_series_uid(body: Body, left: Axes, right: Axes) -> None:
+    """The planes of two patients continue each other."""
+    body.show(left)
+    planes_at(left, EVEN[:10])
+    planes_at(left, EVEN[10:], OTHER)
+    grey(right, np.hstack([body.axial, body.axial[:, ::-1] * 0.8]))
+    right.set_title("one SeriesInstanceUID, two patients: two volumes", fontsize=8)
+
+
 def duplicate_slices(body: Body, left: Axes, right: Axes) -> None:
     """The same plane twice."""
     body.show(left)

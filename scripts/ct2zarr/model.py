@@ -42,8 +42,11 @@ class Frame:
         pixel_spacing: PixelSpacing, mm, (between rows, between columns).
         slice_thickness: mm. spacing_between_slices: mm, as in the header, sign kept.
         gantry_tilt: GantryDetectorTilt, degrees, as in the header.
-        temporal_position: TemporalPositionIdentifier or TemporalPositionIndex.
-        trigger_time: TriggerTime or NominalCardiacTriggerDelayTime, ms.
+        patient: 16 hexadecimal digits of a digest of PatientID, ``""`` where it is absent; it
+            tells patients apart without naming them.
+        temporal_position: TemporalPositionIdentifier. temporal_index: TemporalPositionIndex.
+        trigger_time: ms. cardiac_delay: NominalCardiacTriggerDelayTime, ms.
+        cardiac_phase: NominalPercentageOfCardiacPhase.
         rescale_slope, rescale_intercept: ``None`` where the header has none.
         padding_value: PixelPaddingValue as the integer of the stored pixel representation.
         lossy: LossyImageCompression is 01 or the transfer syntax is a lossy one.
@@ -66,6 +69,8 @@ class Frame:
     sop_instance_uid: str = ""
     series_uid: str = ""
     study_uid: str = ""
+    patient: str = ""
+    series_number: int | None = None
     frame_of_reference_uid: str = ""
     transfer_syntax_uid: str = ""
     modality: str = ""
@@ -73,8 +78,12 @@ class Frame:
     instance_number: int | None = None
     acquisition_number: int | None = None
     temporal_position: int | None = None
+    temporal_index: int | None = None
     trigger_time: float | None = None
+    cardiac_delay: float | None = None
+    cardiac_phase: float | None = None
     kernel: str = ""
+    scan_options: str = ""
     stack_id: str = ""
     echo_number: int | None = None
     rows: int = 0

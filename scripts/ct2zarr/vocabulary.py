@@ -38,6 +38,10 @@ class Flag(Described):
     """What is unusual about a volume. Every flag that is set has its evidence in series.json."""
 
     SPLIT_SERIES = "split_series", "the series was divided into several volumes"
+    REUSED_SERIES_UID = (
+        "reused_series_uid",
+        "files of several studies or patients have one SeriesInstanceUID, or none; they are apart",
+    )
     MISSING_SLICES = "missing_slices", "planes are missing on the grid that the others make"
     DUPLICATE_SLICES = (
         "duplicate_slices",

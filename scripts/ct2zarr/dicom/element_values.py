@@ -5,9 +5,11 @@ byte order and character set. It raises ValueError, LookupError, OverflowError o
 an element that cannot be parsed; the caller counts it.
 """
 
+import hashlib
 import math
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from .header import RawHeader
@@ -46,6 +48,19 @@ def read_text(vr: str, raw: bytes, header: RawHeader) -> str:
 def read_code(vr: str, raw: bytes, header: RawHeader) -> str:
     """Text in upper case, as a CS should be."""
     return read_text(vr, raw, header).upper()
+
+
+def read_digest(vr: str, raw: bytes, header: RawHeader) -> str:
+    """A digest of text that must not be kept itself; empty where the text is."""
+    return digest_of(read_text(vr, raw, header))
+
+
+@lru_cache(maxsize=1024)
+def digest_of(text: str) -> str:
+    """16 hexadecimal digits of BLAKE2b, equal for equal texts; empty for none."""
+    if not text:
+        return ""
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def read_uid(vr: str, raw: bytes, header: RawHeader) -> str:  # noqa: ARG001 - a ``ValueReader``

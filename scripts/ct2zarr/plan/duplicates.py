@@ -6,6 +6,7 @@ equal images.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from ..errors import FileError, Private
 from ..model import Frame, UnusedFrame
 from ..vocabulary import Role
 from .identity import acquisition_order, relative_path
+from .owners import owner_order
 from .stack import Stack, instance_numbers, make_stack
 
 PixelDigest = Callable[[Frame], str]
@@ -89,7 +91,8 @@ def remove_copies(
 ) -> tuple[list[Frame], list[RemovedFrame]]:
     """Remove copies of a frame: the same SOPInstanceUID, frame number and place, the same pixels.
 
-    This comes before tags are looked at, so that a copied folder is never taken for a phase.
+    This comes before anything divides the series, so that a copied folder is never taken for a
+    phase, nor a copy that was sent with another study for a series of its own.
     """
     seen = {(frame.sop_instance_uid, frame.frame_number) for frame in frames}
     if len(seen) == len(frames):
@@ -104,7 +107,13 @@ def remove_copies(
             frame.columns,
         )
         groups.setdefault(identity if frame.sop_instance_uid else frame, []).append(frame)
-    return _keep_first_of_equals(frames, groups.values(), digests)
+    by_owner = owner_order(frames)
+    return _keep_first_of_equals(
+        frames,
+        groups.values(),
+        digests,
+        lambda frame: (by_owner(frame), acquisition_order(frame)),
+    )
 
 
 def remove_repeated_objects(
@@ -156,9 +165,12 @@ def find_same_pixels(stack: Stack, digests: Digests) -> list[RemovedFrame]:
 
 
 def _keep_first_of_equals(
-    frames: Sequence[Frame], groups: Iterable[list[Frame]], digests: Digests
+    frames: Sequence[Frame],
+    groups: Iterable[list[Frame]],
+    digests: Digests,
+    order: Callable[[Frame], Any] = acquisition_order,
 ) -> tuple[list[Frame], list[RemovedFrame]]:
-    """Compare the pixels within each group; of equal frames the first acquired is kept.
+    """Compare the pixels within each group; of equal frames the first one in order is kept.
 
     Returns:
         The frames that are kept, in their order, and those that are not.
@@ -168,7 +180,7 @@ def _keep_first_of_equals(
         if len(group) < 2:
             continue
         kept: dict[str, Frame] = {}
-        for frame in sorted(group, key=acquisition_order):
+        for frame in sorted(group, key=order):
             digest = digests.of(frame)
             if isinstance(digest, FileError):
                 unused = UnusedFrame.because(frame, Role.UNREADABLE, digest)

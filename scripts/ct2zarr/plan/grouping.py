@@ -1,10 +1,10 @@
 """Frames to plans of volumes: the heart of the manifest.
 
-Each series goes through the same steps: copies are removed (``duplicates``), frames that cannot
-share a grid are separated (``split_by_geometry``), then those that tags explain
-(``split_by_tags``), then frames that still share a position (``duplicates``); each volume gets its
-order and its flags (``stack``, ``flags``). The result depends on headers alone, and on pixels only
-where positions repeat; never on the order of the input.
+Each series goes through the same steps: copies are removed (``duplicates``), studies and patients
+are separated (``owners``), then frames that cannot share a grid (``split_by_geometry``), then those
+that tags explain (``split_by_tags``), then frames that still share a position (``duplicates``);
+each volume gets its order and its flags (``stack``, ``flags``). The result depends on headers
+alone, and on pixels only where positions repeat; never on the order of the input.
 """
 
 from collections import defaultdict
@@ -37,6 +37,7 @@ from .identity import (
     series_hash,
     series_key,
 )
+from .owners import divide_by_owner
 from .split_by_geometry import GridGroup, split_by_geometry
 from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
 from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
@@ -52,6 +53,10 @@ __all__ = [
 
 _SERIES_ROLES = frozenset({Role.SLICE, Role.LOCALIZER, Role.UNREADABLE, Role.EXCLUDED})
 """Roles of files that are accounted with a volume of their series, where it has one."""
+
+
+_LASTING = frozenset({Flag.SPLIT_SERIES, Flag.REUSED_SERIES_UID, Flag.CONFLICTING_SLICES})
+"""Flags of how a series was divided; they stay when planes are left out later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +131,44 @@ def plan_one_series(
     slices, others = _slices_and_others(frames)
     digests = Digests(pixel_digest, preview)
     distinct, removed = remove_copies(slices, digests)
-    numbered: list[tuple[GridGroup, tuple[str, ...], _Part]] = []
-    if distinct:
-        for group in split_by_geometry(distinct):
-            parts, more = _parts_of(group, digests)
-            removed.extend(more)
-            used = tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords))
-            numbered.extend((group, used, part) for part in parts)
+    owned = divide_by_owner(distinct) if distinct else []
+    shares = [_Share(one.key, one.flags, *_numbered_parts(one.frames, digests)) for one in owned]
+    for share in shares:
+        removed.extend(share.removed)
+    numbered = [(share, part) for share in shares for part in share.parts]
     if not numbered:
         return [], others + [one.unused for one in removed]
-    unused = _unused_by_part([part for _, _, part in numbered], removed, others)
+    unused = iter(_unused_by_part([part for _, (_, part) in numbered], removed, others))
     plans = [
-        _plan(part, number, len(numbered), "+".join(group.keywords + used), own)
-        for number, ((group, used, part), own) in enumerate(
-            zip(numbered, unused, strict=True), start=1
-        )
+        _plan(share, number, split_by, part, next(unused))
+        for share in shares
+        for number, (split_by, part) in enumerate(share.parts, start=1)
     ]
     return plans, []
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The volumes of one study and patient under a series, each with its ``split_by``."""
+
+    key: str
+    flags: tuple[RaisedFlag, ...]
+    parts: list[tuple[str, _Part]]
+    removed: list[RemovedFrame]
+
+
+def _numbered_parts(
+    frames: Sequence[Frame], digests: Digests
+) -> tuple[list[tuple[str, _Part]], list[RemovedFrame]]:
+    """The parts of frames that belong together, in the order of their numbers."""
+    parts: list[tuple[str, _Part]] = []
+    removed: list[RemovedFrame] = []
+    for group in split_by_geometry(frames):
+        own, more = _parts_of(group, digests)
+        removed.extend(more)
+        used = tuple(dict.fromkeys(keyword for part in own for keyword in part.keywords))
+        parts.extend(("+".join(group.keywords + used), part) for part in own)
+    return parts, removed
 
 
 def plan_geometry(plan: VolumePlan) -> StackGeometry | None:
@@ -174,11 +200,7 @@ def plan_without(plan: VolumePlan, bad: Mapping[int, FileError]) -> VolumePlan:
         for index, error in sorted(bad.items())
     ]
     unused = plan.unused + tuple(undecoded)
-    lasting = [
-        raised
-        for raised in plan.flags
-        if raised.flag in (Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES)
-    ]
+    lasting = [raised for raised in plan.flags if raised.flag in _LASTING]
     found = _flags_of(planes, unused, lasting, plan.parts)
     return replace(plan, planes=planes, unused=unused, flags=found)
 
@@ -276,15 +298,25 @@ def _unused_by_part(
                 number = _best_fit(one.unused.frame, parts)
             unused[number].append(one.unused)
     for other in others:
-        unreadable = other.role is Role.UNREADABLE and len(parts) > 1
-        unused[_best_fit(other.frame, parts) if unreadable else 0].append(other)
+        fits = _best_fit if other.role is Role.UNREADABLE else _first_of_owner
+        unused[fits(other.frame, parts) if len(parts) > 1 else 0].append(other)
     return [tuple(sorted(some, key=lambda entry: frame_order(entry.frame))) for some in unused]
+
+
+def _first_of_owner(frame: Frame, parts: Sequence[_Part]) -> int:
+    """The first part of the study and patient of a frame; the first of all where none is."""
+    return max(range(len(parts)), key=lambda number: (_owner_fits(frame, parts[number]), -number))
+
+
+def _owner_fits(frame: Frame, part: _Part) -> int:
+    plane = part.frames[0]
+    return (frame.study_uid == plane.study_uid) + (frame.patient == plane.patient)
 
 
 def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
     """The part with a copy of a frame, else that with which it shares most; the first of equals."""
 
-    def shared(number: int) -> tuple[bool, int, int]:
+    def shared(number: int) -> tuple[bool, int, int, int]:
         planes = parts[number].frames
         uid = frame.sop_instance_uid
         copied = any(
@@ -302,27 +334,29 @@ def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
             for name, read in SPLIT_TAGS.items()
             if name != "SOPInstanceUID"
         )
-        return bool(uid) and copied, layout, tags
+        return bool(uid) and copied, _owner_fits(frame, parts[number]), layout, tags
 
     return max(range(len(parts)), key=lambda number: (shared(number), -number))
 
 
 def _plan(
-    part: _Part, number: int, parts: int, split_by: str, unused: tuple[UnusedFrame, ...]
+    share: _Share, number: int, split_by: str, part: _Part, unused: tuple[UnusedFrame, ...]
 ) -> VolumePlan:
-    planes = part.frames
+    planes, parts = part.frames, len(share.parts)
     first = planes[0]
-    lasting = [] if part.conflict is None else [part.conflict]
+    lasting = list(share.flags)
+    if part.conflict is not None:
+        lasting.append(part.conflict)
     if parts > 1:
         lasting.append(
             RaisedFlag(Flag.SPLIT_SERIES, {"by": split_by, "part": number, "parts": parts})
         )
     return VolumePlan(
-        series_hash=series_hash(first.dataset, series_key(first), number),
+        series_hash=series_hash(first.dataset, share.key, number),
         dataset=first.dataset,
         series_dir=common_folder(planes),
         series_uid=first.series_uid,
-        study_uid=min(plane.study_uid for plane in planes),
+        study_uid=max(plane.study_uid for plane in planes),
         part=number,
         parts=parts,
         split_by=split_by if parts > 1 else "",
