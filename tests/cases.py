@@ -5,6 +5,7 @@ One row per case. Each is written below a folder of its own, all folders make on
 contract (flags, grouping, account), not taken from what the code gives.
 """
 
+import gzip
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from phantom import (
@@ -535,6 +537,153 @@ def bad_text(_: int, dataset: Dataset) -> None:
     dataset[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
 
 
+def raw_text(**texts: str) -> Callable[[int, Dataset], None]:
+    """Elements whose text no writer of pydicom would let pass, by keyword."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        for keyword, text in texts.items():
+            tag, raw = Tag(keyword), text.encode() + b" " * (len(text) % 2)
+            dataset[tag] = RawDataElement(tag, "DS", len(raw), raw, 0, False, True)
+
+    return edit
+
+
+def in_planes(*planes: int, edit: Callable[[int, Dataset], None]) -> Callable[[int, Dataset], None]:
+    """The edit in some planes only."""
+    return lambda index, dataset: edit(index, dataset) if index in planes else None
+
+
+def without_intercept(_: int, dataset: Dataset) -> None:
+    del dataset.RescaleIntercept
+
+
+def decimal_commas(_: int, dataset: Dataset) -> None:
+    """Numbers as an exporter writes them that minds the language of its user."""
+    for keyword in ("ImagePositionPatient", "PixelSpacing", "RescaleIntercept", "RescaleSlope"):
+        value = dataset[keyword].value
+        parts = value if isinstance(value, MultiValue) else [value]
+        text = "\\".join(f"{float(part):.4f}".rstrip("0").replace(".", ",") for part in parts)
+        raw_text(**{keyword: text})(0, dataset)
+
+
+def a_table(_: int, dataset: Dataset) -> None:
+    """A modality LUT instead of slope and intercept."""
+    del dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 16]
+    table.ModalityLUTType = "HU"
+    table.add_new(0x00283006, "OW", (np.arange(4096) * 2).astype("<u2").tobytes())
+    dataset.ModalityLUTSequence = [table]
+
+
+def of_acr_nema(_: int, dataset: Dataset) -> None:
+    """Position and orientation where ACR-NEMA had them."""
+    dataset.add_new(0x00200030, "DS", dataset.ImagePositionPatient)
+    dataset.add_new(0x00200035, "DS", dataset.ImageOrientationPatient)
+    del dataset.ImagePositionPatient, dataset.ImageOrientationPatient
+
+
+def compress_files(_: Path, made: Series) -> None:
+    """Some files of the series as an archive ships them."""
+    for path in made.paths[:3]:
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+
+
+def pixels_of_elscint(index: int, dataset: Dataset) -> None:
+    """Pixels in a private element, compressed by a method of their maker."""
+    if index < 3:
+        del dataset.PixelData
+        dataset.add_new(0x07A10010, "LO", "ELSCINT1")
+        dataset.add_new(0x07A1100A, "OB", bytes(200))
+
+
+NO_HU = "no_rescale"
+
+
+def half(name: str, edit: Callable[[int, Dataset], None], flags: str = NO_HU, **more: Any) -> Case:
+    """A row for a rescale of which a half is missing: the values stay as stored."""
+    volume = Volume(12, flags, kind="stored", truth=as_stored)
+    return Case(name, series(edit=edit, **more), (volume,))
+
+
+def refused(name: str, said: str, **options: Any) -> Case:
+    """A row for a rescale that no CT can have."""
+    volume = Volume(12, status="failed", reason="cannot_rescale", said=said)
+    return Case(name, series(edit=raw_text(**options)), (volume,))
+
+
+UNPARSED = "unparsed_elements"
+
+RESCALES = [
+    half("intercept_missing", without_intercept),
+    half("slope_missing", lambda _, dataset: dataset.__delattr__("RescaleSlope")),
+    half("intercept_empty", raw_text(RescaleIntercept="")),
+    half("intercept_nan", raw_text(RescaleIntercept="NaN"), f"{NO_HU} {UNPARSED}"),
+    half("slope_infinite", raw_text(RescaleSlope="inf"), f"{NO_HU} {UNPARSED}"),
+    half("intercepts_differ", raw_text(RescaleIntercept="-1024\\0"), f"{NO_HU} {UNPARSED}"),
+    half(
+        "intercept_missing_in_some_planes",
+        in_planes(2, 7, edit=without_intercept),
+        f"mixed_rescale {NO_HU}",
+    ),
+    half(
+        "thousands_or_decimals",
+        raw_text(RescaleIntercept="-1,024"),
+        f"{NO_HU} {UNPARSED}",
+    ),
+    half("modality_lut", a_table),
+    Case(
+        "intercept_repeated",
+        series(edit=raw_text(RescaleIntercept="-1024\\-1024")),
+        (Volume(12, UNPARSED),),
+    ),
+    Case("decimal_commas", series(edit=decimal_commas), (Volume(12, UNPARSED),)),
+    Case(
+        "decimal_comma_in_one_plane",
+        series(edit=in_planes(5, edit=decimal_commas)),
+        (Volume(12, UNPARSED),),
+    ),
+    refused("slope_absurd", "RescaleSlope 1e+300", RescaleSlope="1e300"),
+    refused("intercept_absurd", "RescaleIntercept -1e+09", RescaleIntercept="-1e9"),
+]
+
+HEADERS = [
+    Case(
+        "pixel_spacing_of_one_value",
+        series(spacing=(2.5, 0.7, 0.7), edit=raw_text(PixelSpacing="0.7")),
+        (Volume(12, UNPARSED),),
+    ),
+    Case(
+        "pixel_spacing_negative",
+        series(edit=raw_text(PixelSpacing="-0.8\\0.7")),
+        (Volume(12, f"no_geometry {UNPARSED}", truth=of_the_file),),
+    ),
+    Case("acr_nema_position", series(edit=of_acr_nema), (Volume(12),)),
+    Case("photometric_of_acr_nema", series(PhotometricInterpretation="MONOCHROME"), (Volume(12),)),
+    Case(
+        "compressed_files",
+        also(series(), compress_files),
+        (Volume(9),),
+        {"slice": 9, "not_dicom": 3},
+    ),
+    Case(
+        "pixels_of_elscint",
+        series(edit=pixels_of_elscint),
+        (
+            Volume(
+                9,
+                "unreadable_files",
+                status="failed",
+                reason="unreadable_files",
+                said="PMSCT_RLE1",
+            ),
+        ),
+        {"slice": 9, "unreadable": 3},
+    ),
+]
+
+
 def bits(stored: int, *, signed: bool) -> Case:
     """A row for a pixel format."""
     name = f"{stored}_bits_{'signed' if signed else 'unsigned'}"
@@ -648,7 +797,7 @@ PIXELS = [
     Case(
         "rescale_type_unspecified",
         series(RescaleType="US"),
-        (Volume(12, "not_hu", kind="rescaled"),),
+        (Volume(12),),
     ),
     Case(
         "spectral_map",
@@ -899,4 +1048,6 @@ POLICY = [
     Case("nothing_to_reject", series(), (Volume(12),), settings="reject"),
 ]
 
-CASES: Sequence[Case] = [*GROUPING, *GEOMETRY, *MULTIFRAME, *PIXELS, *ACCOUNT, *POLICY]
+CASES: Sequence[Case] = [
+    *GROUPING, *GEOMETRY, *MULTIFRAME, *RESCALES, *HEADERS, *PIXELS, *ACCOUNT, *POLICY
+]  # fmt: skip

@@ -38,7 +38,10 @@ class Code(Described):
     DAMAGED = "damaged", "the header of a source file, or a finished volume, cannot be read"
     TRUNCATED = "truncated", "the pixel data of a file end too early"
     CANNOT_DECODE = "cannot_decode", "no decoder can decode the pixel data of a file"
-    CANNOT_RESCALE = "cannot_rescale", "RescaleSlope is 0, which would lose all pixels"
+    CANNOT_RESCALE = (
+        "cannot_rescale",
+        "RescaleSlope is 0, which would lose all pixels, or slope or intercept is absurd",
+    )
     NO_PIXELS = "no_pixels", "a file has no pixels"
     NO_MATRIX = "no_matrix", "Rows, Columns or BitsAllocated is missing or zero"
     BROKEN_LINK = "broken_link", "a link to a file that does not exist"

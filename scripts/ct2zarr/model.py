@@ -37,8 +37,9 @@ class Frame:
         frame_number: frame number, from 1; 1 for a single-frame file (PS3.3 C.7.6.6).
         frames: NumberOfFrames of the file, 1 for a single-frame file.
         image_type: values joined by a backslash, upper case.
-        position: ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1).
-        orientation: ImageOrientationPatient, row cosines then column cosines.
+        position: ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1), or what ACR-NEMA had in its
+            place, (0020,0030).
+        orientation: ImageOrientationPatient, row cosines then column cosines, or (0020,0035).
         pixel_spacing: PixelSpacing, mm, (between rows, between columns).
         slice_thickness: mm. spacing_between_slices: mm, as in the header, sign kept.
         gantry_tilt: GantryDetectorTilt, degrees, as in the header.
@@ -51,8 +52,10 @@ class Frame:
         padding_value: PixelPaddingValue as the integer of the stored pixel representation.
         lossy: LossyImageCompression is 01 or the transfer syntax is a lossy one.
         burned_in: BurnedInAnnotation is YES.
-        bad_elements: number of header elements that could not be parsed.
+        bad_elements: number of header elements that do not follow the standard; they are absent,
+            or read as what they plainly mean (see ``element_values.read_as_meant``).
         pixels_missing: bytes of uncompressed pixel data that the file lacks; 0 when complete.
+        modality_lut: ModalityLUTSequence is there: a table instead of slope and intercept.
     """
 
     dataset: str
@@ -112,6 +115,7 @@ class Frame:
     burned_in: bool = False
     bad_elements: int = 0
     pixels_missing: int = 0
+    modality_lut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,11 +78,14 @@ class Flag(Described):
     NOT_HU = "not_hu", "the rescaled values are not declared to be Hounsfield units"
     NO_RESCALE = (
         "no_rescale",
-        "RescaleSlope and RescaleIntercept are absent; values are as stored",
+        "RescaleSlope or RescaleIntercept is absent or unreadable; values are as stored",
     )
     SECONDARY_CAPTURE = "secondary_capture", "the images are secondary captures"
     BURNED_IN_ANNOTATION = "burned_in_annotation", "the images may show burned-in text"
-    UNPARSED_ELEMENTS = "unparsed_elements", "header elements could not be parsed and were left out"
+    UNPARSED_ELEMENTS = (
+        "unparsed_elements",
+        "header elements break the rules of DICOM; they were left out, or read as plainly meant",
+    )
 
 
 class Status(Described):

@@ -33,14 +33,15 @@ def test_a_slope_of_zero_is_not_taken_for_one(tmp_path):
     frame = frame_of(make_series(tmp_path, n=1).paths[0])
     one = pixel_digest(replace(frame, rescale_slope=1.0))
     assert pixel_digest(replace(frame, rescale_slope=0.0)) != one
-    assert pixel_digest(replace(frame, rescale_slope=None)) == one
 
 
-def test_an_absent_intercept_is_zero(tmp_path):
+@pytest.mark.parametrize("absent", ["rescale_slope", "rescale_intercept"])
+def test_half_a_rescale_is_none(tmp_path, absent):
     frame = frame_of(make_series(tmp_path, n=1).paths[0])
-    absent = replace(frame, rescale_intercept=None)
-    assert pixel_digest(absent) == pixel_digest(replace(frame, rescale_intercept=0.0))
-    np.testing.assert_array_equal(preview(absent), preview(replace(frame, rescale_intercept=0.0)))
+    half = replace(frame, **{absent: None})
+    none = replace(frame, rescale_slope=1.0, rescale_intercept=0.0)
+    assert pixel_digest(half) == pixel_digest(none)
+    np.testing.assert_array_equal(preview(half), preview(none))
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ def test_a_plain_stack_has_no_flag():
         ([{"lossy": True}] * 2, Flag.LOSSY_COMPRESSION, {"planes": 2}),
         ([{"burned_in": True}] * 3, Flag.BURNED_IN_ANNOTATION, {"planes": 3}),
         (
-            [{"rescale_type": "us"}, {"rescale_type": "Z"}, {"rescale_type": "hounsfield"}],
+            [{"rescale_type": "mgml"}, {"rescale_type": "Z"}, {"rescale_type": "hounsfield"}],
             Flag.NOT_HU,
-            {"rescale_type": ["US", "Z"], "image_type": []},
+            {"rescale_type": ["MGML", "Z"], "image_type": []},
         ),
         (
             [{"rescale_slope": None, "rescale_intercept": None}] * 2,
@@ -106,9 +106,26 @@ def test_evidence_counts_the_planes_and_lists_the_values(changes, flag, expected
     assert found(mixed(*changes))[flag] == expected
 
 
-@pytest.mark.parametrize("absent", ["rescale_slope", "rescale_intercept"])
-def test_only_headers_without_both_elements_have_no_rescale(absent):
-    assert Flag.NO_RESCALE not in found(at(stack(grid(3)), **{absent: None}))
+@pytest.mark.parametrize(
+    ("absent", "named"),
+    [("rescale_slope", "without_slope"), ("rescale_intercept", "without_intercept")],
+)
+def test_half_a_rescale_is_none_and_the_missing_half_is_named(absent, named):
+    for planes in (1, 3):
+        frames = mixed(*[{absent: None}] * planes)
+        assert found(frames)[Flag.NO_RESCALE] == {"planes": planes, named: planes}
+
+
+def test_a_table_instead_of_a_rescale_is_named():
+    bare = {"rescale_slope": None, "rescale_intercept": None}
+    frames = mixed(bare | {"modality_lut": True}, bare)
+    assert found(frames)[Flag.NO_RESCALE] == {"planes": 2, "modality_lut": 1}
+    assert Flag.NO_RESCALE not in found(mixed({"modality_lut": True}))
+
+
+@pytest.mark.parametrize("unspecified", ["US", "us"])
+def test_an_unspecified_rescale_type_says_no_more_than_its_absence(unspecified):
+    assert found(mixed({"rescale_type": unspecified})) == found(mixed({}))
 
 
 def test_bad_elements_of_a_multi_frame_file_are_those_of_the_file():
@@ -133,8 +150,14 @@ def test_secondary_captures_are_counted(sop_class):
         ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\NONE"}, Flag.NO_RESCALE),
         ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\ MEAN "}, Flag.NO_RESCALE),
         ({"image_type": "DERIVED\\PRIMARY\\PERFUSION"}, Flag.NO_RESCALE),
-        ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_slope": 1.0}, None),
-        ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_intercept": 0.0}, None),
+        (
+            {"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_slope": 1.0},
+            Flag.NO_RESCALE,
+        ),
+        (
+            {"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_intercept": 0.0},
+            Flag.NO_RESCALE,
+        ),
     ],
 )
 def test_maps_of_enhanced_ct_without_rescale_are_not_hu(changes, expected):

@@ -598,7 +598,7 @@ def test_every_second_slice_missing_is_seen_by_the_numbers_that_are_left():
         (Flag.MIXED_PIXEL_FORMAT, {"bits_stored": 16, "high_bit": 15}),
         (Flag.LOSSY_COMPRESSION, {"lossy": True}),
         (Flag.PADDING, {"padding_value": -2000}),
-        (Flag.NOT_HU, {"rescale_type": "US"}),
+        (Flag.NOT_HU, {"rescale_type": "MGML"}),
         (Flag.SECONDARY_CAPTURE, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}),
         (Flag.BURNED_IN_ANNOTATION, {"burned_in": True}),
         (Flag.UNPARSED_ELEMENTS, {"bad_elements": 3}),

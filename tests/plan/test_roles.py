@@ -164,10 +164,10 @@ OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
         "BitsAllocated is 1; images of 8, 16 or 32 bits can be converted.",
     ),
     (
-        {"bits_allocated": 64},
+        {"bits_allocated": 24},
         Role.EXCLUDED,
         Code.BITS_ALLOCATED,
-        "BitsAllocated is 64; images of 8, 16 or 32 bits can be converted.",
+        "BitsAllocated is 24; images of 8, 16 or 32 bits can be converted.",
     ),
     *(
         (

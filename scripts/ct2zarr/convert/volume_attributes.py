@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -91,6 +91,13 @@ def all_flags(
     return tuple(RaisedFlag(flag, evidence[flag]) for flag in Flag if flag in evidence)
 
 
+def values_written(plan: VolumePlan, settings: ConvertSettings) -> Literal["hu", "stored"]:
+    """Whether planes are rescaled. Where one of them has no rescale none is, so that the array
+    holds one kind of value."""
+    without = any(raised.flag is Flag.NO_RESCALE for raised in plan.flags)
+    return "stored" if without else settings.encoding.values
+
+
 def _kind(plan: VolumePlan, settings: ConvertSettings) -> str:
     """Whether the array has HU, stored values, values of another unit, or no rescale at all."""
     flags = {raised.flag for raised in plan.flags}
@@ -106,7 +113,7 @@ def values_attribute(
 ) -> dict[str, Json]:
     """The attribute ``values``: what the numbers mean. What differs between planes is ``None``."""
     rescales = [Rescale.of(plane) for plane in plan.planes]
-    written = [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
+    written = [rescale_of(plane, values_written(plan, settings)) for plane in plan.planes]
     kind = _kind(plan, settings)
     units = {
         "hu": "HU",

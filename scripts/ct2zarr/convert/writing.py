@@ -22,7 +22,13 @@ from ..run.settings import ConvertSettings
 from ..store.attributes import convention_attributes, geometry_attributes, ome_attributes
 from ..store.base import StoreWriter
 from ..store.zarr_documents import GROUP_ATTRIBUTE, ArrayLayout, documents
-from .volume_attributes import Source, all_flags, values_attribute, volume_attributes
+from .volume_attributes import (
+    Source,
+    all_flags,
+    values_attribute,
+    values_written,
+    volume_attributes,
+)
 from .write_attempt import Seconds, WriteAttempt
 
 __all__ = ["Source", "WrittenVolume", "write_volume"]
@@ -105,7 +111,7 @@ def write_volume(
 
 def _rescales(plan: VolumePlan, settings: ConvertSettings) -> list[Rescale]:
     try:
-        return [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
+        return [rescale_of(plane, values_written(plan, settings)) for plane in plan.planes]
     except FileError as error:
         raise SeriesError(
             error.code, "{cause}", path=error.path, frame=error.frame, cause=error

@@ -7,7 +7,6 @@ that is wrong with a file raises: its ``Frame`` has the role and the reason.
 import errno
 import os
 import stat
-import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,13 +20,16 @@ from ..model import Frame
 from ..vocabulary import Role
 from .element_values import (
     ABSENT,
+    UNPARSED,
     ValueReader,
+    read_as_meant,
     read_code,
     read_digest,
     read_double,
     read_float,
     read_index,
     read_integer,
+    read_pixel_spacing,
     read_short,
     read_text,
     read_uid,
@@ -50,11 +52,14 @@ from .tags import (
     FRAME_TYPE,
     FUNCTIONAL_GROUPS,
     LOSSY_COMPRESSION,
+    MODALITY_LUT,
     PER_FRAME_GROUPS,
     PIXEL_MEASURES,
+    PIXEL_SPACING,
     PIXEL_VALUE_TRANSFORMATION,
     PLANE_ORIENTATION,
     PLANE_POSITION,
+    PRIVATE_COMPRESSED_PIXELS,
     SHARED_GROUPS,
     SOP_INSTANCE_UID,
     UNASSIGNED_PER_FRAME_ATTRIBUTES,
@@ -84,9 +89,11 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
     0x00180086: ("echo_number", read_integer),
     0x00280010: ("rows", read_short),
     0x00280011: ("columns", read_short),
+    0x00200030: ("position", vector_reader(3)),  # of ACR-NEMA, as the next two
+    0x00200035: ("orientation", vector_reader(6)),
     0x00200032: ("position", vector_reader(3)),
     0x00200037: ("orientation", vector_reader(6)),
-    0x00280030: ("pixel_spacing", vector_reader(2)),
+    PIXEL_SPACING: ("pixel_spacing", read_pixel_spacing),
     0x00180050: ("slice_thickness", read_float),
     0x00180088: ("spacing_between_slices", read_float),
     0x00181120: ("gantry_tilt", read_float),
@@ -105,18 +112,25 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
     0x00281054: ("rescale_type", read_text),
     0x00280301: ("burned_in", read_yes),
 }
-"""Tag → field of ``Frame`` and how its bytes are read."""
+"""Tag → field of ``Frame`` and how its bytes are read. Of two tags that give the same field the
+higher one counts, where it can be read: elements of a header ascend."""
 _FRAMES, _PADDING = 0x00280008, 0x00280120
-_UNPARSED = (ValueError, OverflowError, LookupError, struct.error)
-"""What the readers of ``element_values`` raise for an element that cannot be parsed."""
 WANTED = (
-    frozenset(_FIELDS) | FUNCTIONAL_GROUPS | {_FRAMES, _PADDING, LOSSY_COMPRESSION, CHARACTER_SET}
+    frozenset(_FIELDS)
+    | FUNCTIONAL_GROUPS
+    | {_FRAMES, _PADDING, LOSSY_COMPRESSION, CHARACTER_SET}
+    | {MODALITY_LUT, PRIVATE_COMPRESSED_PIXELS}
+)
+
+_PRIVATE_COMPRESSION = (
+    "The pixels are in the private element (07a1,100a), under a compression of ELSCINT and Philips"
+    " (PMSCT_RLE1) that cannot be decoded."
 )
 
 _GROUP_FIELDS: tuple[tuple[str, int, int, ValueReader], ...] = (
     ("position", PLANE_POSITION, 0x00200032, vector_reader(3)),
     ("orientation", PLANE_ORIENTATION, 0x00200037, vector_reader(6)),
-    ("pixel_spacing", PIXEL_MEASURES, 0x00280030, vector_reader(2)),
+    ("pixel_spacing", PIXEL_MEASURES, PIXEL_SPACING, read_pixel_spacing),
     ("slice_thickness", PIXEL_MEASURES, 0x00180050, read_float),
     ("spacing_between_slices", PIXEL_MEASURES, 0x00180088, read_float),
     ("stack_id", FRAME_CONTENT, 0x00209056, read_text),
@@ -201,6 +215,8 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
     role, code, reason = Role.SLICE, None, ""
     if header.problem is not None:
         role, code, reason = Role.UNREADABLE, header.problem.code, str(header.problem)
+    elif missing is None and PRIVATE_COMPRESSED_PIXELS in header.values:
+        role, code, reason = Role.UNREADABLE, Code.CANNOT_DECODE, _PRIVATE_COMPRESSION
     elif missing is None:
         role, code = Role.NOT_IMAGE, Code.NO_PIXELS
     frame = Frame(
@@ -212,6 +228,7 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
         lossy=missing is not None and is_lossy(header, source),
         bad_elements=bad,
         pixels_missing=missing or 0,
+        modality_lut=MODALITY_LUT in header.values,
         **fields,
     )
     if missing is None or missing > 0 or not _may_be_ct(frame):
@@ -229,11 +246,8 @@ def _top_level_values(header: RawHeader) -> tuple[dict[str, Any], int]:
         known = _FIELDS.get(tag)
         if known is None:
             continue
-        try:
-            value = known[1](vr, raw, header)
-        except _UNPARSED:
-            bad += 1
-            continue
+        value, regular = read_as_meant(tag, known[1], vr, raw, header)
+        bad += not regular
         if value is not None:
             fields[known[0]] = value
     fields["frames"], wrong = _frame_count(header)
@@ -256,7 +270,7 @@ def _frame_count(header: RawHeader) -> tuple[int, int]:
     vr, raw = header.values.get(_FRAMES, ABSENT)
     try:
         frames = read_integer(vr, raw, header)
-    except _UNPARSED:
+    except UNPARSED:
         return 1, 1
     return (1, 0) if frames is None else (max(frames, 1), int(frames < 1))
 
@@ -275,7 +289,7 @@ def _padding(header: RawHeader, pixel_representation: int) -> tuple[int | None, 
             letter = "h" if pixel_representation == 1 else "H"
             return int(unpack_binary(letter, raw, little_endian=header.little_endian)[0]), 0
         return read_integer(vr, raw, header), 0
-    except _UNPARSED:
+    except UNPARSED:
         return None, 1
 
 
@@ -314,10 +328,13 @@ def _macro_values(item: Dataset, header: RawHeader) -> tuple[dict[str, Any], int
             continue
         try:
             element: Any = inner.get_item(tag)
-            value = parse(element.VR or "", element.value or b"", header)
+            value, regular = read_as_meant(
+                tag, parse, element.VR or "", element.value or b"", header
+            )
         except Exception:  # noqa: BLE001 - pydicom raises many kinds; the element is counted
             bad += 1
             continue
+        bad += not regular
         if value not in (None, ""):
             values[field] = value
     return values, bad

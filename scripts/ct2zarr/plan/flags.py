@@ -18,8 +18,9 @@ from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
 from .stack import missing_geometry
 
-HU_NAMES = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
-"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it."""
+HU_NAMES = frozenset({"", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
+"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it. ``US`` means
+unspecified: GDCM and ITK write it where their source has no RescaleType."""
 
 HU_CONTRASTS = frozenset(
     {"", "NONE", "ADDITION", "FILTERED", "MAXIMUM", "MEAN", "MEDIAN", "MINIMUM", "RESAMPLED"}
@@ -100,6 +101,7 @@ def pixel_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
             plane.rescale_slope,
             plane.rescale_intercept,
             plane.rescale_type,
+            plane.modality_lut,
             plane.image_type,
             plane.padding_value,
             plane.bits_allocated,
@@ -129,6 +131,7 @@ class _Kind:
     rescale_slope: float | None
     rescale_intercept: float | None
     rescale_type: str
+    modality_lut: bool
     image_type: str
     padding_value: int | None
     bits_allocated: int
@@ -142,9 +145,9 @@ class _Kind:
     planes: int
 
     @property
-    def bare(self) -> bool:
-        """Neither slope nor intercept is in the header."""
-        return self.rescale_slope is None and self.rescale_intercept is None
+    def incomplete(self) -> bool:
+        """Slope or intercept is absent, or cannot be read."""
+        return self.rescale_slope is None or self.rescale_intercept is None
 
 
 def _rescale_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
@@ -163,10 +166,21 @@ def _rescale_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
         types: list[Json] = []
         types.extend(sorted({kind.image_type for kind in maps}))
         flags.append(RaisedFlag(Flag.NOT_HU, {"rescale_type": named, "image_type": types}))
-    bare = sum(kind.planes for kind in kinds if kind.bare and not is_derived_map(kind))
+    bare = [kind for kind in kinds if kind.incomplete and not is_derived_map(kind)]
     if bare:
-        flags.append(RaisedFlag(Flag.NO_RESCALE, {"planes": bare}))
+        flags.append(RaisedFlag(Flag.NO_RESCALE, _why_no_rescale(bare)))
     return flags
+
+
+def _why_no_rescale(bare: Sequence[_Kind]) -> dict[str, Json]:
+    """How many planes lack what; half a rescale and a table are named beside the count of all."""
+    only = {
+        "without_intercept": sum(k.planes for k in bare if k.rescale_slope is not None),
+        "without_slope": sum(k.planes for k in bare if k.rescale_intercept is not None),
+        "modality_lut": sum(kind.planes for kind in bare if kind.modality_lut),
+    }
+    counts: dict[str, Json] = {"planes": sum(kind.planes for kind in bare)}
+    return counts | {name: count for name, count in only.items() if count}
 
 
 def _format_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:

@@ -25,11 +25,13 @@ says LOCALIZER as well."""
 
 MODALITY = "CT"
 
-GREY = frozenset({"MONOCHROME1", "MONOCHROME2", ""})
-"""Photometric interpretations of grey images; an absent one is taken as grey."""
+COLOUR_WORDS = ("RGB", "YBR", "HSV", "CMYK", "PALETTE")
+"""Begin or end the photometric interpretations of colour (PS3.3 C.7.6.3.1.2). One sample per pixel
+under any other name, or none, is grey: ACR-NEMA called it MONOCHROME."""
 
-BITS = frozenset({8, 16, 32})
-"""BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT)."""
+BITS = frozenset({8, 16, 32, 64})
+"""BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT); 64 is that of
+DoubleFloatPixelData."""
 
 _LONGEST_TEXT = 80
 """Characters of a header's text that fit into a sentence."""
@@ -156,7 +158,7 @@ def _why_unreadable(frame: Frame) -> FileError | None:
 
 
 def _why_excluded(frame: Frame, selection: SelectionSettings) -> FileError | None:
-    if frame.samples_per_pixel > 1 or frame.photometric not in GREY:
+    if frame.samples_per_pixel > 1 or any(word in frame.photometric for word in COLOUR_WORDS):
         return FileError(
             Code.COLOUR,
             "The image is in colour: PhotometricInterpretation is {photometric} and "

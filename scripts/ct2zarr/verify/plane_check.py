@@ -55,11 +55,27 @@ def check_planes(
                 frame = plan.planes[index]
                 source = reader.read(frame)
                 header = headers.of(source, frame)
-                _check_values(plane, source, header, index, settings, frame.transfer_syntax_uid)
+                rescaled = _is_rescaled(header, index, settings, declared)
+                _check_values(plane, source, header, index, rescaled, frame.transfer_syntax_uid)
                 _check_source_header(header, index, frame, table, settings)
                 _check_scale(header, index, declared)
                 used[source.decoder] += 1
     return dict(sorted(used.items()))
+
+
+def _is_rescaled(
+    header: FrameHeader, index: int, settings: ConvertSettings, declared: Mapping[str, Any]
+) -> bool:
+    """Whether the plane is due in rescaled values; they are HU only with a whole rescale."""
+    kind = declared.get("kind")
+    if kind == "hu" and not header.rescaled:
+        raise VerificationError(
+            Code.VERIFICATION_FAILED,
+            "Verification failed: the store calls its values Hounsfield units, and the header of "
+            "plane {plane} lacks RescaleSlope or RescaleIntercept.",
+            plane=index,
+        )
+    return settings.encoding.values == "hu" and kind != "stored"
 
 
 def _check_values(
@@ -67,17 +83,17 @@ def _check_values(
     frame: StoredFrame,
     header: FrameHeader,
     index: int,
-    settings: ConvertSettings,
+    rescaled: bool,
     syntax: str,
 ) -> None:
     expected: NDArray[Any] = frame.stored
-    if settings.encoding.values == "hu" and (header.slope, header.intercept) != (1.0, 0.0):
+    if rescaled and (header.slope, header.intercept) != (1.0, 0.0):
         expected = frame.stored.astype(np.float64) * header.slope + header.intercept
         if np.issubdtype(plane.dtype, np.floating):
             expected = expected.astype(plane.dtype)
     different = plane != expected
     if different.any() and syntax in COSINE_TRANSFORMED:
-        step = DCT_ROUNDING * (abs(header.slope) if settings.encoding.values == "hu" else 1.0)
+        step = DCT_ROUNDING * (abs(header.slope) if rescaled else 1.0)
         distance = np.abs(plane.astype(np.float64) - expected)
         different = distance > step
     if not different.any():
@@ -129,7 +145,7 @@ def _check_source_header(
                 "Verification failed: plane {plane} comes from a file with another SOPInstanceUID.",
                 plane=index,
             )
-    position = triple(table.column("ImagePositionPatient")[index])
+    position = triple(table.column("ImagePositionPatient")[index]) or frame.position
     if position is None or header.position is None or frame.position is None:
         return
     distance = float(np.linalg.norm(np.subtract(position, header.position)))

@@ -44,6 +44,15 @@ _LAST_OF_META = 0x0007FFFF
 _DEFLATED_LIMIT = 1 << 28
 """Bytes to which a deflated file is unpacked in memory; guards against a decompression bomb."""
 
+_COMPRESSED_FILES = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\3\4": "zip",
+}
+"""How files begin that hold others, compressed."""
+
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -74,6 +83,13 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
         raise FileError(Code.NOT_DICOM, "the file is empty (zero bytes)")
     start = source.read(0, _FIRST_READ)
     if start[128:132] != b"DICM":
+        for mark, kind in _COMPRESSED_FILES.items():
+            if start.startswith(mark):
+                raise FileError(
+                    Code.NOT_DICOM,
+                    "the file is compressed with {kind}; unpack it, and scan again",
+                    kind=kind,
+                )
         if not _looks_like_elements(start, source.size):
             raise FileError(Code.NOT_DICOM, "the file does not begin like a DICOM file")
         return read_with_pydicom(source, wanted), source
