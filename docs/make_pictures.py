@@ -350,6 +350,18 @@ def burned_in_annotation(body: Body, left: Axes, right: Axes) -> None:
     right.set_title("the same from near: text is grey values", fontsize=8)
 
 
+def varying_acquisition(body: Body, left: Axes, right: Axes) -> None:
+    """A stack of thin and thick planes."""
+    body.show(left)
+    heights = np.concatenate([np.arange(-60, 0, 10), np.arange(0, 70, 10)])
+    for height in heights:
+        thick = height >= 0
+        right.barh(height, 80, height=7 if thick else 3, color=BAD if thick else GOOD)
+    right.set(xlim=(0, 110), xticks=[], ylabel="mm")
+    right.text(82, 30, "5 mm", fontsize=8, va="center")
+    right.text(82, -35, "2.5 mm", fontsize=8, va="center")
+
+
 def unparsed_elements(_: Body, left: Axes, right: Axes) -> None:
     """A header with an element that cannot be parsed."""
     lines = ("(0018,0060) DS KVP 120", "(0018,1151) IS XRayTubeCurrent 2?O", "(0018,5100) CS HFS")

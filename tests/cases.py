@@ -420,6 +420,16 @@ GEOMETRY = [
     Case("numbered_downwards", series(edit=number_from(100, -1)), (Volume(12),)),
     Case("numbers_missing", series(without=["InstanceNumber"]), (Volume(12),)),
     Case("single_slice", series(n=1), (Volume(1, "single_slice"),)),
+    Case(
+        "voltage_changes_along_the_stack",
+        series(KVP=["80"] * 5 + ["120"] * 7),
+        (Volume(12, "varying_acquisition"),),
+    ),
+    Case(
+        "thickness_changes_along_the_stack",
+        series(SliceThickness=["2.5"] * 5 + ["5"] * 7),
+        (Volume(12, "varying_acquisition"),),
+    ),
 ]
 
 # Multi-frame ---------------------------------------------------------------------------------

@@ -69,6 +69,10 @@ class Flag(Described):
         "mixed_pixel_format",
         "bits stored or signedness differs between planes",
     )
+    VARYING_ACQUISITION = (
+        "varying_acquisition",
+        "tube voltage (KVP) or slice thickness differs between planes",
+    )
     UNREADABLE_FILES = "unreadable_files", "files of the series could not be read or decoded"
     LOCALIZERS_REMOVED = "localizers_removed", "localizer images were removed from the series"
     SINGLE_SLICE = "single_slice", "the volume has one plane; its spacing along z is nominal"
@@ -94,6 +98,14 @@ class Status(Described):
     OK = "ok", "converted and published"
     FAILED = "failed", "not converted; see reason and error"
     REJECTED = "rejected", "not for use: a flag is named in reject_flags, or a person rejected it"
+
+
+class Belonging(Described):
+    """Whether the headers of all planes, read again from their files, are of one volume."""
+
+    CONSTANT = "constant", "all planes agree in patient, study, series, modality and acquisition"
+    FLAGGED = "flagged", "all planes agree, but for what the flag varying_acquisition names"
+    UNCHECKED = "unchecked", "the headers of some planes, or of all, were not compared"
 
 
 class Decision(Described):

@@ -6,7 +6,13 @@ import pytest
 
 from ct2zarr.dicom.sop_classes import ENHANCED_CT, SECONDARY_CLASSES
 from ct2zarr.model import RaisedFlag, UnusedFrame
-from ct2zarr.plan.flags import MAP_CONTRASTS, in_order, pixel_flags, unused_frame_flags
+from ct2zarr.plan.flags import (
+    LISTED_VALUES,
+    MAP_CONTRASTS,
+    in_order,
+    pixel_flags,
+    unused_frame_flags,
+)
 from ct2zarr.plan.grouping import plan_geometry, plan_series
 from ct2zarr.vocabulary import Flag, Role
 from series_of import at, evidence, flags, frame, stack, unread
@@ -31,6 +37,37 @@ def mixed(*changes, planes=6):
 
 def test_a_plain_stack_has_no_flag():
     assert found(stack(grid(6))) == {}
+
+
+def acquired(**fields):
+    """Evidence of ``varying_acquisition`` for planes with these values."""
+    count = len(next(iter(fields.values())))
+    changes = [{name: values[i] for name, values in fields.items()} for i in range(count)]
+    return found(mixed(*changes, planes=count)).get(Flag.VARYING_ACQUISITION)
+
+
+def test_a_voltage_or_thickness_that_varies_is_flagged_with_the_planes_per_value():
+    assert acquired(kvp=[120.0, 80.0, 80.0]) == {"KVP": {"80": 2, "120": 1}}
+    both = acquired(kvp=[120.0, 80.0], slice_thickness=[2.5, 5.0])
+    assert both == {"KVP": {"80": 1, "120": 1}, "SliceThickness": {"2.5": 1, "5": 1}}
+
+
+@pytest.mark.parametrize(
+    "values", [[None, 80.0, 80.0], [0.0, 80.0, 80.0], [100.0, 99.0, 99.5], [None, None, None]]
+)
+def test_absent_zero_and_rounded_values_do_not_vary(values):
+    assert acquired(kvp=values) is None
+
+
+def test_more_than_one_percent_varies():
+    assert acquired(kvp=[100.0, 98.9]) == {"KVP": {"98.9": 1, "100": 1}}
+
+
+def test_evidence_lists_the_commonest_values_only():
+    values = [float(value) for value in range(1, 40)] + [39.0]
+    evidence = acquired(slice_thickness=values)["SliceThickness"]
+    assert len(evidence) == LISTED_VALUES
+    assert evidence["39"] == 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cases import CASES
 from converted import plans_in
 from ct2zarr.codes import Code
 from ct2zarr.run.options import OPTIONS
-from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Role, Status, StoreType
+from ct2zarr.vocabulary import AuditStatus, Belonging, Decision, Flag, Role, Status, StoreType
 
 ROOT = Path(__file__).parents[2]
 MAKE_TABLES = ROOT / "docs" / "make_tables.py"
@@ -55,7 +55,7 @@ def test_every_option_has_a_row(option):
     assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("kind", [Role, Status, Code, AuditStatus, Decision, StoreType])
+@pytest.mark.parametrize("kind", [Role, Status, Code, AuditStatus, Belonging, Decision, StoreType])
 def test_codes_page_has_a_row_for_each_member_and_no_other(kind):
     page = (ROOT / "docs" / "codes.md").read_text("utf-8")
     rows = [f"| `{code}` | {code.sentence} |" for code in kind]

@@ -4,6 +4,8 @@ DICOM writes positions and cosines as decimal text of at most 16 characters (PS3
 often with far fewer digits, so numbers that mean the same differ by what was rounded.
 """
 
+from collections.abc import Iterable
+
 NORMAL_TOLERANCE = 0.01
 """Share of the spacing that a plane may lie off its grid along the normal, and that two distances
 may differ by and still be one (as highdicom and the geometry index of the Imaging Data Commons)."""
@@ -41,3 +43,16 @@ FLOAT_NOISE_MM = 1e-7
 
 INDEX_ROUNDING = 1e-6
 """Difference of coordinates (voxels, mm) that is rounding where a grid is laid over a volume."""
+
+SAME_NUMBER_TOLERANCE = 0.01
+"""Share by which two thicknesses or tube voltages may differ and still be one: vendors write the
+nominal value of some planes and the rounded one of others."""
+
+
+def varying_numbers(values: Iterable[float]) -> bool:
+    """Whether positive numbers differ by more than ``SAME_NUMBER_TOLERANCE``; others are absent."""
+    positive = [value for value in values if value > 0]
+    if not positive:
+        return False
+    largest = max(positive)
+    return largest - min(positive) > SAME_NUMBER_TOLERANCE * largest

@@ -13,7 +13,7 @@ from ..dicom.sop_classes import (
     SECONDARY_CLASSES,
 )
 from ..geometry.stacks import StackGeometry
-from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM
+from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM, varying_numbers
 from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
 from .stack import missing_geometry
@@ -32,6 +32,9 @@ MAP_CONTRASTS = frozenset(
 )
 """Values of ImageType's fourth value (PS3.3 C.8.2.1.1.1) that name a map of a multi-energy CT, in
 classic and Enhanced objects. The others there (VMI, MAT_REMOVED, MAT_MODIFIED) are attenuation."""
+
+LISTED_VALUES = 20
+"""Values that the evidence of ``varying_acquisition`` lists at most: the commonest."""
 
 _FLAG_ORDER = {flag: number for number, flag in enumerate(Flag)}
 
@@ -117,11 +120,26 @@ def pixel_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
     )
     kinds = [_Kind(*values, planes=count) for values, count in counts.items()]
     found = [*_rescale_flags(kinds), *_format_flags(kinds), *_source_flags(kinds)]
+    found += _acquisition_flags(planes)
     bad = {plane.path: plane.bad_elements for plane in planes if plane.bad_elements}
     if bad:
         evidence: dict[str, Json] = {"count": sum(bad.values()), "files": len(bad)}
         found.append(RaisedFlag(Flag.UNPARSED_ELEMENTS, evidence))
     return found
+
+
+def _acquisition_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
+    """Tube voltage and thickness, with the number of planes per value, where they differ."""
+    evidence: dict[str, Json] = {}
+    for keyword, values in (
+        ("KVP", [plane.kvp for plane in planes]),
+        ("SliceThickness", [plane.slice_thickness for plane in planes]),
+    ):
+        counts = Counter(value for value in values if value is not None and value > 0)
+        if varying_numbers(counts):
+            most = counts.most_common(LISTED_VALUES)
+            evidence[keyword] = {f"{value:g}": count for value, count in sorted(most)}
+    return [RaisedFlag(Flag.VARYING_ACQUISITION, evidence)] if evidence else []
 
 
 @dataclass(frozen=True, slots=True)

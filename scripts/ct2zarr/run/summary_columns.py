@@ -38,6 +38,8 @@ class SummaryRow:
         version: ct2zarr that wrote it.
         code: see ``codes.Code``; empty when ok.
         error_public: ``error`` without names of files and text from headers.
+        belonging: see ``vocabulary.Belonging``; empty when the volume was not converted.
+        belonging_planes: number of planes whose headers were compared with each other.
     """
 
     series_hash: str
@@ -81,6 +83,8 @@ class SummaryRow:
     version: str = ""
     code: str = ""
     error_public: str = ""
+    belonging: str = ""
+    belonging_planes: int = 0
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
@@ -89,7 +93,7 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
 SUMMARY_SCHEMA = Schema(
     columns_of(
         SummaryRow,
-        optional=("code", "error_public"),  # a summary of version 0.1 has none
+        optional=("code", "error_public", "belonging", "belonging_planes"),  # not in version 0.1
         allowed={"status": tuple(map(str, Status))},
     ),
     "convert that shard again (delete its summary and run the workflow).",

@@ -8,7 +8,8 @@ computed here, in float64. The checks are:
 - of each chosen plane: its bytes against the source and the MD5 in slices.csv; the SOPInstanceUID,
   position and rescale in its file against slices.csv and the attributes;
 - of all planes: positions, index_to_lps, slices.csv and the directions and distances of the header
-  agree, and planes ascend along the normal.
+  agree, and planes ascend along the normal;
+- of all planes, unless no plane is chosen: the headers of their files are those of one volume.
 
 A comparison of the store with what was in memory could not find planes in a wrong order.
 """
@@ -26,6 +27,7 @@ from ..model import Json, SliceTable, VolumePlan
 from ..run.settings import ConvertSettings
 from ..store.records import read_slices
 from ..volume.volume import Volume, open_volume
+from .belonging_check import BelongingCheck, check_belonging
 from .geometry_check import check_geometry
 from .plane_check import check_planes
 from .pyramid_check import check_pyramid
@@ -37,15 +39,22 @@ class Verification:
 
     Attributes:
         slices: their indices. decoders: decoder name → number of planes that it read.
+        belonging: what the headers of the planes have in common.
     """
 
     slices: tuple[int, ...]
     decoders: Mapping[str, int]
+    belonging: BelongingCheck
 
     def as_json(self) -> dict[str, Json]:
         """The content of series.json. ``ok`` is never false, since a difference raises."""
         ok = True if self.slices else None
-        return {"ok": ok, "slices": list(self.slices), "decoders": dict(self.decoders)}
+        return {
+            "ok": ok,
+            "slices": list(self.slices),
+            "decoders": dict(self.decoders),
+            "belonging": self.belonging.as_json(),
+        }
 
 
 def verify_volume(
@@ -74,6 +83,7 @@ def verify_volume(
             _check_shape(volume, plan, table)
             _check_identity(plan, table, volume.attrs, settings)
             check_geometry(plan, table, volume.attrs)
+            belonging = check_belonging(plan, chosen)
             decoders = check_planes(volume, plan, table, settings, chosen, decoders_used)
             found = volume.attrs.get("levels")
         check_pyramid(
@@ -92,7 +102,7 @@ def verify_volume(
             frame=error.frame,
             cause=error,
         ) from error
-    return Verification(chosen, decoders)
+    return Verification(chosen, decoders, belonging)
 
 
 def choose_planes(count: int, wanted: int | Literal["all"]) -> tuple[int, ...]:
