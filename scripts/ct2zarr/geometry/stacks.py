@@ -14,7 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .tolerances import FLOAT_NOISE_MM, NORMAL_LENGTH_TOLERANCE, NORMAL_TOLERANCE
+from .tolerances import (
+    COSINE_ROUNDING,
+    FLOAT_NOISE_MM,
+    NORMAL_LENGTH_TOLERANCE,
+    NORMAL_TOLERANCE,
+    float_noise,
+)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,14 +34,16 @@ _NOMINAL_STEP_MM = 1.0
 LISTED_MISSING = 1000
 """At most this many offsets of missing planes are listed; their count is always complete."""
 
-_DECIMALS = (1, 2, 3)
-"""Numbers of decimals that positions in headers are rounded to."""
+_DECIMALS = (1, 2, 3, 4, 5, 6, 7)
+"""Numbers of decimals that positions in headers are rounded to; more than three in micro-CT."""
 _ROUNDING_SHARE = 0.25
 """Decimals coarser than this share of the spacing explain nothing: any stack would fit them."""
 _WIDTH_NOISE = 1e-4
 """Share of a unit that float64 arithmetic adds to the width of a rounded grid."""
 _WRITABLE = 1e-3
 """Share of a unit within which a spacing counts as written with those decimals."""
+_LISTED_DECIMALS = 4
+"""Decimals of the offsets of missing planes, mm; more where the spacing is below 0.01 mm."""
 _ALONG_COLUMNS = 1e-3
 """Share of the drift from which on a move along the columns gives the tilt its sign."""
 
@@ -112,6 +120,24 @@ def cross(orientation: Sequence[float]) -> tuple[float, float, float]:
     return b * f - c * e, c * d - a * f, a * e - b * d
 
 
+def unit_orientation(orientation: Sequence[float]) -> tuple[float, ...]:
+    """Direction cosines with vectors of length 1.
+
+    Vectors that are so but for the decimals of the header stay as they are. A length other than 1
+    is a fault of the writer that says nothing of the size of pixels, which PixelSpacing gives.
+    """
+    lengths = vector_lengths(orientation)
+    if max(abs(length - 1) for length in lengths) <= COSINE_ROUNDING:
+        return tuple(orientation)
+    row, column = lengths
+    return (*(a / row for a in orientation[:3]), *(b / column for b in orientation[3:]))
+
+
+def vector_lengths(orientation: Sequence[float]) -> tuple[float, float]:
+    """Lengths of the row and of the column vector."""
+    return math.hypot(*orientation[:3]), math.hypot(*orientation[3:])
+
+
 def slice_normal(orientation: Sequence[float]) -> tuple[float, float, float]:
     """Unit normal of the planes.
 
@@ -143,7 +169,7 @@ def is_uniform(offsets: Floats) -> bool:
         return True
     step = (offsets[-1] - offsets[0]) / (n - 1)
     deviation = np.abs(offsets - (offsets[0] + step * np.arange(n))).max()
-    return bool(deviation <= NORMAL_TOLERANCE * step + FLOAT_NOISE_MM)
+    return bool(deviation <= NORMAL_TOLERANCE * step + float_noise(step))
 
 
 def written_unit(positions: Floats, normal: Sequence[float]) -> float:
@@ -154,8 +180,10 @@ def written_unit(positions: Floats, normal: Sequence[float]) -> float:
     agree with their rounding to k decimals do. Whole numbers count as one decimal, never coarser.
     """
     for decimals in _DECIMALS:
-        if np.abs(positions - np.round(positions, decimals)).max() < FLOAT_NOISE_MM:
-            return float(10.0**-decimals * sum(abs(component) for component in normal))
+        last = 10.0**-decimals
+        noise = min(FLOAT_NOISE_MM, _WIDTH_NOISE * last)
+        if np.abs(positions - np.round(positions, decimals)).max() < noise:
+            return float(last * sum(abs(component) for component in normal))
     return 0.0
 
 
@@ -167,10 +195,12 @@ def spacing_of(
     A base spacing is tried from the smallest gaps, then from the hints; if every gap is a whole
     multiple of it the planes between are missing. Three or more equal wide gaps in a row are a
     change of spacing instead, and so are wide gaps that outnumber the base gaps, unless a hint
-    confirms the base.
+    confirms the base. Planes between which more are missing than there are make no grid: two
+    passes of the scanner 0.05 mm apart look like that.
 
     A stack from which every second plane is gone is uniform again. It counts as missing only
-    where InstanceNumber skips the same number at every gap.
+    where InstanceNumber skips the same number at every gap, and no header declares the spacing
+    that is there.
 
     Args:
         offsets: (N,) mm along the normal, ascending.
@@ -197,7 +227,7 @@ def spacing_of(
             if found is not None:
                 return Spacing("missing", int((found > 1).sum()), _missing_planes(offsets, found))
     usual = float(np.median(gaps))
-    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + FLOAT_NOISE_MM
+    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + float_noise(usual)
     return Spacing("uneven", max(int(off.sum()), 1))
 
 
@@ -212,7 +242,8 @@ def stack_geometry(
 
     Args:
         positions: (N, 3) ImagePositionPatient, mm.
-        orientation: (6,) direction cosines. pixel_spacing: (between rows, between columns), mm.
+        orientation: (6,) direction cosines, unit vectors. pixel_spacing: (between rows, between
+            columns), mm.
         hints: spacings that the headers declare; the first is the nominal dz of a single plane.
         numbers: (N,) InstanceNumber, where all planes have one.
 
@@ -282,8 +313,10 @@ def _shear(
 def _thinned_steps(step: float, hints: Sequence[float], numbers: Integers | None) -> int:
     """How many planes of the original stack lie from one plane to the next; 1 if all are there.
 
-    InstanceNumber must skip equally at each gap. From three gaps on that is enough evidence; with
-    fewer a declared spacing has to agree.
+    InstanceNumber must skip equally at each gap. Then the first declared spacing that agrees with
+    the planes as they are, or with the skipped ones between them, decides: numbers may well run in
+    steps of 2 or 10. Where none agrees, every second plane is missing if three gaps say so; more
+    than there are cannot be missing by their numbers alone.
     """
     if numbers is None or len(numbers) < 2:
         return 1
@@ -291,8 +324,12 @@ def _thinned_steps(step: float, hints: Sequence[float], numbers: Integers | None
     skip = abs(int(skips[0]))
     if skip < 2 or not (skips == skips[0]).all():
         return 1
-    agrees = any(abs(step - skip * hint) <= NORMAL_TOLERANCE * step for hint in hints)
-    return skip if agrees or len(skips) >= CHANGE_OF_SPACING_RUN else 1
+    for hint in hints:
+        for steps in (1, skip):
+            if abs(step - steps * hint) <= NORMAL_TOLERANCE * step:
+                return steps
+    few = (skip - 1) * len(skips) <= len(numbers)
+    return skip if few and len(skips) >= CHANGE_OF_SPACING_RUN else 1
 
 
 def _on_grid_with_holes(
@@ -302,12 +339,14 @@ def _on_grid_with_holes(
     multiples = np.rint(gaps / base).astype(np.int64)
     if multiples.min() < 1 or multiples.max() == 1:
         return None
+    if int((multiples - 1).sum()) > len(offsets):
+        return None
     steps = np.concatenate(([0], np.cumsum(multiples)))
     fitted = float(offsets[-1] - offsets[0]) / int(steps[-1])
     if abs(fitted - base) > 2 * NORMAL_TOLERANCE * base + unit:
         return None
     deviation = np.abs(offsets - (offsets[0] + fitted * steps)).max()
-    on_grid = deviation <= NORMAL_TOLERANCE * fitted + FLOAT_NOISE_MM
+    on_grid = deviation <= NORMAL_TOLERANCE * fitted + float_noise(fitted)
     if not (on_grid or _rounding_explains(offsets, steps, unit)):
         return None
     run = 1
@@ -325,14 +364,16 @@ def _on_grid_with_holes(
 def _missing_planes(offsets: Floats, multiples: Integers) -> MissingPlanes:
     """Describe the holes of a grid whose neighbours are ``multiples`` steps apart."""
     holes = np.flatnonzero(multiples > 1)
+    spacing = float(offsets[-1] - offsets[0]) / int(multiples.sum())
+    decimals = max(_LISTED_DECIMALS, 2 - math.floor(math.log10(spacing)))
     listed: list[float] = []
     for hole in holes:
         steps = int(multiples[hole])
         width = (offsets[hole + 1] - offsets[hole]) / steps
         for step in range(1, min(steps, LISTED_MISSING - len(listed) + 1)):
-            listed.append(round(float(offsets[hole] + step * width), 4))
+            listed.append(round(float(offsets[hole] + step * width), decimals))
     return MissingPlanes(
-        spacing_mm=float(offsets[-1] - offsets[0]) / int(multiples.sum()),
+        spacing_mm=spacing,
         count=int((multiples - 1).sum()),
         after=tuple(int(hole) for hole in holes),
         offsets_mm=tuple(listed),
