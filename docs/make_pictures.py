@@ -217,6 +217,27 @@ def no_geometry(body: Body, left: Axes, right: Axes) -> None:
     right.text(7.5, 3, "where in the patient?", color=BAD, ha="center")
 
 
+def nominal_positions(body: Body, left: Axes, right: Axes) -> None:
+    """One position for a file of many frames."""
+    body.show(left)
+    planes_at(left, EVEN[:1])
+    planes_at(left, EVEN[1:], OTHER, linestyle=":")
+    right.plot([1], EVEN[:1], "o", color=GOOD, label="ImagePositionPatient")
+    right.plot(range(2, len(EVEN) + 1), EVEN[1:], ".", color=OTHER, label="calculated")
+    right.set(xlabel="frame", ylabel="mm along the normal")
+    right.legend(fontsize=7, loc="lower right", framealpha=0.6)
+
+
+def inexact_orientation(body: Body, left: Axes, right: Axes) -> None:
+    """Cosines that jitter from plane to plane."""
+    body.show(left)
+    noise = np.random.default_rng(0).uniform(-3e-4, 3e-4, len(EVEN))
+    for height, slope in zip(EVEN, 80 * noise, strict=True):
+        planes_at(left, [height], OTHER, slope=float(slope))
+    right.bar(range(len(EVEN)), np.rad2deg(noise), color=OTHER)
+    right.set(xlabel="plane", ylabel="degrees from the mean")
+
+
 def mixed_rescale(body: Body, left: Axes, right: Axes) -> None:
     """Stored values with a jump, and HU without one."""
     means = body.hu[:, 40:80, 60:120].mean(axis=(1, 2))[::6]

@@ -341,6 +341,12 @@ def jittered(millimetres: float) -> Build:
     return series(positions=z_positions(*(2.5 * i + millimetres * s for i, s in enumerate(JITTER))))
 
 
+def jitter_cosines(index: int, dataset: Dataset) -> None:
+    """Noise of 3e-4 in the direction cosines of one plane."""
+    a, b = np.random.default_rng(index).uniform(-3e-4, 3e-4, 2).round(6)
+    dataset.ImageOrientationPatient = ["1", f"{a:.6f}", "0", f"{-a:.6f}", "1", f"{b:.6f}"]
+
+
 def last_plane_has_no_place(index: int, dataset: Dataset) -> None:
     if index == 11:
         del dataset.ImagePositionPatient
@@ -407,6 +413,94 @@ GEOMETRY = [
         ),
     ),
     Case(
+        "position_that_does_not_vary",
+        series(ImagePositionPatient=["-11", "-9.5", "-14"], edit=number_from(40, -1)),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "no_position_in_two_acquisitions",
+        together(
+            {"AcquisitionNumber": 1},
+            {"AcquisitionNumber": 2, "hu_offset": 300.0},
+            without=["ImagePositionPatient", "SliceLocation"],
+        ),
+        (
+            Volume(12, f"{SPLIT} no_geometry", truth=of_the_file),
+            Volume(12, f"{SPLIT} no_geometry", truth=lambda made: made.hu + 300.0),
+        ),
+    ),
+    Case(
+        "no_position_and_one_number_for_all",
+        series(without=["ImagePositionPatient"], edit=number_from(1, 0)),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "no_pixel_spacing_and_numbered_downwards",
+        series(without=["PixelSpacing"], edit=number_from(40, -1)),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "cosines_of_another_length",
+        series(ImageOrientationPatient=["1.04", "0", "0", "0", "0.98", "0"]),
+        (Volume(12, "inexact_orientation"),),
+    ),
+    Case(
+        "cosines_that_jitter",
+        series(n=30, edit=jitter_cosines),
+        (Volume(30, "inexact_orientation"),),
+    ),
+    Case(
+        "cosines_that_jitter_in_two_phases",
+        together(
+            {"AcquisitionNumber": 1},
+            {"AcquisitionNumber": 2, "hu_offset": 300.0},
+            edit=jitter_cosines,
+        ),
+        (
+            Volume(12, f"{SPLIT} inexact_orientation"),
+            Volume(12, f"{SPLIT} inexact_orientation", offset=300.0),
+        ),
+    ),
+    Case("numbers_in_steps_of_two", series(edit=number_from(1, 2)), (Volume(12),)),
+    Case(
+        "numbers_in_steps_of_ten",
+        series(edit=number_from(1, 10), SpacingBetweenSlices="2.5", SliceThickness="5"),
+        (Volume(12),),
+    ),
+    Case(
+        "two_passes_a_fiftieth_of_the_spacing_apart",
+        together(
+            {"AcquisitionNumber": 1},
+            {"AcquisitionNumber": 2, "origin": (-11.0, -9.5, -13.95), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "voxels_below_a_micrometre",
+        series(spacing=(0.0007, 0.0007, 0.0007), origin=(0.0, 0.0, 0.0)),
+        (Volume(12),),
+    ),
+    Case(
+        "voxels_of_ten_micrometres_with_a_hole",
+        series(spacing=(0.01, 0.01, 0.01), origin=(0.0, 0.0, 0.0), drop=[5]),
+        (Volume(11, "missing_slices"),),
+    ),
+    Case(
+        "voxels_of_ten_micrometres_in_a_tilted_stack",
+        series(spacing=(0.01, 0.01, 0.01), origin=(0.0, 0.0, 0.0), tilt_degrees=15.0),
+        (Volume(12, "gantry_tilt"),),
+    ),
+    Case(
+        "voxels_of_ten_micrometres_in_two_fields",
+        together(
+            {},
+            {"origin": (0.08, 0.0, 0.0), "hu_offset": 300.0, "edit": number_from(13)},
+            spacing=(0.01, 0.01, 0.01),
+            origin=(0.0, 0.0, 0.0),
+        ),
+        (Volume(12, SPLIT, offset=300.0), Volume(12, SPLIT)),
+    ),
+    Case(
         "feet_first",
         series(orientation=(-1, 0, 0, 0, 1, 0), origin=(11.0, -9.5, 14.0), PatientPosition="FFS"),
         (Volume(12),),
@@ -445,6 +539,22 @@ def make_a_map(dataset: Dataset) -> None:
     for item in dataset.PerFrameFunctionalGroupsSequence:
         del item.PixelValueTransformationSequence
         item.CTImageFrameTypeSequence[0].FrameType = kind
+
+
+def one_classic_file(**tags: Any) -> Build:
+    """A classic CT image with all planes as frames, and the position of the first one only."""
+
+    def build(folder: Path, name: str) -> Series:
+        made = make_series(folder, name=name, shuffle_seed=None, **tags)
+        dataset = dcmread(made.paths[0])
+        dataset.NumberOfFrames = len(made.paths)
+        dataset.PixelData = b"".join(dcmread(path).PixelData for path in made.paths)
+        for path in made.paths:
+            path.unlink()
+        write(dataset, made.paths[0])
+        return made
+
+    return build
 
 
 def classic_twin(folder: Path, made: Series) -> None:
@@ -500,6 +610,24 @@ MULTIFRAME = [
         "enhanced_map",
         frames(shared=("measures", "orientation"), signed=True, edit=make_a_map),
         (Volume(12, "not_hu", kind="rescaled"),),
+        ONE_FILE,
+    ),
+    Case(
+        "classic_with_one_position",
+        one_classic_file(SpacingBetweenSlices="2.5"),
+        (Volume(12, "nominal_positions"),),
+        ONE_FILE,
+    ),
+    Case(
+        "classic_with_one_position_against_the_normal",
+        one_classic_file(SpacingBetweenSlices="-2.5"),
+        (Volume(12, "nominal_positions", truth=lambda made: made.hu[::-1]),),
+        ONE_FILE,
+    ),
+    Case(
+        "classic_with_one_position_and_no_spacing",
+        one_classic_file(),
+        (Volume(12, "no_geometry", truth=of_the_file),),
         ONE_FILE,
     ),
     Case(

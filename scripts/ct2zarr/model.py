@@ -40,6 +40,9 @@ class Frame:
         position: ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1), or what ACR-NEMA had in its
             place, (0020,0030).
         orientation: ImageOrientationPatient, row cosines then column cosines, or (0020,0035).
+        nominal_position: the position is none of the header's: it follows from that of the file's
+            first frame, SpacingBetweenSlices and the normal.
+        slice_location: mm.
         pixel_spacing: PixelSpacing, mm, (between rows, between columns).
         slice_thickness: mm. spacing_between_slices: mm, as in the header, sign kept.
         gantry_tilt: GantryDetectorTilt, degrees, as in the header.
@@ -92,6 +95,8 @@ class Frame:
     rows: int = 0
     columns: int = 0
     position: Vector | None = None
+    nominal_position: bool = False
+    slice_location: float | None = None
     orientation: Orientation | None = None
     pixel_spacing: tuple[float, float] | None = None
     slice_thickness: float | None = None

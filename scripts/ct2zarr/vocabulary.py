@@ -62,7 +62,17 @@ class Flag(Described):
     )
     NO_GEOMETRY = (
         "no_geometry",
-        "position or orientation is missing; planes are in the order of InstanceNumber",
+        "position, orientation or pixel spacing is missing or unusable; order_by in the evidence "
+        "says what orders the planes",
+    )
+    NOMINAL_POSITIONS = (
+        "nominal_positions",
+        "one position stands for a whole file; SpacingBetweenSlices gives those of its frames",
+    )
+    INEXACT_ORIENTATION = (
+        "inexact_orientation",
+        "direction cosines are no unit vectors or jitter between planes; they were made one "
+        "orientation of unit vectors",
     )
     MIXED_RESCALE = "mixed_rescale", "rescale slope or intercept differs between planes"
     MIXED_PIXEL_FORMAT = (

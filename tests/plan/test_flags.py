@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ct2zarr.dicom.sop_classes import ENHANCED_CT, SECONDARY_CLASSES
@@ -242,7 +243,11 @@ def test_a_single_plane_has_the_nominal_spacing_of_its_header():
     assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": 3.0}
     (plan,) = plan_series([frame(1, 0.0, position=None)], unread)
     assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": None}
-    assert evidence(plan, Flag.NO_GEOMETRY) == {"planes": 1, "missing": ["ImagePositionPatient"]}
+    assert evidence(plan, Flag.NO_GEOMETRY) == {
+        "planes": 1,
+        "missing": ["ImagePositionPatient"],
+        "order_by": "InstanceNumber",
+    }
 
 
 def test_missing_elements_of_the_geometry_are_named_once_each():
@@ -255,8 +260,43 @@ def test_missing_elements_of_the_geometry_are_named_once_each():
     assert evidence(plan, Flag.NO_GEOMETRY) == {
         "planes": 3,
         "missing": ["ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"],
+        "order_by": "InstanceNumber",
     }
     assert Flag.SINGLE_SLICE not in flags(plan)
+
+
+def test_a_position_that_does_not_vary_is_named():
+    (plan,) = plan_series([frame(i + 1, 0.0, slice_location=2.0 * i) for i in range(5)], unread)
+    assert flags(plan) == {Flag.NO_GEOMETRY}
+    assert evidence(plan, Flag.NO_GEOMETRY) == {
+        "planes": 5,
+        "missing": [],
+        "unusable": "the position does not vary",
+        "order_by": "SliceLocation",
+    }
+
+
+def test_vectors_of_another_length_are_named_and_do_not_stretch_voxels():
+    (plan,) = plan_series(stack(grid(4), orientation=(1.04, 0, 0, 0, 1, 0)), unread)
+    assert flags(plan) == {Flag.INEXACT_ORIENTATION}
+    assert evidence(plan, Flag.INEXACT_ORIENTATION) == {
+        "shortest_vector": 1.0,
+        "longest_vector": 1.04,
+        "largest_difference_of_cosines": 0.0,
+    }
+    geometry = plan_geometry(plan)
+    assert geometry.orientation == (1, 0, 0, 0, 1, 0)
+    assert np.allclose(geometry.index_to_lps[:3, 2], [0.7, 0, 0], atol=1e-12)
+
+
+def test_nominal_positions_are_counted_with_their_spacing():
+    frames = [
+        frame(1, 0.4 * i, frames=4, frame_number=i + 1, nominal_position=True,
+              spacing_between_slices=0.4)
+        for i in range(4)
+    ]  # fmt: skip
+    (plan,) = plan_series(frames, unread)
+    assert evidence(plan, Flag.NOMINAL_POSITIONS) == {"planes": 4, "spacing_between_slices": [0.4]}
 
 
 def test_uneven_gaps_are_given_by_their_smallest_largest_and_median():

@@ -9,7 +9,6 @@ from ct2zarr.plan.stack import (
     make_stack,
     missing_geometry,
     spacing_hints,
-    spans_a_plane,
 )
 from series_of import at, frame, stack
 
@@ -96,13 +95,6 @@ def test_some_frames_of_a_stack_are_a_stack():
 )
 def test_elements_that_are_absent_or_make_no_sense_are_named(fields, missing):
     assert missing_geometry(frame(1, 0.0, **fields)) == missing
-
-
-def test_crossed_unit_vectors_span_a_plane_and_others_do_not():
-    assert spans_a_plane((1, 0, 0, 0, 1, 0))
-    assert not spans_a_plane((0, 0, 0, 0, 0, 0))
-    assert not spans_a_plane((2, 0, 0, 0, 1, 0))
-    assert not spans_a_plane(None)
 
 
 def test_a_spacing_is_two_positive_numbers():

@@ -5,6 +5,7 @@ that is wrong with a file raises: its ``Frame`` has the role and the reason.
 """
 
 import errno
+import math
 import os
 import stat
 import warnings
@@ -16,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from ..codes import Code
 from ..errors import FileError
+from ..geometry.stacks import cross
 from ..model import Frame
 from ..vocabulary import Role
 from .element_values import (
@@ -93,6 +95,7 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
     0x00200035: ("orientation", vector_reader(6)),
     0x00200032: ("position", vector_reader(3)),
     0x00200037: ("orientation", vector_reader(6)),
+    0x00201041: ("slice_location", read_float),
     PIXEL_SPACING: ("pixel_spacing", read_pixel_spacing),
     0x00180050: ("slice_thickness", read_float),
     0x00180088: ("spacing_between_slices", read_float),
@@ -295,12 +298,15 @@ def _padding(header: RawHeader, pixel_representation: int) -> tuple[int | None, 
 
 def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
     """Each frame, completed from the shared and the per-frame functional groups."""
+    if frame.frames > 1 and not header.groups:
+        yield from _nominal_frames(frame)
+        return
     shared_items = header.groups.get(SHARED_GROUPS, [])
     own_items = header.groups.get(PER_FRAME_GROUPS, [])
     shared, bad = _macro_values(shared_items[0], header) if shared_items else ({}, 0)
     if frame.frames > 1:
-        # One position at the top level cannot be that of every frame.
-        frame = replace(frame, position=None)
+        # One place at the top level cannot be that of every frame.
+        frame = replace(frame, position=None, slice_location=None)
     frame = replace(frame, bad_elements=frame.bad_elements + bad, **shared)
     for number in range(1, frame.frames + 1):
         own: dict[str, Any] = {}
@@ -308,6 +314,34 @@ def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
         if number <= len(own_items):
             own, bad = _macro_values(own_items[number - 1], header)
         yield replace(frame, frame_number=number, bad_elements=frame.bad_elements + bad, **own)
+
+
+def _nominal_frames(frame: Frame) -> Iterator[Frame]:
+    """The frames of a multi-frame file without functional groups, as dental scanners write.
+
+    The position at the top level is that of the first frame; the others follow along the normal,
+    SpacingBetweenSlices apart. Without either the places of the frames are unknown.
+    """
+    first, step = frame.position, _step_between_frames(frame)
+    known = first is not None and step is not None
+    frame = replace(frame, position=None, slice_location=None, nominal_position=known)
+    for number in range(frame.frames):
+        if first is not None and step is not None:
+            x, y, z = (origin + number * along for origin, along in zip(first, step, strict=True))
+            frame = replace(frame, position=(x, y, z))
+        yield replace(frame, frame_number=number + 1)
+
+
+def _step_between_frames(frame: Frame) -> list[float] | None:
+    """SpacingBetweenSlices along the normal, mm; a negative one runs against it (PS3.3 C.8.4.8)."""
+    between = frame.spacing_between_slices
+    if not between or not math.isfinite(between) or frame.orientation is None:
+        return None
+    normal = cross(frame.orientation)
+    length = math.hypot(*normal)
+    if not 0 < length < math.inf:
+        return None
+    return [between * component / length for component in normal]
 
 
 def _macro_values(item: Dataset, header: RawHeader) -> tuple[dict[str, Any], int]:

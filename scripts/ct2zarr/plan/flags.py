@@ -13,9 +13,11 @@ from ..dicom.sop_classes import (
     SECONDARY_CLASSES,
 )
 from ..geometry.stacks import StackGeometry
-from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM, varying_numbers
+from ..geometry.tolerances import in_plane_tolerance, varying_numbers
 from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
+from .ordering import order_of, position_does_not_vary
+from .orientation import inexact_orientation
 from .stack import missing_geometry
 
 HU_NAMES = frozenset({"", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
@@ -53,11 +55,15 @@ def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> l
     if geometry is None:
         missing: list[Json] = []
         missing.extend(sorted({name for plane in planes for name in missing_geometry(plane)}))
-        flags.append(RaisedFlag(Flag.NO_GEOMETRY, {"planes": len(planes), "missing": missing}))
+        evidence: dict[str, Json] = {"planes": len(planes), "missing": missing}
+        if position_does_not_vary(planes):
+            evidence["unusable"] = "the position does not vary"
+        evidence["order_by"] = str(order_of(planes)[0])
+        flags.append(RaisedFlag(Flag.NO_GEOMETRY, evidence))
         return flags
     if geometry.missing is not None:
         holes = geometry.missing
-        evidence: dict[str, Json] = {
+        evidence = {
             "count": holes.count,
             "after": list(holes.after),
             "offsets_mm": list(holes.offsets_mm),
@@ -72,14 +78,31 @@ def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> l
             "median_mm": float(np.median(gaps)),
         }
         flags.append(RaisedFlag(Flag.UNEVEN_SPACING, evidence))
-    if geometry.in_plane_shift_mm > IN_PLANE_TOLERANCE_MM:
+    flags.extend(_written_geometry_flags(planes))
+    tolerance = in_plane_tolerance(geometry.spacing[1:])
+    if geometry.in_plane_shift_mm > tolerance:
         shift = geometry.in_plane_shift_mm
         flags.append(RaisedFlag(Flag.IN_PLANE_SHIFT, {"max_mm": shift}))
-    elif geometry.drift_mm > IN_PLANE_TOLERANCE_MM:
+    elif geometry.drift_mm > tolerance:
         declared = {plane.gantry_tilt for plane in planes}
         header = declared.pop() if len(declared) == 1 else None
         evidence = {"degrees": geometry.tilt_degrees, "header_degrees": header}
         flags.append(RaisedFlag(Flag.GANTRY_TILT, evidence))
+    return flags
+
+
+def _written_geometry_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
+    """Flags of cosines and positions that are not what the header should say."""
+    flags = []
+    inexact = inexact_orientation(planes)
+    if inexact is not None:
+        flags.append(RaisedFlag(Flag.INEXACT_ORIENTATION, inexact))
+    nominal = [plane for plane in planes if plane.nominal_position]
+    if nominal:
+        spacings: list[Json] = []
+        spacings.extend(sorted({plane.spacing_between_slices or 0.0 for plane in nominal}))
+        evidence: dict[str, Json] = {"planes": len(nominal), "spacing_between_slices": spacings}
+        flags.append(RaisedFlag(Flag.NOMINAL_POSITIONS, evidence))
     return flags
 
 

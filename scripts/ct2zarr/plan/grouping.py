@@ -37,10 +37,19 @@ from .identity import (
     series_hash,
     series_key,
 )
+from .ordering import position_does_not_vary
+from .orientation import common_orientation
 from .owners import divide_by_owner
 from .split_by_geometry import GridGroup, split_by_geometry
 from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
-from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
+from .stack import (
+    Stack,
+    has_geometry,
+    instance_numbers,
+    make_stack,
+    make_stack_without_geometry,
+    spacing_hints,
+)
 
 __all__ = [
     "plan_geometry",
@@ -226,11 +235,13 @@ def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[Unuse
 
 def _parts_of(group: GridGroup, digests: Digests) -> tuple[list[_Part], list[RemovedFrame]]:
     """Split a grid group into parts without repeated positions, in the order of their numbers."""
-    if not group.located:
-        return [_Part(tuple(sorted(group.frames, key=acquisition_order)), ())], []
-    frames, removed = remove_repeated_objects(group.frames, digests)
+    ordered = make_stack if group.located else make_stack_without_geometry
+    frames: tuple[Frame, ...] = group.frames
+    removed: list[RemovedFrame] = []
+    if group.located:
+        frames, removed = remove_repeated_objects(frames, digests)
     while True:
-        split = split_by_tags(make_stack(frames))
+        split = split_by_tags(ordered(frames))
         repeating = [stack for _, stack in split if stack.repeats]
         copies = [copy for stack in repeating for copy in find_same_pixels(stack, digests)]
         if not copies:
@@ -248,6 +259,8 @@ def _parts_of(group: GridGroup, digests: Digests) -> tuple[list[_Part], list[Rem
         found, excluded = _parts_in_conflict(stack, keywords, digests)
         parts.extend(found)
         removed.extend(excluded)
+    if not group.located:  # a part may have a more credible order than the whole
+        parts = [replace(part, frames=ordered(part.frames).frames) for part in parts]
     return _in_order_of_values(parts), removed
 
 
@@ -281,7 +294,8 @@ def _in_order_of_values(parts: list[_Part]) -> list[_Part]:
 
 
 def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
-    stack = make_stack(part.frames[:1])
+    first = part.frames[:1]
+    stack = make_stack(first) if has_geometry(first[0]) else make_stack_without_geometry(first)
     return float(stack.offsets[0]), frame_order(part.frames[0])
 
 
@@ -387,14 +401,14 @@ def _numbers_count_planes(parts: int, unused: Sequence[UnusedFrame]) -> bool:
 
 def _geometry(planes: tuple[Frame, ...], numbers_count: bool) -> StackGeometry | None:
     first = planes[0]
-    if first.orientation is None or first.pixel_spacing is None or not has_geometry(first):
+    if first.pixel_spacing is None or not has_geometry(first) or position_does_not_vary(planes):
         return None
     positions = [plane.position for plane in planes if plane.position is not None]
     if len(positions) < len(planes):
         return None
     return stack_geometry(
         positions,
-        first.orientation,
+        common_orientation(planes),
         first.pixel_spacing,
         spacing_hints(planes),
         instance_numbers(planes) if numbers_count else None,

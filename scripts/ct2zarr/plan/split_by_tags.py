@@ -17,7 +17,7 @@ from ..geometry.stacks import (
     is_uniform,
     spacing_of,
 )
-from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
+from ..geometry.tolerances import NORMAL_TOLERANCE
 from ..model import Frame
 from .stack import Stack
 
@@ -98,7 +98,7 @@ def best_split(stack: Stack) -> Split:
     whole = Split((), (np.arange(len(stack.frames)),), stack.repeats, 0)
     if stack.repeats:
         return _split_of_repeats(stack, whole)
-    if stack.spacing().irregular_gaps > 1:
+    if stack.measured and stack.spacing().irregular_gaps > 1:
         return _split_of_overlap(stack, whole)
     return whole
 
@@ -198,7 +198,7 @@ def _in_plane_labels(stack: Stack) -> list[Label]:
     labels: list[Label] = []
     for u, v in stack.in_plane:
         for number, (a, b) in enumerate(origins):
-            if abs(a - u) <= IN_PLANE_TOLERANCE_MM and abs(b - v) <= IN_PLANE_TOLERANCE_MM:
+            if abs(a - u) <= stack.same_origin_mm and abs(b - v) <= stack.same_origin_mm:
                 labels.append((False, number))
                 break
         else:

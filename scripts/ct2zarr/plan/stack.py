@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,6 @@ from ..geometry.stacks import (
     Floats,
     Integers,
     Spacing,
-    cross,
     is_uniform,
     project,
     slice_normal,
@@ -21,11 +20,14 @@ from ..geometry.stacks import (
 from ..geometry.tolerances import (
     IN_PLANE_TOLERANCE_MM,
     LARGEST_REPEAT_MM,
-    NORMAL_LENGTH_TOLERANCE,
     NORMAL_TOLERANCE,
     SMALLEST_STEP_MM,
+    in_plane_tolerance,
+    smallest_step,
 )
 from ..model import Frame
+from .ordering import OrderedBy, order_of
+from .orientation import common_orientation, spans_a_plane
 
 
 def has_geometry(frame: Frame) -> bool:
@@ -43,14 +45,6 @@ def missing_geometry(frame: Frame) -> list[str]:
     if not is_spacing(frame.pixel_spacing):
         missing.append("PixelSpacing")
     return missing
-
-
-def spans_a_plane(orientation: Sequence[float] | None) -> bool:
-    """Whether direction cosines are two crossed unit vectors, within a wide margin."""
-    if orientation is None:
-        return False
-    length = math.hypot(*cross(orientation))
-    return abs(length - 1) <= NORMAL_LENGTH_TOLERANCE
 
 
 def is_spacing(pixel_spacing: Sequence[float] | None) -> bool:
@@ -90,6 +84,9 @@ class Stack:
         positions: (N, 3) mm, LPS. offsets: (N,) mm along the normal, ascending.
         in_plane: (N, 2) mm along the rows and the columns.
         normal: unit vector. hints: spacings that the headers declare.
+        same_position_mm, same_origin_mm: frames so near along the normal, and within the plane,
+            are at one position.
+        ordered_by: what the offsets are taken from; without geometry they may be no mm.
     """
 
     frames: tuple[Frame, ...]
@@ -98,6 +95,14 @@ class Stack:
     in_plane: Floats
     normal: tuple[float, float, float]
     hints: tuple[float, ...]
+    same_position_mm: float = SMALLEST_STEP_MM
+    same_origin_mm: float = IN_PLANE_TOLERANCE_MM
+    ordered_by: OrderedBy = OrderedBy.POSITION
+
+    @property
+    def measured(self) -> bool:
+        """Whether offsets are distances, so that gaps between them mean something."""
+        return self.ordered_by in (OrderedBy.POSITION, OrderedBy.LOCATION)
 
     @cached_property
     def unit(self) -> float:
@@ -108,7 +113,7 @@ class Stack:
     def step(self) -> float:
         """The usual distance between positions, mm; 0 if all frames are at one position."""
         gaps = np.diff(self.offsets)
-        if not len(gaps) or gaps.max() <= SMALLEST_STEP_MM:
+        if not len(gaps) or gaps.max() <= self.same_position_mm:
             return 0.0
         falling = np.sort(gaps)[::-1]
         half = np.searchsorted(np.cumsum(falling), falling.sum() / 2)
@@ -123,7 +128,7 @@ class Stack:
         position with a jitter of the table have no step of their own.
         """
         thickness = NORMAL_TOLERANCE * self.hints[-1] if self.hints else 0.0
-        wanted = max(NORMAL_TOLERANCE * self.step, thickness, SMALLEST_STEP_MM)
+        wanted = max(NORMAL_TOLERANCE * self.step, thickness, self.same_position_mm)
         return min(wanted, LARGEST_REPEAT_MM)
 
     @cached_property
@@ -140,13 +145,12 @@ class Stack:
     def take(self, chosen: Sequence[int] | Integers) -> "Stack":
         """The frames with these indices, ascending."""
         index = np.asarray(chosen, dtype=np.int64)
-        return Stack(
+        return replace(
+            self,
             frames=tuple(self.frames[i] for i in index),
             positions=self.positions[index],
             offsets=self.offsets[index],
             in_plane=self.in_plane[index],
-            normal=self.normal,
-            hints=self.hints,
         )
 
     def spacing(self, chosen: Integers | None = None) -> Spacing:
@@ -170,7 +174,7 @@ class Stack:
                 start, at_offset = float(offset), []
             for members in at_offset:
                 away = self.in_plane[members[0]] - self.in_plane[i]
-                if np.hypot(away[0], away[1]) <= IN_PLANE_TOLERANCE_MM:
+                if np.hypot(away[0], away[1]) <= self.same_origin_mm:
                     members.append(i)
                     break
             else:
@@ -180,14 +184,14 @@ class Stack:
 
 
 def make_stack(frames: Sequence[Frame]) -> Stack:
-    """Put frames of one orientation in order along the normal of the first.
+    """Put frames of one orientation in order along their normal.
 
     Args:
         frames: in the order of ``identity.frame_order``; all have geometry.
     """
-    orientation = frames[0].orientation
-    if orientation is None:
+    if frames[0].orientation is None:
         raise ValueError(f"{frames[0].path} has no orientation")
+    orientation = common_orientation(frames)
     normal = slice_normal(orientation)
     positions = np.array([frame.position for frame in frames], dtype=np.float64)
     offsets = project(positions, normal)
@@ -196,6 +200,7 @@ def make_stack(frames: Sequence[Frame]) -> Stack:
     in_plane = np.stack(
         (project(positions, orientation[:3]), project(positions, orientation[3:])), axis=1
     )
+    spacing = _known_spacing(frames)
     return Stack(
         frames=tuple(frames[i] for i in order),
         positions=positions,
@@ -203,4 +208,41 @@ def make_stack(frames: Sequence[Frame]) -> Stack:
         in_plane=in_plane,
         normal=normal,
         hints=spacing_hints(frames),
+        same_position_mm=smallest_step(spacing),
+        same_origin_mm=in_plane_tolerance(spacing),
     )
+
+
+def make_stack_without_geometry(frames: Sequence[Frame]) -> Stack:
+    """Put frames in the order of the most credible element that gives one.
+
+    The offsets are what it counts; the frames lie along an axis of their own.
+
+    Args:
+        frames: in the order of ``identity.frame_order``.
+    """
+    by, offsets = order_of(frames)
+    order = np.argsort(offsets, kind="stable")
+    offsets = offsets[order]
+    positions = np.zeros((len(frames), 3))
+    positions[:, 2] = offsets
+    lengths = by in (OrderedBy.POSITION, OrderedBy.LOCATION)
+    return Stack(
+        frames=tuple(frames[i] for i in order),
+        positions=positions,
+        offsets=offsets,
+        in_plane=np.zeros((len(frames), 2)),
+        normal=(0.0, 0.0, 1.0),
+        hints=spacing_hints(frames) if lengths else (),
+        same_position_mm=smallest_step(_known_spacing(frames)),
+        ordered_by=by,
+    )
+
+
+_UNKNOWN_SPACING = (1.0, 1.0)
+"""Pixel spacing, mm, that tolerances assume where a header has none."""
+
+
+def _known_spacing(frames: Sequence[Frame]) -> tuple[float, float]:
+    known = (frame.pixel_spacing for frame in frames if is_spacing(frame.pixel_spacing))
+    return next(known, None) or _UNKNOWN_SPACING

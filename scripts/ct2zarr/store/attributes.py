@@ -9,6 +9,7 @@ from ..geometry.pyramid import METHOD, Level
 from ..geometry.stacks import StackGeometry
 from ..model import Json, RaisedFlag, Vector, VolumePlan
 from ..plan.grouping import plan_geometry
+from ..plan.orientation import common_orientation, spans_a_plane
 from ..vocabulary import Flag
 from .zarr_documents import ArrayLayout, Scale, multiscales
 
@@ -24,7 +25,7 @@ def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, 
         reference = protect("FrameOfReferenceUID", reference)
     stack = plan_geometry(plan)
     if stack is None:
-        orientation = first.orientation
+        orientation = common_orientation(plan.planes) if _oriented(plan) else None
         return {
             "spacing": list(_nominal_spacing(plan)),
             "orientation": [list(orientation[:3]), list(orientation[3:])] if orientation else None,
@@ -43,6 +44,10 @@ def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, 
         "tilt_degrees": stack.tilt_degrees,
         "frame_of_reference_uid": reference,
     }
+
+
+def _oriented(plan: VolumePlan) -> bool:
+    return all(spans_a_plane(plane.orientation) for plane in plan.planes)
 
 
 def spacing_of_plan(plan: VolumePlan) -> Vector:

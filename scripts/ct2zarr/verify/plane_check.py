@@ -13,7 +13,7 @@ from ..dicom.decoding import SourceReader, StoredFrame
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
 from ..dicom.transfer_syntaxes import COSINE_TRANSFORMED
 from ..errors import Private, VerificationError
-from ..geometry.tolerances import COPIED_POSITION_TOLERANCE_MM
+from ..geometry.tolerances import copied_position_tolerance
 from ..model import Frame, SliceTable, VolumePlan
 from ..run.checksums import PLANE_MD5, plane_md5
 from ..run.settings import ConvertSettings
@@ -149,7 +149,7 @@ def _check_source_header(
     if position is None or header.position is None or frame.position is None:
         return
     distance = float(np.linalg.norm(np.subtract(position, header.position)))
-    if not distance <= COPIED_POSITION_TOLERANCE_MM:
+    if not distance <= copied_position_tolerance(frame.pixel_spacing or (1.0,)):
         raise VerificationError(
             Code.VERIFICATION_FAILED,
             "Verification failed: plane {plane} is {distance:.3f} mm away from where its file "
