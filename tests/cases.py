@@ -498,7 +498,7 @@ GEOMETRY = [
             spacing=(0.01, 0.01, 0.01),
             origin=(0.0, 0.0, 0.0),
         ),
-        (Volume(12, SPLIT, offset=300.0), Volume(12, SPLIT)),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
     ),
     Case(
         "feet_first",
