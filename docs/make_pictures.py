@@ -170,6 +170,18 @@ def conflicting_slices(body: Body, left: Axes, right: Axes) -> None:
     right.set_title("same position, other pixels", fontsize=8)
 
 
+def ambiguous_layers(body: Body, left: Axes, right: Axes) -> None:
+    """Two frames at every position, in no order."""
+    body.show(left)
+    first = np.arange(len(EVEN)) % 3 == 0
+    planes_at(left, EVEN[first], GOOD)
+    planes_at(left, EVEN[~first], OTHER)
+    planes_at(left, EVEN[first] + 2.5, OTHER)
+    planes_at(left, EVEN[~first] + 2.5, GOOD)
+    grey(right, np.hstack([body.axial, make_body(enhanced=True).axial]), window=(-160, 340))
+    right.set_title("two images at each position: which belong together?", fontsize=8)
+
+
 def uneven_spacing(body: Body, left: Axes, right: Axes) -> None:
     """Thin planes, then thick ones."""
     heights = np.concatenate([np.arange(-110, 0, 10.0), np.arange(0, 100, 20.0)])

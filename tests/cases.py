@@ -153,7 +153,33 @@ def turned(degrees_x: float, degrees_z: float) -> tuple[float, ...]:
 
 # Grouping and splitting ----------------------------------------------------------------------
 
-SPLIT = "split_series"
+SPLIT, CONFLICT, REUSED = "split_series", "conflicting_slices", "reused_series_uid"
+
+MEANINGLESS_NAMES = {"shuffle_seed": 5}
+"""For layers: the names of their files show no order."""
+
+AMBIGUOUS = Volume(
+    12,
+    f"{SPLIT} {CONFLICT} ambiguous_layers",
+    status="rejected",
+    reason="ambiguous_layers",
+    said="accept_ambiguous_layers",
+)
+
+
+def without_uids(_: int, dataset: Dataset) -> None:
+    """Empty the UIDs that say which series and study an image belongs to."""
+    dataset.SeriesInstanceUID = dataset.StudyInstanceUID = ""
+
+
+def copy_with_another_study(folder: Path, made: Series) -> None:
+    """Write all files again as a viewer does that sends them with a follow-up."""
+    (folder / "follow-up").mkdir()
+    for path in made.paths:
+        dataset = dcmread(path)
+        dataset.StudyInstanceUID = make_uid("follow-up")
+        write(dataset, folder / "follow-up" / path.name)
+
 
 GROUPING = [
     Case("plain", series(), (Volume(12),)),
@@ -174,6 +200,119 @@ GROUPING = [
         "two_kernels",
         together({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f", "hu_offset": 9.0}),
         (Volume(12, SPLIT), Volume(12, SPLIT, offset=9.0)),
+    ),
+    Case(
+        "two_patients_that_abut",
+        together(
+            {"PatientID": "one"}, {"PatientID": "two", "start": 12, "n": 11, "hu_offset": 300.0}
+        ),
+        (Volume(12, REUSED), Volume(11, REUSED, offset=300.0)),
+    ),
+    Case(
+        "two_studies_between_each_other",
+        together(
+            {},
+            {"study_uid": "2.25.7", "n": 11, "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
+        ),
+        (Volume(11, REUSED, offset=300.0), Volume(12, REUSED)),
+    ),
+    Case(
+        "a_copy_sent_with_another_study",
+        also(series(), copy_with_another_study),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 12},
+    ),
+    Case(
+        "two_patients_without_uids",
+        together(
+            {"PatientID": "one"},
+            {"PatientID": "two", "n": 11, "hu_offset": 300.0},
+            edit=without_uids,
+        ),
+        (Volume(11, REUSED, offset=300.0), Volume(12, REUSED)),
+    ),
+    Case(
+        "two_series_numbers_without_uids",
+        together(
+            {"SeriesNumber": 2},
+            {"SeriesNumber": 3, "n": 11, "hu_offset": 300.0},
+            edit=without_uids,
+        ),
+        (Volume(11, offset=300.0), Volume(12)),
+    ),
+    *(
+        Case(
+            f"layers_by_{keyword}",
+            together(
+                {keyword: one, **MEANINGLESS_NAMES},
+                {keyword: other, "hu_offset": 300.0, **MEANINGLESS_NAMES},
+            ),
+            (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+        )
+        for keyword, one, other in [
+            ("KVP", 80, 140),
+            ("ScanOptions", "CINE", "HELICAL"),
+            ("TemporalPositionIndex", 1, 2),
+            ("NominalPercentageOfCardiacPhase", 30.0, 70.0),
+            ("ImageComments", "140 kV", "80 kV"),
+            ("AcquisitionTime", "101500", "101700"),
+            ("ContrastBolusAgent", "Iodine", ""),
+        ]
+    ),
+    Case(
+        "layers_by_folder",
+        together(
+            *(
+                {"folder": f"phase{t}", "hu_offset": 100.0 * t, **MEANINGLESS_NAMES}
+                for t in range(3)
+            )
+        ),
+        tuple(Volume(12, SPLIT, offset=100.0 * t) for t in range(3)),
+    ),
+    Case(
+        "layers_by_times_along_the_stack",
+        together(
+            {"ContentTime": lambda index: f"1015{index:02d}"},
+            {"ContentTime": lambda index: f"1025{index:02d}", "hu_offset": 300.0},
+            **MEANINGLESS_NAMES,
+        ),
+        (Volume(12, f"{SPLIT} {CONFLICT}"), Volume(12, f"{SPLIT} {CONFLICT}", offset=300.0)),
+    ),
+    Case(
+        "layers_that_nothing_explains",
+        together(
+            MEANINGLESS_NAMES,
+            {"hu_offset": 300.0, **MEANINGLESS_NAMES},
+            ExposureTime=lambda index: 500 + 7 * index % 5,
+        ),
+        (AMBIGUOUS, AMBIGUOUS),
+    ),
+    Case(
+        "thick_and_thin",
+        together(
+            {"n": 30, "spacing": (1.0, 0.8, 0.7)},
+            {"n": 6, "spacing": (5.0, 0.8, 0.7), "hu_offset": 300.0},
+        ),
+        (Volume(30, SPLIT), Volume(6, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "thick_between_thin",
+        together(
+            {"n": 30, "spacing": (1.0, 0.8, 0.7)},
+            {
+                "n": 6,
+                "spacing": (5.0, 0.8, 0.7),
+                "origin": (-11.0, -9.5, -13.5),
+                "hu_offset": 300.0,
+            },
+        ),
+        (Volume(30, SPLIT), Volume(6, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "the_same_hu_stored_twice",
+        together(MEANINGLESS_NAMES, {"signed": True, "bits_stored": 16, **MEANINGLESS_NAMES}),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 12},
     ),
     Case(
         "second_pass_on_the_same_positions",

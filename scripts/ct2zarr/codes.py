@@ -28,6 +28,10 @@ class Code(Described):
         "an error that ct2zarr did not foresee; the log has its traceback",
     )
     REJECTED_FLAG = "rejected_flag", "the volume has a flag that reject_flags names"
+    AMBIGUOUS_LAYERS = (
+        "ambiguous_layers",
+        "nothing tells which files belong together, and accept_ambiguous_layers is not set",
+    )
     REJECTED_IN_REVIEW = "rejected_in_review", "a person rejected the volume in the report"
     UNREADABLE_FILES = (
         "unreadable_files",

@@ -51,6 +51,10 @@ class Flag(Described):
         "conflicting_slices",
         "files with the same position, different pixels, and no tag that tells them apart",
     )
+    AMBIGUOUS_LAYERS = (
+        "ambiguous_layers",
+        "nothing tells which of the files at one position belong together; planes may be mixed",
+    )
     UNEVEN_SPACING = (
         "uneven_spacing",
         "the distance between planes varies; use slice_origins_lps for exact positions",
@@ -107,7 +111,7 @@ class Status(Described):
 
     OK = "ok", "converted and published"
     FAILED = "failed", "not converted; see reason and error"
-    REJECTED = "rejected", "not for use: a flag is named in reject_flags, or a person rejected it"
+    REJECTED = "rejected", "not for use: a flag is not accepted, or a person rejected it"
 
 
 class Belonging(Described):

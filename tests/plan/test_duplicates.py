@@ -8,12 +8,12 @@ import pytest
 from ct2zarr.codes import Code
 from ct2zarr.dicom.sop_classes import ENHANCED_CT
 from ct2zarr.errors import FileError
+from ct2zarr.plan.conflicts import resolve_conflicts
 from ct2zarr.plan.duplicates import (
     Digests,
     find_same_pixels,
     remove_copies,
     remove_repeated_objects,
-    resolve_conflicts,
 )
 from ct2zarr.plan.identity import frame_order
 from ct2zarr.plan.stack import make_stack

@@ -228,7 +228,7 @@ def by_place(frame: Frame) -> str:
 
 def test_two_multiframe_files_of_one_place_are_apart_by_file():
     plans = plan_series(multiframe(1, 5) + multiframe(2, 5), different)
-    assert [plan.split_by for plan in plans] == ["SOPInstanceUID"] * 2
+    assert [plan.split_by for plan in plans] == ["file"] * 2
 
 
 def test_single_files_and_a_multiframe_file_of_other_pixels_are_apart_by_sop_class():

@@ -40,7 +40,7 @@ def convert_volume(
         manifest_md5: identifies the manifest that names the volume; see ``run.checksums``.
 
     Raises:
-        RejectedError: the volume has a flag of ``settings.reject_flags``.
+        RejectedError: the volume has a flag of ``settings.rejected_flags``.
         SeriesError: a file cannot be read or decoded, or the verification found a difference.
         MachineError: the output cannot be written.
     """

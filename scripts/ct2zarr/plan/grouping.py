@@ -1,10 +1,10 @@
 """Frames to plans of volumes: the heart of the manifest.
 
 Each series goes through the same steps: copies are removed (``duplicates``), studies and patients
-are separated (``owners``), then frames that cannot share a grid (``split_by_geometry``), then those
-that tags explain (``split_by_tags``), then frames that still share a position (``duplicates``);
-each volume gets its order and its flags (``stack``, ``flags``). The result depends on headers
-alone, and on pixels only where positions repeat; never on the order of the input.
+are separated (``owners``), then frames that cannot share a grid (``split_by_geometry``), then
+layers that share positions (``layers``); each volume gets its order and its flags (``stack``,
+``flags``). The result depends on headers alone, and on pixels only where positions repeat; never on
+the order of the input.
 """
 
 from collections import defaultdict
@@ -17,39 +17,23 @@ from ..errors import FileError, SeriesError
 from ..geometry.stacks import StackGeometry, stack_geometry
 from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..vocabulary import Flag, Role
-from .duplicates import (
-    INSTANCE_NUMBER_KEY,
-    Digests,
-    PixelDigest,
-    Preview,
-    RemovedFrame,
-    find_same_pixels,
-    remove_copies,
-    remove_repeated_objects,
-    resolve_conflicts,
-)
+from .duplicates import Digests, PixelDigest, Preview, RemovedFrame, remove_copies
+from .explanations import HeaderReader, WholeHeaders
 from .flags import geometry_flags, in_order, pixel_flags, unused_frame_flags
 from .identity import (
-    acquisition_order,
     check_hashes,
     common_folder,
     frame_order,
     series_hash,
     series_key,
 )
+from .layers import Part, Sources, parts_of
 from .ordering import position_does_not_vary
 from .orientation import common_orientation
 from .owners import divide_by_owner
-from .split_by_geometry import GridGroup, split_by_geometry
-from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
-from .stack import (
-    Stack,
-    has_geometry,
-    instance_numbers,
-    make_stack,
-    make_stack_without_geometry,
-    spacing_hints,
-)
+from .split_by_geometry import split_by_geometry
+from .split_by_tags import SPLIT_TAGS
+from .stack import has_geometry, instance_numbers, spacing_hints
 
 __all__ = [
     "plan_geometry",
@@ -64,20 +48,15 @@ _SERIES_ROLES = frozenset({Role.SLICE, Role.LOCALIZER, Role.UNREADABLE, Role.EXC
 """Roles of files that are accounted with a volume of their series, where it has one."""
 
 
-_LASTING = frozenset({Flag.SPLIT_SERIES, Flag.REUSED_SERIES_UID, Flag.CONFLICTING_SLICES})
+_LASTING = frozenset(
+    {
+        Flag.SPLIT_SERIES,
+        Flag.REUSED_SERIES_UID,
+        Flag.CONFLICTING_SLICES,
+        Flag.AMBIGUOUS_LAYERS,
+    }
+)
 """Flags of how a series was divided; they stay when planes are left out later."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The planes of one volume, in order, and the tags that set it apart within its grid group.
-
-    ``conflict``: the flag of frames that share a position and that no tag distinguishes.
-    """
-
-    frames: tuple[Frame, ...]
-    keywords: tuple[str, ...]
-    conflict: RaisedFlag | None = None
 
 
 def plan_volumes(
@@ -85,6 +64,7 @@ def plan_volumes(
     pixel_digest: PixelDigest,
     preview: Preview | None = None,
     hashes: dict[str, str] | None = None,
+    headers: WholeHeaders | None = None,
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """Plan the volumes of many series.
 
@@ -94,6 +74,8 @@ def plan_volumes(
         preview: coarse values of a frame, to compare frames in conflict with their neighbours;
             raises ``FileError`` likewise. Without it the tags alone decide.
         hashes: hash to folder of volumes that were planned before; the new ones are added.
+        headers: whole headers of frames, to find what tells frames in conflict apart. Without it
+            only what the scan has read may explain.
 
     Returns:
         Plans, by dataset and series; and the frames that belong to no volume, by path.
@@ -110,7 +92,7 @@ def plan_volumes(
             unused.append(UnusedFrame.of(frame))
     plans: list[VolumePlan] = []
     for key in sorted(series):
-        planned, unplanned = plan_one_series(series[key], pixel_digest, preview)
+        planned, unplanned = plan_one_series(series[key], pixel_digest, preview, headers)
         plans.extend(planned)
         unused.extend(unplanned)
     check_hashes(plans, {} if hashes is None else hashes)
@@ -119,7 +101,10 @@ def plan_volumes(
 
 
 def plan_series(
-    frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+    frames: Sequence[Frame],
+    pixel_digest: PixelDigest,
+    preview: Preview | None = None,
+    headers: WholeHeaders | None = None,
 ) -> list[VolumePlan]:
     """Plan the volumes of one series from all its frames, in any order.
 
@@ -130,18 +115,21 @@ def plan_series(
     share a grid by their number of frames, the largest first; within a group by the values of the
     tags that split it, then from the lowest position up.
     """
-    return plan_one_series(frames, pixel_digest, preview)[0]
+    return plan_one_series(frames, pixel_digest, preview, headers)[0]
 
 
 def plan_one_series(
-    frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+    frames: Sequence[Frame],
+    pixel_digest: PixelDigest,
+    preview: Preview | None = None,
+    headers: WholeHeaders | None = None,
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """As ``plan_series``, with the unused frames of a series that has no volume."""
     slices, others = _slices_and_others(frames)
-    digests = Digests(pixel_digest, preview)
-    distinct, removed = remove_copies(slices, digests)
+    sources = Sources(Digests(pixel_digest, preview), HeaderReader(headers))
+    distinct, removed = remove_copies(slices, sources.digests)
     owned = divide_by_owner(distinct) if distinct else []
-    shares = [_Share(one.key, one.flags, *_numbered_parts(one.frames, digests)) for one in owned]
+    shares = [_Share(one.key, one.flags, *_numbered_parts(one.frames, sources)) for one in owned]
     for share in shares:
         removed.extend(share.removed)
     numbered = [(share, part) for share in shares for part in share.parts]
@@ -162,18 +150,18 @@ class _Share:
 
     key: str
     flags: tuple[RaisedFlag, ...]
-    parts: list[tuple[str, _Part]]
+    parts: list[tuple[str, Part]]
     removed: list[RemovedFrame]
 
 
 def _numbered_parts(
-    frames: Sequence[Frame], digests: Digests
-) -> tuple[list[tuple[str, _Part]], list[RemovedFrame]]:
+    frames: Sequence[Frame], sources: Sources
+) -> tuple[list[tuple[str, Part]], list[RemovedFrame]]:
     """The parts of frames that belong together, in the order of their numbers."""
-    parts: list[tuple[str, _Part]] = []
+    parts: list[tuple[str, Part]] = []
     removed: list[RemovedFrame] = []
     for group in split_by_geometry(frames):
-        own, more = _parts_of(group, digests)
+        own, more = parts_of(group, sources)
         removed.extend(more)
         used = tuple(dict.fromkeys(keyword for part in own for keyword in part.keywords))
         parts.extend(("+".join(group.keywords + used), part) for part in own)
@@ -233,74 +221,8 @@ def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[Unuse
     return slices, others
 
 
-def _parts_of(group: GridGroup, digests: Digests) -> tuple[list[_Part], list[RemovedFrame]]:
-    """Split a grid group into parts without repeated positions, in the order of their numbers."""
-    ordered = make_stack if group.located else make_stack_without_geometry
-    frames: tuple[Frame, ...] = group.frames
-    removed: list[RemovedFrame] = []
-    if group.located:
-        frames, removed = remove_repeated_objects(frames, digests)
-    while True:
-        split = split_by_tags(ordered(frames))
-        repeating = [stack for _, stack in split if stack.repeats]
-        copies = [copy for stack in repeating for copy in find_same_pixels(stack, digests)]
-        if not copies:
-            break
-        removed.extend(copies)
-        copied = {copy.unused.frame for copy in copies}
-        frames = tuple(frame for frame in frames if frame not in copied)
-        if not frames:
-            return [], removed
-    parts: list[_Part] = []
-    for keywords, stack in split:
-        if not stack.repeats:
-            parts.append(_Part(stack.frames, keywords))
-            continue
-        found, excluded = _parts_in_conflict(stack, keywords, digests)
-        parts.extend(found)
-        removed.extend(excluded)
-    if not group.located:  # a part may have a more credible order than the whole
-        parts = [replace(part, frames=ordered(part.frames).frames) for part in parts]
-    return _in_order_of_values(parts), removed
-
-
-def _parts_in_conflict(
-    stack: Stack, keywords: tuple[str, ...], digests: Digests
-) -> tuple[list[_Part], tuple[RemovedFrame, ...]]:
-    resolved = resolve_conflicts(stack, digests)
-    evidence = {"frames": resolved.repeated, "positions": resolved.positions}
-    conflict = RaisedFlag(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
-    if len(resolved.layers) > 1:
-        keywords = (*keywords, INSTANCE_NUMBER_KEY)
-    return [_Part(layer.frames, keywords, conflict) for layer in resolved.layers], resolved.removed
-
-
-def _in_order_of_values(parts: list[_Part]) -> list[_Part]:
-    """By the values of the keywords in use, then by InstanceNumber for layers, then by position."""
-    if len(parts) < 2:
-        return parts
-    keywords = {keyword for part in parts for keyword in part.keywords}
-    used = [keyword for keyword in SPLIT_TAGS if keyword in keywords]
-    layered = any(INSTANCE_NUMBER_KEY in part.keywords for part in parts)
-
-    def order(entry: tuple[int, _Part]) -> tuple[object, ...]:
-        number, part = entry
-        values: list[Label] = [min(map(SPLIT_TAGS[name], part.frames)) for name in used]
-        first = min(acquisition_order(frame) for frame in part.frames) if layered else ()
-        return *values, first, number
-
-    numbered = list(enumerate(sorted(parts, key=_lowest_position)))
-    return [part for _, part in sorted(numbered, key=order)]
-
-
-def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
-    first = part.frames[:1]
-    stack = make_stack(first) if has_geometry(first[0]) else make_stack_without_geometry(first)
-    return float(stack.offsets[0]), frame_order(part.frames[0])
-
-
 def _unused_by_part(
-    parts: Sequence[_Part], removed: Sequence[RemovedFrame], others: Sequence[UnusedFrame]
+    parts: Sequence[Part], removed: Sequence[RemovedFrame], others: Sequence[UnusedFrame]
 ) -> list[tuple[UnusedFrame, ...]]:
     """The unused frames of each part: copies of its frames, and others that fit it best."""
     unused: list[list[UnusedFrame]] = [[] for _ in parts]
@@ -317,17 +239,17 @@ def _unused_by_part(
     return [tuple(sorted(some, key=lambda entry: frame_order(entry.frame))) for some in unused]
 
 
-def _first_of_owner(frame: Frame, parts: Sequence[_Part]) -> int:
+def _first_of_owner(frame: Frame, parts: Sequence[Part]) -> int:
     """The first part of the study and patient of a frame; the first of all where none is."""
     return max(range(len(parts)), key=lambda number: (_owner_fits(frame, parts[number]), -number))
 
 
-def _owner_fits(frame: Frame, part: _Part) -> int:
+def _owner_fits(frame: Frame, part: Part) -> int:
     plane = part.frames[0]
     return (frame.study_uid == plane.study_uid) + (frame.patient == plane.patient)
 
 
-def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
+def _best_fit(frame: Frame, parts: Sequence[Part]) -> int:
     """The part with a copy of a frame, else that with which it shares most; the first of equals."""
 
     def shared(number: int) -> tuple[bool, int, int, int]:
@@ -346,7 +268,7 @@ def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
         tags = sum(
             read(frame) in {read(plane) for plane in planes}
             for name, read in SPLIT_TAGS.items()
-            if name != "SOPInstanceUID"
+            if name != "file"
         )
         return bool(uid) and copied, _owner_fits(frame, parts[number]), layout, tags
 
@@ -354,13 +276,12 @@ def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
 
 
 def _plan(
-    share: _Share, number: int, split_by: str, part: _Part, unused: tuple[UnusedFrame, ...]
+    share: _Share, number: int, split_by: str, part: Part, unused: tuple[UnusedFrame, ...]
 ) -> VolumePlan:
     planes, parts = part.frames, len(share.parts)
     first = planes[0]
     lasting = list(share.flags)
-    if part.conflict is not None:
-        lasting.append(part.conflict)
+    lasting.extend(part.flags)
     if parts > 1:
         lasting.append(
             RaisedFlag(Flag.SPLIT_SERIES, {"by": split_by, "part": number, "parts": parts})

@@ -45,15 +45,22 @@ def _text(value: str) -> Label:
 SPLIT_TAGS: dict[str, Callable[[Frame], Label]] = {
     "AcquisitionNumber": lambda frame: _number(frame.acquisition_number),
     "TemporalPositionIdentifier": lambda frame: _number(frame.temporal_position),
+    "TemporalPositionIndex": lambda frame: _number(frame.temporal_index),
     "TriggerTime": lambda frame: _number(frame.trigger_time),
+    "NominalPercentageOfCardiacPhase": lambda frame: _number(frame.cardiac_phase),
+    "NominalCardiacTriggerDelayTime": lambda frame: _number(frame.cardiac_delay),
     "ConvolutionKernel": lambda frame: _text(frame.kernel),
+    "KVP": lambda frame: _number(frame.kvp),
+    "SliceThickness": lambda frame: _number(frame.slice_thickness),
     "ImageType": lambda frame: _text(frame.image_type),
     "StackID": lambda frame: _text(frame.stack_id),
     "EchoNumbers": lambda frame: _number(frame.echo_number),
+    "ScanOptions": lambda frame: _text(frame.scan_options),
     "SOPClassUID": lambda frame: _text(frame.sop_class_uid),
-    "SOPInstanceUID": lambda frame: _text(frame.sop_instance_uid if frame.frames > 1 else ""),
+    "LossyImageCompression": lambda frame: _text("01" if frame.lossy else "00"),
+    "file": lambda frame: _text(frame.sop_instance_uid if frame.frames > 1 else ""),
 }
-"""The tags in order of preference. SOPInstanceUID is the multi-frame file of a frame."""
+"""The usual tags in order of preference; ``file`` is the multi-frame file of a frame."""
 
 IN_PLANE_KEY = "ImagePositionPatient"
 """The keyword of a split by origins that differ within the plane; tried last."""
@@ -170,7 +177,7 @@ def _splits_by(stack: Stack, labels: dict[str, list[Label]], size: int) -> Itera
         groups = len(set(combined))
         fewer = combinations(names, size - 1) if size > 1 else ()
         if all(len(set(_combined(labels, some))) < groups for some in fewer):
-            yield _split_by(stack, names, combined)
+            yield split_by(stack, names, combined)
 
 
 def _combined(labels: dict[str, list[Label]], names: tuple[str, ...]) -> list[tuple[Label, ...]]:
@@ -209,7 +216,8 @@ def _in_plane_labels(stack: Stack) -> list[Label]:
     return labels if len(origins) > 1 else []
 
 
-def _split_by(stack: Stack, names: tuple[str, ...], labels: list[tuple[Label, ...]]) -> Split:
+def split_by(stack: Stack, names: tuple[str, ...], labels: Sequence[tuple[Label, ...]]) -> Split:
+    """Split a stack by a label of each frame; groups that continue each other are one part."""
     groups: dict[tuple[Label, ...], list[int]] = {}
     for index, label in enumerate(labels):
         groups.setdefault(label, []).append(index)

@@ -142,6 +142,11 @@ class Stack:
         ends = np.flatnonzero(np.diff(self.offsets, append=np.inf) > self.tolerance)
         return int(np.diff(ends, prepend=-1).max())
 
+    def frames_by_offset(self) -> list[list[int]]:
+        """Indices of the frames at each offset, wherever they lie within the plane."""
+        starts = np.flatnonzero(np.diff(self.offsets) > self.tolerance) + 1
+        return [indices.tolist() for indices in np.split(np.arange(len(self.frames)), starts)]
+
     def take(self, chosen: Sequence[int] | Integers) -> "Stack":
         """The frames with these indices, ascending."""
         index = np.asarray(chosen, dtype=np.int64)
