@@ -87,6 +87,11 @@ def _layers_of(
 
     No layer at all: the frames are copies, and what is left is to be divided again without them.
     """
+    if len(stack.frames_by_offset()) == 1:
+        # Volumes of one plane lose nothing by it, and frames that cannot be read are found.
+        copies = find_same_pixels(stack, sources.digests)
+        if copies:
+            return [], copies
     found = explain(stack, sources.headers)
     if found is None:
         images = sources.digests.images_of(stack)
