@@ -280,6 +280,18 @@ def mixed_pixel_format(_: Body, left: Axes, right: Axes) -> None:
     right.text(8, -0.9, "red: the sign", ha="center", fontsize=7)
 
 
+def contradicted_header(_: Body, left: Axes, right: Axes) -> None:
+    """Twelve bits where HighBit says that they are, and where they are."""
+    for axes, first, title in ((left, 4, "HighBit 15 says"), (right, 0, "in the file")):
+        for bit in range(16):
+            used = first <= bit < first + 12
+            colour = (BAD if first else GOOD) if used else "#555555"
+            axes.add_patch(mpl.patches.Rectangle((15 - bit, 0), 0.9, 1, color=colour))
+            axes.text(15.45 - bit, 0.5, str(bit), ha="center", va="center", fontsize=7, color="k")
+        axes.set(xlim=(-0.2, 16.1), ylim=(-1.5, 2.5), yticks=[], xticks=[])
+        axes.set_title(title, fontsize=8)
+
+
 def unreadable_files(body: Body, left: Axes, right: Axes) -> None:
     """A plane of a truncated file."""
     body.show(left)

@@ -7,11 +7,13 @@ contract (flags, grouping, account), not taken from what the code gives.
 
 import gzip
 import shutil
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
@@ -994,6 +996,144 @@ def a_body(fault: str, stored: Callable[[NDArray[Any]], NDArray[Any]], **options
     return Case(f"body_{fault or 'in_hu'}", build, (volume,))
 
 
+def said_to_be(old: str, new: str) -> Callable[[Path, Series], None]:
+    """The files under another transfer syntax, whose UID is as long."""
+    return lambda _, made: (
+        [patch_bytes(path, old.encode(), new.encode()) for path in made.paths] and None
+    )
+
+
+def in_fragments(encode: Callable[[bytes], bytes], syntax: str) -> Callable[[int, Dataset], None]:
+    """Pixel data in fragments, each frame put through a function."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.PixelData = encapsulate([encode(dataset.PixelData)])
+        dataset["PixelData"].VR = "OB"
+
+    return edit
+
+
+def deflate(raw: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(raw) + packer.flush()
+
+
+def jpeg_xl(raw: bytes) -> bytes:
+    pixels = np.frombuffer(raw, "<u2").reshape(24, 32)
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True))
+
+
+def swap_pixels(_: int, dataset: Dataset) -> None:
+    dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+
+
+def metal(hu: int) -> Callable[[int, Dataset], None]:
+    """A block of metal in signed containers."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        pixels = np.frombuffer(dataset.PixelData, "<i2").reshape(24, 32).copy()
+        pixels[8:12, 8:12] = hu
+        dataset.PixelData = pixels.tobytes()
+
+    return edit
+
+
+def with_metal(hu: int) -> Callable[[Series], NDArray[Any]]:
+    def truth(made: Series) -> NDArray[Any]:
+        values = made.hu.copy()
+        values[:, 8:12, 8:12] = hu
+        return values
+
+    return truth
+
+
+def as_floats(vr: str) -> Callable[[int, Dataset], None]:
+    """HU as floating point numbers, a quarter above those of the phantom."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        values = np.frombuffer(dataset.PixelData, "<u2") - 1023.75
+        del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+        dataset.RescaleIntercept = 0
+        if vr == "OF":
+            dataset.BitsAllocated, dataset.FloatPixelData = 32, values.astype("<f4").tobytes()
+        else:
+            dataset.BitsAllocated, dataset.DoubleFloatPixelData = 64, values.astype("<f8").tobytes()
+
+    return edit
+
+
+CONTRADICTED = "contradicted_header"
+BASELINE_UID = "1.2.840.10008.1.2.4.50"
+
+BITS_AND_SYNTAXES = [
+    Case("high_bit_wrong", series(HighBit=15), (Volume(12, CONTRADICTED),)),
+    Case("high_bit_wrong_signed", series(HighBit=15, signed=True), (Volume(12, CONTRADICTED),)),
+    Case("high_bit_low", series(HighBit=10), (Volume(12, CONTRADICTED),)),
+    Case(
+        "bits_stored_missing",
+        series(without=["BitsStored", "HighBit"]),
+        (Volume(12, CONTRADICTED),),
+    ),
+    Case(
+        "beyond_bits_stored",
+        series(signed=True, edit=metal(3000)),
+        (Volume(12, CONTRADICTED, truth=with_metal(3000)),),
+    ),
+    Case(
+        "big_endian_pixels_of_ge",
+        also(
+            series(transfer_syntax="implicit", edit=swap_pixels),
+            said_to_be("1.2.840.10008.1.2\0", "1.2.840.113619.5.2"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "uncompressed_pixels_said_to_be_rle",
+        also(series(), said_to_be("1.2.840.10008.1.2.1\0", "1.2.840.10008.1.2.5\0")),
+        (Volume(12, CONTRADICTED),),
+    ),
+    Case(
+        "syntax_of_nobody",
+        also(series(), said_to_be("1.2.840.10008.1.2.1\0", "1.2.840.10008.9.9.9\0")),
+        (Volume(12, status="failed", reason="cannot_decode", said="1.2.840.10008.9.9.9"),),
+    ),
+    Case(
+        "syntax_deflated_frame",
+        also(
+            series(edit=in_fragments(deflate, BASELINE_UID)),
+            said_to_be(BASELINE_UID, "1.2.840.10008.1.2.8.1\0"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "syntax_encapsulated_uncompressed",
+        also(
+            series(edit=in_fragments(bytes, BASELINE_UID)),
+            said_to_be(BASELINE_UID, "1.2.840.10008.1.2.1.98"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "syntax_jpeg_xl",
+        also(
+            series(edit=in_fragments(jpeg_xl, "1.2.840.10008.1.2.4.100")),
+            said_to_be("1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.110"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "float_pixels",
+        series(edit=as_floats("OF")),
+        (Volume(12, offset=0.25, dtype="float32"),),
+    ),
+    Case(
+        "double_float_pixels",
+        series(edit=as_floats("OD")),
+        (Volume(12, offset=0.25, dtype="float32"),),
+    ),
+]
+
 LOSSLESS = (
     "implicit", "explicit", "big_endian", "deflated", "rle", "jpeg_lossless", "jpeg_lossless_sv1",
     "jpeg_ls", "jpeg2000_lossless", "htj2k",
@@ -1001,13 +1141,17 @@ LOSSLESS = (
 
 PIXELS = [
     *(bits(stored, signed=signed) for stored in (8, 12, 13, 14, 16) for signed in (False, True)),
-    Case("stray_bits", series(stray_bits=0xF000), (Volume(12),)),
-    Case("stray_bits_signed", series(stray_bits=0xA000, signed=True), (Volume(12),)),
+    Case("stray_bits", series(stray_bits=0xF000), (Volume(12, "contradicted_header"),)),
+    Case(
+        "stray_bits_signed",
+        series(stray_bits=0xA000, signed=True),
+        (Volume(12, "contradicted_header"),),
+    ),
     Case("no_sign_extension", series(stray_bits=0, signed=True), (Volume(12),)),
     Case(
         "stray_bits_compressed",
         series(stray_bits=0xF000, transfer_syntax="jpeg_lossless_sv1"),
-        (Volume(12),),
+        (Volume(12, "contradicted_header"),),
     ),
     Case(
         "mixed_signedness",
@@ -1326,5 +1470,6 @@ POLICY = [
 ]
 
 CASES: Sequence[Case] = [
-    *GROUPING, *GEOMETRY, *MULTIFRAME, *RESCALES, *HEADERS, *PIXELS, *ACCOUNT, *POLICY
+    *GROUPING, *GEOMETRY, *MULTIFRAME, *RESCALES, *HEADERS, *PIXELS, *BITS_AND_SYNTAXES,
+    *ACCOUNT, *POLICY,
 ]  # fmt: skip

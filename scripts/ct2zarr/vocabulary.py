@@ -87,6 +87,10 @@ class Flag(Described):
         "varying_acquisition",
         "tube voltage (KVP) or slice thickness differs between planes",
     )
+    CONTRADICTED_HEADER = (
+        "contradicted_header",
+        "the pixels are not what the header says of their bits; the evidence says how they differ",
+    )
     UNREADABLE_FILES = "unreadable_files", "files of the series could not be read or decoded"
     LOCALIZERS_REMOVED = "localizers_removed", "localizer images were removed from the series"
     SINGLE_SLICE = "single_slice", "the volume has one plane; its spacing along z is nominal"

@@ -84,6 +84,9 @@ def all_flags(
         evidence[Flag.PADDING] |= {"pixels": pixels, "share": round(pixels / total, 6)}
     if unparsed:
         evidence.setdefault(Flag.UNPARSED_ELEMENTS, {})["tags"] = dict(unparsed)
+    contradictions = attempt.bits.evidence()
+    if contradictions:
+        evidence[Flag.CONTRADICTED_HEADER] = dict(contradictions)
     if _kind(plan, settings) in ("hu", "unscaled"):
         suspicious = attempt.hu_check.evidence()
         if suspicious is not None:

@@ -1,8 +1,9 @@
 """Write the store of one volume, in as many attempts as its values need.
 
 An attempt writes all planes with one data type and one chunk shape. It starts again with a wider
-type when a value does not fit, and with flatter chunks when planes were left out. The metadata
-documents come last, when everything is known.
+type when a value does not fit, with another reading of the bits when some planes show that the
+header is wrong for all, and with flatter chunks when planes were left out. The metadata documents
+come last, when everything is known.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from ..dicom.deidentification import Pseudonyms, key_from_environment
 from ..dicom.metadata import Protect, TagCollector
 from ..dicom.planes import WIDER, DoesNotFitError, first_type
 from ..dicom.rescale import Rescale, rescale_of
+from ..dicom.stored_values import AS_THE_HEADER_SAYS
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level
 from ..model import Json, RaisedFlag, SliceTable, VolumePlan
@@ -92,12 +94,17 @@ def write_volume(
     rescales = _rescales(plan, settings)
     value_type = first_type(rescales)
     seconds = Seconds()
+    assumed = AS_THE_HEADER_SAYS
     while True:
-        attempt = WriteAttempt(plan, rescales, value_type, settings, writer, seconds)
+        attempt = WriteAttempt(plan, rescales, value_type, settings, writer, seconds, assumed)
         try:
             attempt.run()
         except DoesNotFitError:
             value_type = WIDER[value_type]
+            writer.restart()
+            continue
+        if assumed == AS_THE_HEADER_SAYS != attempt.bits.assumption():
+            assumed = attempt.bits.assumption()  # some planes told what others do not
             writer.restart()
             continue
         if attempt.unreadable:

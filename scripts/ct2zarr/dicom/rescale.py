@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from ..codes import Code
-from ..errors import Fact, FileError
 from ..model import Frame
+from .source_files import frame_error
 
 DEFAULT_SLOPE = 1.0
 DEFAULT_INTERCEPT = 0.0
@@ -54,29 +54,27 @@ def rescale_of(frame: Frame, values: Literal["hu", "stored"]) -> Rescale:
         return Rescale()
     rescale = Rescale.of(frame)
     if rescale.slope == 0.0:
-        raise _cannot_rescale(
+        raise frame_error(
             frame,
+            Code.CANNOT_RESCALE,
             "{file} has RescaleSlope 0, which would lose all pixels;"
             " convert it with values: stored",
         )
     if not SMALLEST_SLOPE <= abs(rescale.slope) <= LARGEST_SLOPE:
-        raise _cannot_rescale(
+        raise frame_error(
             frame,
+            Code.CANNOT_RESCALE,
             "{file} has RescaleSlope {number:g}, which no CT can have;"
             " correct it, or convert with values: stored",
             number=rescale.slope,
         )
     bits = max(frame.bits_allocated, _SHORTEST_RANGE)
     if abs(rescale.intercept) > 2.0**bits * max(1.0, abs(rescale.slope)):
-        raise _cannot_rescale(
+        raise frame_error(
             frame,
+            Code.CANNOT_RESCALE,
             "{file} has RescaleIntercept {number:g}, which no CT can have;"
             " correct it, or convert with values: stored",
             number=rescale.intercept,
         )
     return rescale
-
-
-def _cannot_rescale(frame: Frame, template: str, **facts: Fact) -> FileError:
-    number = frame.frame_number if frame.frames > 1 else None
-    return FileError(Code.CANNOT_RESCALE, template, path=frame.path, frame=number, **facts)

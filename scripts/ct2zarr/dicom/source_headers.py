@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -25,11 +25,34 @@ ACR_POSITION = 0x00200030
 IMAGE_POSITION = 0x00200032
 RESCALE_INTERCEPT = 0x00281052
 RESCALE_SLOPE = 0x00281053
-WANTED = (SOP_INSTANCE_UID, ACR_POSITION, IMAGE_POSITION, RESCALE_INTERCEPT, RESCALE_SLOPE)
+_BITS_ALLOCATED, _BITS_STORED, _HIGH_BIT = 0x00280100, 0x00280101, 0x00280102
+_PIXEL_REPRESENTATION, _PADDING, _OVERLAY = 0x00280103, 0x00280120, 0x60000102
+_AS_TEXT = ("IS", "DS")
+WANTED = (
+    SOP_INSTANCE_UID, ACR_POSITION, IMAGE_POSITION, RESCALE_INTERCEPT, RESCALE_SLOPE,
+    _BITS_ALLOCATED, _BITS_STORED, _HIGH_BIT, _PIXEL_REPRESENTATION, _PADDING, _OVERLAY,
+)  # fmt: skip
 """Elements that ``SourceReader`` is to keep for ``FrameHeaders``."""
 
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d?\d?,\d\d\d")
 """-1,024 is -1024 in one country and -1.024 in another; nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelHeader:
+    """How the header describes the bits of the pixels.
+
+    Attributes:
+        bits_stored: BitsStored, or BitsAllocated where it is absent. high_bit: HighBit, likewise.
+        padding: PixelPaddingValue as the integer of the stored pixel representation.
+        overlay: an overlay lies in bits that the pixels leave free.
+    """
+
+    bits_stored: int = 16
+    high_bit: int = 15
+    signed: bool = False
+    padding: int | None = None
+    overlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +64,7 @@ class FrameHeader:
         position: ImagePositionPatient, mm, or ``None``.
         slope, intercept: of the rescale; the defaults where the header has none, or half of one.
         rescaled: the header states both slope and intercept.
+        pixels: how the bits of the pixels lie.
     """
 
     sop_instance_uid: str
@@ -48,6 +72,7 @@ class FrameHeader:
     slope: float
     intercept: float
     rescaled: bool = True
+    pixels: PixelHeader = PixelHeader()
 
 
 class FrameHeaders:
@@ -74,7 +99,33 @@ class FrameHeaders:
             slope=slope if slope is not None and rescaled else DEFAULT_SLOPE,
             intercept=intercept if intercept is not None and rescaled else DEFAULT_INTERCEPT,
             rescaled=rescaled,
+            pixels=_pixel_header(self._dataset, stored.header.little_endian),
         )
+
+
+def _pixel_header(dataset: Dataset, little_endian: bool) -> PixelHeader:
+    order: Literal["little", "big"] = "little" if little_endian else "big"
+
+    def integer(tag: int, signed: bool = False) -> int | None:
+        raw = dataset.get_item(tag)
+        if raw is None or not raw.value:
+            return None
+        if isinstance(raw, RawDataElement) and len(raw.value) == 2 and raw.VR not in _AS_TEXT:
+            # The VR may belie the sign of the pixels; the bytes are those of a pixel.
+            return int.from_bytes(raw.value, order, signed=signed)
+        first = _numbers(dataset, tag)[:1]
+        return int(first[0]) if first and first[0] is not None else None
+
+    stored = integer(_BITS_STORED)
+    bits = stored or integer(_BITS_ALLOCATED) or 16
+    signed = integer(_PIXEL_REPRESENTATION) == 1
+    return PixelHeader(
+        bits_stored=bits,
+        high_bit=(integer(_HIGH_BIT) or 0) if stored else bits - 1,
+        signed=signed,
+        padding=integer(_PADDING, signed),
+        overlay=bool(integer(_OVERLAY)),
+    )
 
 
 def _uid(dataset: Dataset) -> str:

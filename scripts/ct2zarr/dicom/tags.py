@@ -12,6 +12,9 @@ MODALITY_LUT = 0x00283000
 PRIVATE_COMPRESSED_PIXELS = 0x07A1100A
 """Where ELSCINT and Philips keep pixels that their own method compressed (PMSCT_RLE1)."""
 
+OVERLAY_BIT_POSITION = 0x60000102
+"""Not 0 where an overlay lies in unused bits of the pixels (retired)."""
+
 FLOAT_PIXEL_DATA = 0x7FE00008
 DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00009
 PIXEL_DATA = 0x7FE00010

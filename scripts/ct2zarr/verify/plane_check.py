@@ -19,6 +19,7 @@ from ..run.checksums import PLANE_MD5, plane_md5
 from ..run.settings import ConvertSettings
 from ..volume.volume import Volume
 from .geometry_check import triple
+from .source_values import possible_values
 
 DCT_ROUNDING = 1.001
 """Stored units by which two correct decoders of these syntaxes may differ: one (measured between
@@ -86,18 +87,19 @@ def _check_values(
     rescaled: bool,
     syntax: str,
 ) -> None:
-    expected: NDArray[Any] = frame.stored
-    if rescaled and (header.slope, header.intercept) != (1.0, 0.0):
-        expected = frame.stored.astype(np.float64) * header.slope + header.intercept
+    for stored in possible_values(frame, header):
+        expected = stored
+        if rescaled and (header.slope, header.intercept) != (1.0, 0.0):
+            expected = stored.astype(np.float64) * header.slope + header.intercept
         if np.issubdtype(plane.dtype, np.floating):
             expected = expected.astype(plane.dtype)
-    different = plane != expected
-    if different.any() and syntax in COSINE_TRANSFORMED:
-        step = DCT_ROUNDING * (abs(header.slope) if rescaled else 1.0)
-        distance = np.abs(plane.astype(np.float64) - expected)
-        different = distance > step
-    if not different.any():
-        return
+        different = _differ(plane, expected)
+        if different.any() and syntax in COSINE_TRANSFORMED:
+            step = DCT_ROUNDING * (abs(header.slope) if rescaled else 1.0)
+            distance = np.abs(plane.astype(np.float64) - expected)
+            different = distance > step
+        if not different.any():
+            return
     row, column = (int(place) for place in np.argwhere(different)[0])
     raise VerificationError(
         Code.VERIFICATION_FAILED,
@@ -111,6 +113,14 @@ def _check_values(
         found=plane[row, column].item(),
         due=expected[row, column].item(),
     )
+
+
+def _differ(plane: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where two planes differ; NaN equals NaN."""
+    different: NDArray[np.bool_] = plane != expected
+    if plane.dtype.kind == "f":
+        different &= ~(np.isnan(plane) & np.isnan(expected))
+    return different
 
 
 def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> None:

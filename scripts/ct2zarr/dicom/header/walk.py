@@ -24,7 +24,7 @@ from ..tags import (
     SEQUENCE_END,
     UNDEFINED_LENGTH,
 )
-from ..transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from ..transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_SYNTAXES
 from .raw_header import (
     LONGEST_VALUE,
     ByteSource,
@@ -101,7 +101,7 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
             start = source.read(0, _FIRST_READ)
         elif syntax in ("", EXPLICIT_BIG):
             raise _UnusualError
-        explicit = syntax != IMPLICIT_LITTLE
+        explicit = syntax not in IMPLICIT_SYNTAXES
         header = _walk(source, start, position, explicit, wanted, meta)
     except _UnusualError:
         if isinstance(source, Unpacked):
