@@ -194,8 +194,9 @@ def make_stack(frames: Sequence[Frame]) -> Stack:
     Args:
         frames: in the order of ``identity.frame_order``; all have geometry.
     """
-    if frames[0].orientation is None:
-        raise ValueError(f"{frames[0].path} has no orientation")
+    spacing = frames[0].pixel_spacing
+    if frames[0].orientation is None or spacing is None:
+        raise ValueError(f"{frames[0].path} has no orientation or no pixel spacing")
     orientation = common_orientation(frames)
     normal = slice_normal(orientation)
     positions = np.array([frame.position for frame in frames], dtype=np.float64)
@@ -205,7 +206,6 @@ def make_stack(frames: Sequence[Frame]) -> Stack:
     in_plane = np.stack(
         (project(positions, orientation[:3]), project(positions, orientation[3:])), axis=1
     )
-    spacing = _known_spacing(frames)
     return Stack(
         frames=tuple(frames[i] for i in order),
         positions=positions,
@@ -232,6 +232,7 @@ def make_stack_without_geometry(frames: Sequence[Frame]) -> Stack:
     positions = np.zeros((len(frames), 3))
     positions[:, 2] = offsets
     lengths = by in (OrderedBy.POSITION, OrderedBy.LOCATION)
+    step = float(offsets[-1] - offsets[0]) / max(len(offsets) - 1, 1)
     return Stack(
         frames=tuple(frames[i] for i in order),
         positions=positions,
@@ -239,15 +240,6 @@ def make_stack_without_geometry(frames: Sequence[Frame]) -> Stack:
         in_plane=np.zeros((len(frames), 2)),
         normal=(0.0, 0.0, 1.0),
         hints=spacing_hints(frames) if lengths else (),
-        same_position_mm=smallest_step(_known_spacing(frames)),
+        same_position_mm=smallest_step((step,)),
         ordered_by=by,
     )
-
-
-_UNKNOWN_SPACING = (1.0, 1.0)
-"""Pixel spacing, mm, that tolerances assume where a header has none."""
-
-
-def _known_spacing(frames: Sequence[Frame]) -> tuple[float, float]:
-    known = (frame.pixel_spacing for frame in frames if is_spacing(frame.pixel_spacing))
-    return next(known, None) or _UNKNOWN_SPACING
