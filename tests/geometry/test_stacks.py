@@ -121,6 +121,17 @@ def test_holes_never_outnumber_planes(last, kind):
         assert (found.kind, found.irregular_gaps) == (kind, 1)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [([1, 2, 3, 91], "missing"), ([91, 90, 89, 1], "missing"), ([1, 2, 3, 90], "uneven")],
+)
+def test_holes_outnumber_planes_where_instance_numbers_count_them(numbers, kind):
+    offsets, numbers = np.array([0, 1, 2, 90.0]), np.array(numbers)
+    found = spacing_of(offsets, (), 0.0, numbers, steps_count=False)
+    assert found.kind == kind
+    assert kind == "uneven" or found.missing.count == 87
+
+
 @pytest.mark.parametrize("hints", [(), (2.5,), (2.5, 0.05)])
 def test_two_passes_a_fiftieth_of_the_spacing_apart_are_no_grid_with_holes(hints):
     offsets = np.sort(np.concatenate([np.arange(12) * 2.5, np.arange(12) * 2.5 + 0.05]))

@@ -188,15 +188,20 @@ def written_unit(positions: Floats, normal: Sequence[float]) -> float:
 
 
 def spacing_of(
-    offsets: Floats, hints: Sequence[float] = (), unit: float = 0.0, numbers: Integers | None = None
+    offsets: Floats,
+    hints: Sequence[float] = (),
+    unit: float = 0.0,
+    numbers: Integers | None = None,
+    *,
+    steps_count: bool = True,
 ) -> Spacing:
     """Say whether ascending, distinct offsets are uniform, uniform with holes, or uneven.
 
     A base spacing is tried from the smallest gaps, then from the hints; if every gap is a whole
     multiple of it the planes between are missing. Three or more equal wide gaps in a row are a
     change of spacing instead, and so are wide gaps that outnumber the base gaps, unless a hint
-    confirms the base. Planes between which more are missing than there are make no grid: two
-    passes of the scanner 0.05 mm apart look like that.
+    confirms the base. More planes than there are can be missing only if InstanceNumber skips just
+    as many in each gap: two passes of the scanner 0.05 mm apart look like holes, too.
 
     A stack from which every second plane is gone is uniform again. It counts as missing only
     where InstanceNumber skips the same number at every gap, and no header declares the spacing
@@ -207,13 +212,15 @@ def spacing_of(
         hints: spacings that the headers declare, mm, the more credible first.
         unit: see ``written_unit``.
         numbers: (N,) InstanceNumber of the planes, where all have one.
+        steps_count: no frame elsewhere has the numbers that are skipped at every gap.
     """
     n = len(offsets)
     if n < 2:
         return Spacing("uniform", 0)
     gaps = np.diff(offsets)
     if is_uniform(offsets) or _rounding_explains(offsets, np.arange(n), unit):
-        steps = _thinned_steps(float(offsets[-1] - offsets[0]) / (n - 1), hints, numbers)
+        counted = numbers if steps_count else None
+        steps = _thinned_steps(float(offsets[-1] - offsets[0]) / (n - 1), hints, counted)
         if steps > 1:
             multiples = np.full(n - 1, steps, dtype=np.int64)
             return Spacing("uniform", 0, _missing_planes(offsets, multiples))
@@ -224,7 +231,7 @@ def spacing_of(
         bases = (float(near.mean()), *hints)
         for base in bases:
             found = _on_grid_with_holes(offsets, gaps, base, hints, unit)
-            if found is not None:
+            if found is not None and _are_credible(found, numbers):
                 return Spacing("missing", int((found > 1).sum()), _missing_planes(offsets, found))
     usual = float(np.median(gaps))
     off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + float_noise(usual)
@@ -237,6 +244,8 @@ def stack_geometry(
     pixel_spacing: Sequence[float],
     hints: Sequence[float] = (),
     numbers: Integers | None = None,
+    *,
+    steps_count: bool = True,
 ) -> StackGeometry:
     """Geometry of planes that are already in ascending order along the normal.
 
@@ -245,7 +254,7 @@ def stack_geometry(
         orientation: (6,) direction cosines, unit vectors. pixel_spacing: (between rows, between
             columns), mm.
         hints: spacings that the headers declare; the first is the nominal dz of a single plane.
-        numbers: (N,) InstanceNumber, where all planes have one.
+        numbers: (N,) InstanceNumber, where all planes have one. steps_count: as in ``spacing_of``.
 
     Raises:
         ValueError: no planes, or an orientation that does not span a plane.
@@ -262,7 +271,7 @@ def stack_geometry(
     error = np.sqrt((((origins[0] + np.arange(n)[:, None] * step) - origins) ** 2).sum(axis=1))
     drift, tilt, shift = _shear(origins, orientation, offsets)
     unit = 0.0 if is_uniform(offsets) else written_unit(origins, normal)
-    found = spacing_of(offsets, hints, unit, numbers)
+    found = spacing_of(offsets, hints, unit, numbers, steps_count=steps_count)
     return StackGeometry(
         spacing=(dz, float(pixel_spacing[0]), float(pixel_spacing[1])),
         orientation=tuple(float(cosine) for cosine in orientation),
@@ -339,8 +348,6 @@ def _on_grid_with_holes(
     multiples = np.rint(gaps / base).astype(np.int64)
     if multiples.min() < 1 or multiples.max() == 1:
         return None
-    if int((multiples - 1).sum()) > len(offsets):
-        return None
     steps = np.concatenate(([0], np.cumsum(multiples)))
     fitted = float(offsets[-1] - offsets[0]) / int(steps[-1])
     if abs(fitted - base) > 2 * NORMAL_TOLERANCE * base + unit:
@@ -359,6 +366,13 @@ def _on_grid_with_holes(
     if not confirmed and narrow < len(multiples) - narrow:
         return None
     return multiples
+
+
+def _are_credible(multiples: Integers, numbers: Integers | None) -> bool:
+    """Whether holes are no more than the planes, or InstanceNumber counts them."""
+    if int((multiples - 1).sum()) <= len(multiples) + 1:
+        return True
+    return numbers is not None and bool((np.abs(np.diff(numbers)) == multiples).all())
 
 
 def _missing_planes(offsets: Floats, multiples: Integers) -> MissingPlanes:

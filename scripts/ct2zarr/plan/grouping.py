@@ -332,5 +332,6 @@ def _geometry(planes: tuple[Frame, ...], numbers_count: bool) -> StackGeometry |
         common_orientation(planes),
         first.pixel_spacing,
         spacing_hints(planes),
-        instance_numbers(planes) if numbers_count else None,
+        instance_numbers(planes),
+        steps_count=numbers_count,
     )

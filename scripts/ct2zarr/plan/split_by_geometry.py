@@ -81,18 +81,23 @@ def split_by_geometry(frames: Sequence[Frame]) -> list[GridGroup]:
 def _position_means_nothing(frames: Sequence[Frame]) -> bool:
     """Whether all frames have one position although they are not images of one place.
 
-    They are where they have one SliceLocation, if any, and tags tell each from the others, as in
-    the monitoring of a bolus. Otherwise the writer repeated the position of the first frame.
+    They are of one place where tags tell each from the others, as in the monitoring of a bolus, or
+    where they have one SliceLocation as well and are of several kinds, such as lossy copies.
+    Otherwise the writer repeated the position of the first frame.
     """
     if not position_does_not_vary(frames):
         return False
     locations = [frame.slice_location for frame in frames if frame.slice_location is not None]
-    if len(locations) == len(frames) and not is_constant(np.array(locations)):
+    located = len(locations) == len(frames)
+    if located and not is_constant(np.array(locations)):
         return True
     if len(frames) < SMALLEST_SERIES_AT_ONE_POSITION:
         return False
-    tags = {tuple(read(frame) for read in SPLIT_TAGS.values()) for frame in frames}
-    return len(tags) < len(frames)
+    kinds = {
+        (frame.lossy, frame.transfer_syntax_uid, *(read(frame) for read in SPLIT_TAGS.values()))
+        for frame in frames
+    }
+    return len(kinds) == 1 if located else len(kinds) < len(frames)
 
 
 _KEYWORDS = (
