@@ -54,6 +54,7 @@ def test_the_row_of_a_finished_volume_is_that_of_its_record(plan):
             "ok": True,
             "slices": [0, 2],
             "decoders": {},
+            "same_decoder": 1,
             "belonging": {"result": "flagged", "planes": 3},
         },
         seconds={"read": 1, "write": 2.5, "verify": 0.25, "total": 4.0},
@@ -68,6 +69,7 @@ def test_the_row_of_a_finished_volume_is_that_of_its_record(plan):
     assert (row.files, row.input_bytes, row.output_bytes) == (4, 500, 60)
     assert (row.verify_ok, row.verified_slices, row.reused) == (True, 2, True)
     assert (row.belonging, row.belonging_planes) == ("flagged", 3)
+    assert row.same_decoder_slices == 1
     assert (row.read_seconds, row.write_seconds, row.total_seconds) == (1.0, 2.5, 4.0)
     assert (row.spacing_z, row.spacing_y, row.spacing_x) == (2.0, 0.8, 0.7)
     assert (row.tilt_degrees, row.max_position_error_mm) == (-20.0, 0.5)

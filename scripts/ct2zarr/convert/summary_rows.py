@@ -47,6 +47,7 @@ def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> Su
         files=record.input_files,
         values_kind=str(record.values.get("kind", "")),
         version=record.version,
+        same_decoder_slices=int(record.verification.get("same_decoder") or 0),  # type: ignore[arg-type]
         belonging=str(belonging.get("result", Belonging.UNCHECKED)),
         belonging_planes=int(belonging.get("planes", 0)),  # type: ignore[arg-type]
     )

@@ -75,7 +75,7 @@ def headline_tiles(counts: Counts) -> tuple[Tile, ...]:
     rate = size_words(counts.rate) if counts.rate else ("not known", "")
     return (
         Tile("Volumes", f"{counts.volumes:,}", note=f"{counts.ok:,} converted"),
-        Tile("Verified", f"{counts.verified:,}", note="compared with the source"),
+        Tile("Verified", f"{counts.verified:,}", note=_compared(counts)),
         Tile("Not usable", f"{counts.failed + counts.rejected:,}", note="failed or rejected"),
         Tile("Slices", f"{counts.slices:,}", note="in converted volumes"),
         Tile("Source", *size_words(counts.input_bytes), note="read"),
@@ -88,6 +88,13 @@ def headline_tiles(counts: Counts) -> tuple[Tile, ...]:
         ),
         Tile("Speed", rate[0], f"{rate[1]}/s" if rate[1] else "", "of source per worker"),
     )
+
+
+def _compared(counts: Counts) -> str:
+    """What verified means; volumes that no second decoder could read are counted apart."""
+    if not counts.same_decoder:
+        return "compared with the source"
+    return f"compared with the source; {counts.same_decoder:,} by the decoder that converted them"
 
 
 def settings_lines(

@@ -38,6 +38,8 @@ class SummaryRow:
         version: ct2zarr that wrote it.
         code: see ``codes.Code``; empty when ok.
         error_public: ``error`` without names of files and text from headers.
+        same_decoder_slices: of the verified slices, those that only a decoder of the conversion
+            could read.
         belonging: see ``vocabulary.Belonging``; empty when the volume was not converted.
         belonging_planes: number of planes whose headers were compared with each other.
     """
@@ -85,6 +87,7 @@ class SummaryRow:
     error_public: str = ""
     belonging: str = ""
     belonging_planes: int = 0
+    same_decoder_slices: int = 0
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
@@ -93,7 +96,13 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
 SUMMARY_SCHEMA = Schema(
     columns_of(
         SummaryRow,
-        optional=("code", "error_public", "belonging", "belonging_planes"),  # not in version 0.1
+        optional=(  # not in version 0.1
+            "code",
+            "error_public",
+            "belonging",
+            "belonging_planes",
+            "same_decoder_slices",
+        ),
         allowed={"status": tuple(map(str, Status))},
     ),
     "convert that shard again (delete its summary and run the workflow).",

@@ -39,12 +39,15 @@ class Verification:
 
     Attributes:
         slices: their indices. decoders: decoder name → number of planes that it read.
+        same_decoder: number of planes that only a decoder of the conversion could read, whose
+            faults the comparison cannot find.
         belonging: what the headers of the planes have in common.
     """
 
     slices: tuple[int, ...]
     decoders: Mapping[str, int]
     belonging: BelongingCheck
+    same_decoder: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """The content of series.json. ``ok`` is never false, since a difference raises."""
@@ -53,6 +56,7 @@ class Verification:
             "ok": ok,
             "slices": list(self.slices),
             "decoders": dict(self.decoders),
+            "same_decoder": self.same_decoder,
             "belonging": self.belonging.as_json(),
         }
 
@@ -102,7 +106,8 @@ def verify_volume(
             frame=error.frame,
             cause=error,
         ) from error
-    return Verification(chosen, decoders, belonging)
+    same = sum(planes for name, planes in decoders.items() if name in decoders_used)
+    return Verification(chosen, decoders, belonging, same)
 
 
 def choose_planes(count: int, wanted: int | Literal["all"]) -> tuple[int, ...]:
