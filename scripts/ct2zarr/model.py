@@ -123,6 +123,10 @@ class Frame:
     modality_lut: bool = False
 
 
+SHORTENED = "shortened"
+"""Member of the evidence of a flag that names the lists of which the manifest holds the start."""
+
+
 @dataclass(frozen=True, slots=True)
 class RaisedFlag:
     """A flag with the count or measure that led to it (JSON values)."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ct2zarr.dicom.sop_classes import ENHANCED_CT, SECONDARY_CLASSES
+from ct2zarr.geometry.stacks import NOMINAL_STEP_MM
 from ct2zarr.model import RaisedFlag, UnusedFrame
 from ct2zarr.plan.flags import (
     LISTED_VALUES,
@@ -240,9 +241,13 @@ def test_unused_frames_are_counted_by_role():
 
 def test_a_single_plane_has_the_nominal_spacing_of_its_header():
     (plan,) = plan_series([frame(1, 0.0, spacing_between_slices=-3.0, slice_thickness=5.0)], unread)
+    assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": 5.0}
+    (plan,) = plan_series(
+        [frame(1, 0.0, spacing_between_slices=-3.0, slice_thickness=None)], unread
+    )
     assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": 3.0}
     (plan,) = plan_series([frame(1, 0.0, position=None)], unread)
-    assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": None}
+    assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": NOMINAL_STEP_MM}
     assert evidence(plan, Flag.NO_GEOMETRY) == {
         "planes": 1,
         "missing": ["ImagePositionPatient"],

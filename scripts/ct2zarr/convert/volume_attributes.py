@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dicom.rescale import Rescale, rescale_of
 from ..model import Json, RaisedFlag, VolumePlan
+from ..plan.grouping import whole_flags
 from ..run.settings import ConvertSettings
 from ..store.attributes import RECORD_ONLY
 from ..store.zarr_documents import COMPRESSOR
@@ -76,7 +77,7 @@ def all_flags(
         unparsed: elements that could not be parsed, as in ``SeriesMetadata``.
     """
     evidence: dict[Flag, dict[str, Json]] = {
-        raised.flag: dict(raised.evidence) for raised in plan.flags
+        raised.flag: dict(raised.evidence) for raised in whole_flags(plan)
     }
     if Flag.PADDING in evidence:
         pixels = attempt.padding_pixels

@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 CHANGE_OF_SPACING_RUN = 3
 """This many equal wide gaps in a row are another spacing; fewer are missing planes."""
 
-_NOMINAL_STEP_MM = 1.0
+NOMINAL_STEP_MM = 1.0
 """Spacing of a single plane whose header declares none."""
 
 LISTED_MISSING = 1000
@@ -266,7 +266,7 @@ def stack_geometry(
     normal = slice_normal(orientation)
     offsets = project(origins, normal)
     span = float(offsets[-1] - offsets[0])
-    dz = span / (n - 1) if n > 1 and span > 0 else hints[0] if hints else _NOMINAL_STEP_MM
+    dz = span / (n - 1) if n > 1 and span > 0 else hints[0] if hints else NOMINAL_STEP_MM
     step = (origins[-1] - origins[0]) / (n - 1) if n > 1 else np.array(normal) * dz
     error = np.sqrt((((origins[0] + np.arange(n)[:, None] * step) - origins) ** 2).sum(axis=1))
     drift, tilt, shift = _shear(origins, orientation, offsets)

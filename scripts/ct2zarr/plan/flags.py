@@ -18,7 +18,7 @@ from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
 from .ordering import order_of, position_does_not_vary
 from .orientation import inexact_orientation
-from .stack import missing_geometry
+from .stack import missing_geometry, nominal_step
 
 HU_NAMES = frozenset({"", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
 """RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it. ``US`` means
@@ -50,7 +50,7 @@ def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> l
     """Flags of order and place: missing, uneven, tilt, shift, no geometry, single."""
     flags = []
     if len(planes) == 1:
-        nominal = geometry.spacing[0] if geometry else None
+        nominal = geometry.spacing[0] if geometry else nominal_step(planes)
         flags.append(RaisedFlag(Flag.SINGLE_SLICE, {"nominal_spacing_mm": nominal}))
     if geometry is None:
         missing: list[Json] = []

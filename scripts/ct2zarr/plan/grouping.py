@@ -15,7 +15,7 @@ from pathlib import Path
 from ..codes import Code
 from ..errors import FileError, SeriesError
 from ..geometry.stacks import StackGeometry, stack_geometry
-from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
+from ..model import SHORTENED, Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..vocabulary import Flag, Role
 from .duplicates import Digests, PixelDigest, Preview, RemovedFrame, remove_copies
 from .explanations import HeaderReader, WholeHeaders
@@ -312,6 +312,18 @@ def _flags_of(
     if unused:
         found += unused_frame_flags(unused)
     return in_order([*lasting, *found])
+
+
+def whole_flags(plan: VolumePlan) -> tuple[RaisedFlag, ...]:
+    """The flags of a plan; evidence that its manifest holds shortened is measured again."""
+    if not any(SHORTENED in raised.evidence for raised in plan.flags):
+        return plan.flags
+    measured = [*geometry_flags(plan.planes, plan_geometry(plan)), *pixel_flags(plan.planes)]
+    again = {raised.flag: raised for raised in measured}
+    return tuple(
+        again.get(raised.flag, raised) if SHORTENED in raised.evidence else raised
+        for raised in plan.flags
+    )
 
 
 def _numbers_count_planes(parts: int, unused: Sequence[UnusedFrame]) -> bool:

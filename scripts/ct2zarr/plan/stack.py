@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.stacks import (
+    NOMINAL_STEP_MM,
     Floats,
     Integers,
     Spacing,
@@ -55,7 +56,8 @@ def is_spacing(pixel_spacing: Sequence[float] | None) -> bool:
 def spacing_hints(frames: Sequence[Frame]) -> tuple[float, ...]:
     """|SpacingBetweenSlices|, then SliceThickness, where all frames agree on a positive value.
 
-    The sign of SpacingBetweenSlices is dropped: some vendors write the direction of the table.
+    The sign of SpacingBetweenSlices is dropped: some vendors write the direction of the table. A
+    single plane has no distance to another, so its thickness comes first.
     """
     hints = []
     between = {frame.spacing_between_slices for frame in frames}
@@ -64,7 +66,16 @@ def spacing_hints(frames: Sequence[Frame]) -> tuple[float, ...]:
     thickness = {frame.slice_thickness for frame in frames}
     if len(thickness) == 1 and (value := thickness.pop()) and value > 0:
         hints.append(value)
+    if len(frames) == 1:
+        hints.reverse()
     return tuple(hint for hint in hints if math.isfinite(hint))
+
+
+def nominal_step(planes: Sequence[Frame]) -> float:
+    """Spacing along z, mm, where positions give none: what the first header declares, else 1.0."""
+    hints = spacing_hints(planes[:1])
+    first = 0 if len(planes) == 1 else -1
+    return hints[first] if hints else NOMINAL_STEP_MM
 
 
 def instance_numbers(frames: Sequence[Frame]) -> Integers | None:

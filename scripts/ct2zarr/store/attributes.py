@@ -10,6 +10,7 @@ from ..geometry.stacks import StackGeometry
 from ..model import Json, RaisedFlag, Vector, VolumePlan
 from ..plan.grouping import plan_geometry
 from ..plan.orientation import common_orientation, spans_a_plane
+from ..plan.stack import nominal_step
 from ..vocabulary import Flag
 from .zarr_documents import ArrayLayout, Scale, multiscales
 
@@ -19,9 +20,9 @@ RECORD_ONLY = frozenset({"tilt_degrees"})
 
 def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
     """Geometry in JSON; members that a volume without geometry lacks are ``None``."""
-    first = plan.planes[0]
-    reference: Json = first.frame_of_reference_uid
-    if protect is not None:
+    references = {plane.frame_of_reference_uid for plane in plan.planes}
+    reference: Json = references.pop() if len(references) == 1 else None
+    if protect is not None and reference is not None:
         reference = protect("FrameOfReferenceUID", reference)
     stack = plan_geometry(plan)
     if stack is None:
@@ -41,7 +42,8 @@ def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, 
         "index_to_lps": stack.index_to_lps.tolist(),
         "slice_origins_lps": stack.slice_origins_lps.tolist(),
         "max_position_error_mm": stack.max_position_error_mm,
-        "tilt_degrees": stack.tilt_degrees,
+        # A single plane has no stacking direction that could be tilted.
+        "tilt_degrees": stack.tilt_degrees if len(plan.planes) > 1 else None,
         "frame_of_reference_uid": reference,
     }
 
@@ -58,10 +60,8 @@ def spacing_of_plan(plan: VolumePlan) -> Vector:
 
 def _nominal_spacing(plan: VolumePlan) -> Vector:
     """Spacing (dz, dy, dx) of a volume without geometry, mm; 1.0 if the header has none."""
-    first = plan.planes[0]
-    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or 1.0
-    dy, dx = first.pixel_spacing or (1.0, 1.0)
-    return dz, dy, dx
+    dy, dx = plan.planes[0].pixel_spacing or (1.0, 1.0)
+    return nominal_step(plan.planes), dy, dx
 
 
 def _translation(stack: StackGeometry) -> Vector:
