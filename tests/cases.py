@@ -298,6 +298,14 @@ GROUPING = [
         (Volume(30, SPLIT), Volume(6, SPLIT, offset=300.0)),
     ),
     Case(
+        "two_spectra_half_a_plane_apart",
+        together(
+            {"KVP": 80},
+            {"KVP": 140, "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
         "thick_between_thin",
         together(
             {"n": 30, "spacing": (1.0, 0.8, 0.7)},

@@ -30,6 +30,12 @@ LARGEST_COMBINATION = 3
 HOLE_AT_JOINT = 3
 """Where one acquisition continues another, up to two planes may be missing between them."""
 
+SMALLEST_INTERLEAVED = 3
+"""Planes of a stack that lies between those of another one; fewer show no spacing."""
+
+OTHER_THICKNESS = 1.2
+"""Slices so many times as thick are of another reconstruction; less is how a writer rounds."""
+
 _PARTS_TRIED = 64
 """A group is joined to one of the first 64 parts only; this bounds the work for unique values."""
 
@@ -107,6 +113,8 @@ def best_split(stack: Stack) -> Split:
         return _split_of_repeats(stack, whole)
     if stack.measured and stack.spacing().irregular_gaps > 1:
         return _split_of_overlap(stack, whole)
+    if stack.measured:
+        return _split_of_interleaved(stack, whole)
     return whole
 
 
@@ -151,6 +159,54 @@ def _split_of_overlap(stack: Stack, whole: Split) -> Split:
         if helpful:
             return min(helpful, key=lambda split: split.irregular + len(split.parts))
     return whole
+
+
+def _split_of_interleaved(stack: Stack, whole: Split) -> Split:
+    """The split into regular stacks whose planes lie between each other, by one tag.
+
+    Together they may make a regular grid too, as two spectra do that lie half a plane apart. Planes
+    that alternate in kVp or thickness are two stacks in any case. Other tags count only where the
+    headers declare the spacing of the parts: interleaved acquisitions complete each other.
+    """
+    for name, labels in _varying_labels(stack).items():
+        parts = [
+            np.array([i for i, label in enumerate(labels) if label == value])
+            for value in sorted(set(labels))
+        ]
+        if len(parts) * SMALLEST_INTERLEAVED > len(labels) or not _alternate(stack, parts):
+            continue
+        if _differs_in_kind(stack, name) or _declared_apart(stack, parts):
+            return Split((name,), tuple(parts), 0, 0)
+    return whole
+
+
+def _alternate(stack: Stack, parts: Sequence[Integers]) -> bool:
+    """Whether each part is regular by itself, and planes of the others lie in all of its gaps."""
+    between = len(parts)
+    for part in parts:
+        inner = np.diff(part)
+        alone = len(part) >= SMALLEST_INTERLEAVED and is_uniform(stack.offsets[part])
+        if not alone or (inner != between).sum() > len(inner) // 2:
+            return False
+    return True
+
+
+def _differs_in_kind(stack: Stack, name: str) -> bool:
+    """Whether a tag says that the values or the planes of the parts are of another kind."""
+    if name == "KVP":
+        return True
+    if name != "SliceThickness":
+        return False
+    thicknesses = [frame.slice_thickness or 0.0 for frame in stack.frames]
+    return min(thicknesses) * OTHER_THICKNESS <= max(thicknesses)
+
+
+def _declared_apart(stack: Stack, parts: Sequence[Integers]) -> bool:
+    """Whether the headers declare the spacing of each part, and not that of all planes together."""
+    steps = [_usual_gap(stack, part) for part in parts]
+    return any(
+        all(abs(step - hint) <= NORMAL_TOLERANCE * hint for step in steps) for hint in stack.hints
+    ) and not any(abs(stack.step - hint) <= NORMAL_TOLERANCE * hint for hint in stack.hints)
 
 
 def _any_overlap(parts: Sequence[Integers]) -> bool:
