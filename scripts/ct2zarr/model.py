@@ -167,7 +167,8 @@ class VolumePlan:
         series_dir: absolute path of the deepest folder that holds all files of the volume.
         series_uid: SeriesInstanceUID, empty where the header has none.
         part, parts: this volume is part ``part`` (from 1) of ``parts`` of its series.
-        split_by: the keywords that tell the parts apart, joined by ``+``; empty for one part.
+        split_by: the keywords that tell the parts apart, joined by ``+``, or ``folder``, ``file``
+            or ``file_name``; empty for one part, and where nothing tells them apart.
         planes: the frames in ascending order along the slice normal (row x column direction).
         unused: frames of the series that are accounted with this volume but are no plane.
         flags: what the headers alone show; flags in the order of ``Flag``.

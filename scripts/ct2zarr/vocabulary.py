@@ -49,7 +49,7 @@ class Flag(Described):
     )
     CONFLICTING_SLICES = (
         "conflicting_slices",
-        "files with the same position, different pixels, and no tag that tells them apart",
+        "files with the same position and different pixels, which at most an order tells apart",
     )
     AMBIGUOUS_LAYERS = (
         "ambiguous_layers",
