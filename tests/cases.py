@@ -625,6 +625,17 @@ GEOMETRY = [
         (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
     ),
     Case(
+        "two_passes_a_fiftieth_of_the_spacing_apart_without_a_tag",
+        together(
+            {},
+            {"origin": (-11.0, -9.5, -13.95), "hu_offset": 300.0, "edit": number_from(13)},
+        ),
+        (
+            Volume(12, f"{SPLIT} conflicting_slices"),
+            Volume(12, f"{SPLIT} conflicting_slices", offset=300.0),
+        ),
+    ),
+    Case(
         "voxels_below_a_micrometre",
         series(spacing=(0.0007, 0.0007, 0.0007), origin=(0.0, 0.0, 0.0)),
         (Volume(12),),

@@ -5,13 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..geometry.stacks import Integers
-from .stack import Stack
+from .stack import SMALLEST_PASS, Stack
 
 LAYER_SHARE = 0.5
 """Where extra frames lie at this share of the positions or more, they are volumes of their own."""
-
-SMALLEST_PASS = 3
-"""Planes that a second pass of the scanner over a region has at least."""
 
 
 def find_passes(stack: Stack, values: Sequence[float]) -> list[Integers]:

@@ -30,6 +30,12 @@ from ..model import Frame
 from .ordering import OrderedBy, order_of
 from .orientation import common_orientation, spans_a_plane
 
+SHIFT_OF_PASSES = 0.05
+"""Gaps of at most this share of the usual one are no spacing but the shift between passes."""
+
+SMALLEST_PASS = 3
+"""Planes that a second pass of the scanner over a region has at least."""
+
 
 def has_geometry(frame: Frame) -> bool:
     """Whether position, orientation and pixel spacing are there and make sense."""
@@ -140,7 +146,25 @@ class Stack:
         """
         thickness = NORMAL_TOLERANCE * self.hints[-1] if self.hints else 0.0
         wanted = max(NORMAL_TOLERANCE * self.step, thickness, self.same_position_mm)
-        return min(wanted, LARGEST_REPEAT_MM)
+        return min(max(wanted, self._shift_of_passes), LARGEST_REPEAT_MM)
+
+    @cached_property
+    def _shift_of_passes(self) -> float:
+        """How far passes over the same positions lie apart, mm; 0 where no gaps show any.
+
+        A table does not return to the very place. Gaps that are a small share of the others, and
+        as many as a pass has planes, are no spacing.
+        """
+        gaps = np.diff(self.offsets)
+        if len(gaps) <= SMALLEST_PASS or not self.measured:
+            return 0.0
+        falling = np.sort(gaps)[::-1]
+        usual = falling[np.searchsorted(np.cumsum(falling), falling.sum() / 2)]
+        small = gaps[gaps <= SHIFT_OF_PASSES * usual]
+        between = gaps[(gaps > SHIFT_OF_PASSES * usual) & (gaps < usual / 2)]
+        if len(small) < SMALLEST_PASS or len(between) or float(small.max()) > LARGEST_REPEAT_MM:
+            return 0.0
+        return float(small.max()) * (1 + NORMAL_TOLERANCE)
 
     @cached_property
     def repeats(self) -> int:
