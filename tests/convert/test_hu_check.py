@@ -239,6 +239,11 @@ def test_planes_add_up():
     assert evidence["shares"]["above_16000"] == pytest.approx(50 / (3 * SAMPLES), abs=5e-5)
 
 
+FAULTS = {"slicer_cthead_64": "not_rescaled"}
+"""Real sets that are no HU in truth: a head with air at 0, whose header says slope 1, intercept 0
+and RescaleType US."""
+
+
 def test_no_real_volume_in_hu_is_suspicious():
     judged = 0
     for folder in sorted((real_data() / "ct").iterdir()):
@@ -258,6 +263,7 @@ def test_no_real_volume_in_hu_is_suspicious():
                     out = np.empty(stored.shape, dtype=first_type(rescales))
                     write_values(stored, rescale, plane.padding_value, out)
                     check.add(out, None)
-            assert check.evidence() is None, f"{folder.name} {plan.split_by}"
+            fault = (check.evidence() or {}).get("fault")
+            assert fault == FAULTS.get(folder.name), f"{folder.name} {plan.split_by}"
             judged += 1
     assert judged > 25

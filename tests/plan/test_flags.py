@@ -344,3 +344,13 @@ def test_a_shift_is_an_origin_more_than_a_tenth_of_a_millimetre_off_the_line(shi
 def test_flags_are_put_in_the_order_of_the_vocabulary():
     raised = [RaisedFlag(flag) for flag in reversed(Flag)]
     assert [one.flag for one in in_order(raised)] == list(Flag)
+
+
+@pytest.mark.parametrize(
+    ("contrast", "unit", "raised"),
+    [("RCBF", "US", True), ("RCBF", "us", True), ("RCBF", "HU", False), ("NONE", "US", False)],
+)
+def test_a_map_of_enhanced_ct_with_an_unspecified_unit_is_not_hu(contrast, unit, raised):
+    image_type = f"DERIVED\\PRIMARY\\PERFUSION\\{contrast}"
+    fields = {"sop_class_uid": ENHANCED_CT, "image_type": image_type, "rescale_type": unit}
+    assert (Flag.NOT_HU in found(at(stack(grid(3)), **fields))) is raised

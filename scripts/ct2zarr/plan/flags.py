@@ -20,9 +20,12 @@ from .ordering import order_of, position_does_not_vary
 from .orientation import inexact_orientation
 from .stack import missing_geometry, nominal_step
 
-HU_NAMES = frozenset({"", "HU", "US", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
-"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it. ``US`` means
-unspecified: GDCM and ITK write it where their source has no RescaleType."""
+UNSPECIFIED = "US"
+"""RescaleType of an unspecified unit; GDCM and ITK write it where their source has none."""
+
+HU_NAMES = frozenset({"", "HU", UNSPECIFIED, "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
+"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it;
+an unspecified one says no more than its absence."""
 
 HU_CONTRASTS = frozenset(
     {"", "NONE", "ADDITION", "FILTERED", "MAXIMUM", "MEAN", "MEDIAN", "MINIMUM", "RESAMPLED"}
@@ -268,7 +271,8 @@ def is_derived_map(plane: "Frame | _Kind") -> bool:
     """Whether a frame holds something other than attenuation, as ImageType's fourth value says.
 
     Spectral maps bear a name of their own, whatever their rescale. Perfusion and other parameter
-    maps of Enhanced CT are named freely, and have no rescale to Hounsfield units.
+    maps of Enhanced CT are named freely, and have no rescale to Hounsfield units: none at all, or
+    one to values of an unspecified unit.
     """
     values = plane.image_type.split("\\")
     contrast = values[3].strip() if len(values) > 3 else ""
@@ -277,4 +281,5 @@ def is_derived_map(plane: "Frame | _Kind") -> bool:
     if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
         return False
     bare = plane.rescale_slope is None and plane.rescale_intercept is None
-    return bare and contrast not in HU_CONTRASTS
+    unspecified = plane.rescale_type.upper() == UNSPECIFIED
+    return (bare or unspecified) and contrast not in HU_CONTRASTS
