@@ -106,7 +106,7 @@ def explain(
     for labels in _folders(stack.frames):
         if (found := _accepted(stack, (FOLDER,), [labels], names)) is not None:
             return found
-    for pair in combinations(list(few)[:PAIRED], 2):
+    for pair in _promising_pairs(stack, few, names):
         if (found := _accepted(stack, pair, [few[name] for name in pair], names)) is not None:
             return found
     for name, values in _series(stack.frames, elements):
@@ -114,6 +114,22 @@ def explain(
         if passes:
             return Explanation((name,), tuple(passes), by_order=True)
     return None
+
+
+def _promising_pairs(
+    stack: Stack, few: Mapping[str, list[Label]], images: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of elements that leave no more repeats than there are equal images: a quick look."""
+    place = np.zeros(len(stack.frames), np.int64)
+    for number, indices in enumerate(stack.frames_by_offset()):
+        place[indices] = number
+    codes = {name: _numbered(few[name]) for name in list(few)[:PAIRED]}
+    equal = len(images) - len(set(zip(images, place.tolist(), strict=True)))
+    for one, other in combinations(codes, 2):
+        both = codes[one] * (int(codes[other].max()) + 1) + codes[other]
+        distinct = len(np.unique(both * (int(place.max()) + 1) + place))
+        if len(both) - distinct <= equal:
+            yield one, other
 
 
 def _elements(stack: Stack, headers: HeaderReader) -> list[Elements]:
@@ -162,8 +178,13 @@ def _label(text: str | None) -> Label:
 
 def _division(labels: Sequence[Label]) -> bytes:
     """Equal for labels that divide the frames alike."""
+    return _numbered(labels).tobytes()
+
+
+def _numbered(labels: Sequence[Label]) -> Integers:
+    """A number per label, in the order in which labels first come."""
     numbers: dict[Label, int] = {}
-    return np.array([numbers.setdefault(label, len(numbers)) for label in labels]).tobytes()
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], np.int64)
 
 
 def _clustered(labels: Sequence[Label], count: int) -> list[Label] | None:
