@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..run.counts import Counts, size_words
 from ..run.settings import ReportSettings
-from ..vocabulary import Status
+from ..vocabulary import Belonging, Status
 from .plots import Plot, plot_histogram
 from .redaction import redact
 from .sentences import flag_sentence, syntax_names
@@ -132,6 +132,7 @@ def bar_groups(rows: Sequence[JoinedRow]) -> list[BarGroup]:
         )
         groups.append(_flag_bars("Failed and rejected, by flag", lost, "bad"))
     groups += [
+        _value_bars("Headers of all planes", map(_belonging, ok)),
         _value_bars("Datasets", (row.dataset for row in rows)),
         _value_bars("Manufacturer", (row.manufacturer for row in ok)),
         _value_bars("Kernel", (row.kernel for row in ok)),
@@ -139,6 +140,15 @@ def bar_groups(rows: Sequence[JoinedRow]) -> list[BarGroup]:
         _value_bars("Rows x columns", (f"{row.rows} x {row.columns}" for row in ok)),
     ]
     return [group for group in groups if group.rows]
+
+
+def _belonging(row: JoinedRow) -> str:
+    """What the check of belonging said of a converted volume; older summaries say nothing."""
+    words: dict[str, str] = {
+        Belonging.CONSTANT: "of one volume in every element checked",
+        Belonging.FLAGGED: "of one volume; KVP or thickness varies, flagged",
+    }
+    return words.get(row.belonging, "not checked, or not all")
 
 
 def histograms(rows: Sequence[JoinedRow]) -> list[Plot]:

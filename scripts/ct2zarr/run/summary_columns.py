@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..vocabulary import Status
+from ..vocabulary import Belonging, Status
 from .csv_tables import Schema, columns_of, read_records, records_to_csv
 
 
@@ -103,7 +103,10 @@ SUMMARY_SCHEMA = Schema(
             "belonging_planes",
             "same_decoder_slices",
         ),
-        allowed={"status": tuple(map(str, Status))},
+        allowed={
+            "status": tuple(map(str, Status)),
+            "belonging": ("", *map(str, Belonging)),
+        },
     ),
     "convert that shard again (delete its summary and run the workflow).",
     one_line=True,
