@@ -130,7 +130,8 @@ def test_a_failed_row_has_the_code_and_both_sentences_of_its_error(plan):
 
 def test_a_rejected_row_names_the_rejected_flags_as_its_reason(plan):
     found = (Flag.PADDING, Flag.GANTRY_TILT, Flag.NOT_HU)
-    row = row_of_rejection(plan, RejectedError((Flag.PADDING, Flag.NOT_HU), found))
+    rejected = (Flag.PADDING, Flag.NOT_HU)
+    row = row_of_rejection(plan, RejectedError(rejected, found, frozenset(rejected)))
     assert (row.status, row.code) == ("rejected", "rejected_flag")
     assert row.reason == "padding;not_hu"
     assert row.flags == "padding;gantry_tilt;not_hu"

@@ -188,19 +188,6 @@ EXPECTED: dict[str, Expected] = {
 }  # fmt: skip
 
 
-NOT_YET = frozenset(
-    [
-        "beyond_bits_stored",
-        "bits_stored_missing",
-        "float_pixels",
-        "high_bit_wrong",
-        "private_big_endian_pixels",
-        "private_compressed_short",
-    ]
-)
-"""Series that still come out wrong."""
-
-
 def cases_folder() -> Path:
     """The folder ``cases`` beside the real data; skips without it, fails where CI demands it."""
     default = real_data().parent / "cases"
@@ -279,13 +266,7 @@ def test_every_shared_case_has_a_row():
     assert scripts == set(EXPECTED)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name in NOT_YET else name
-        for name in EXPECTED
-    ],
-)
+@pytest.mark.parametrize("name", EXPECTED)
 def test_a_series_that_converters_get_wrong_becomes_what_it_is(found: Found, name: str):
     due = EXPECTED[name]
     rows = [row for row in found.rows if row.dataset == name]
