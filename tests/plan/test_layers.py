@@ -151,3 +151,16 @@ def test_no_layer_depends_on_uids_or_on_the_order_of_the_input(seed, layers, pla
     else:
         assert all(Flag.AMBIGUOUS_LAYERS in flags(plan) for plan in one + other)
     assert accounted(one) == accounted(other)
+
+
+def test_trigger_times_that_jitter_never_mix_two_phases():
+    rng = random.Random(3)
+    frames = [
+        replace(f, trigger_time=300.0 * ("b" in f.path) + rng.random() * 40)
+        for f in two_layers(names="x")
+    ]
+    plans = plan_series(
+        frames, different, None, lambda some: [{"TriggerTime": str(f.trigger_time)} for f in some]
+    )
+    assert layers_in(plans) == [{"a"}, {"b"}]
+    assert {plan.split_by for plan in plans} == {"TriggerTime"}

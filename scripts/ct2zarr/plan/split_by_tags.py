@@ -7,7 +7,7 @@ to three tags is tried, and scored by the violations that it leaves.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -35,6 +35,9 @@ SMALLEST_INTERLEAVED = 3
 
 OTHER_THICKNESS = 1.2
 """Slices so many times as thick are of another reconstruction; less is how a writer rounds."""
+
+FRAMES_PER_GROUP = 2
+"""With fewer frames per value a tag counts frames; parts are then ranges of its values."""
 
 _PARTS_TRIED = 64
 """A group is joined to one of the first 64 parts only; this bounds the work for unique values."""
@@ -279,10 +282,19 @@ def split_by(stack: Stack, names: tuple[str, ...], labels: Sequence[tuple[Label,
         groups.setdefault(label, []).append(index)
     parts = _join_continuing(stack, [np.array(groups[label]) for label in sorted(groups)])
     repeats = sum(int((np.diff(stack.offsets[part]) <= stack.tolerance).sum()) for part in parts)
+    counted = names != ("AcquisitionNumber",) and FRAMES_PER_GROUP * len(groups) > len(labels)
+    if counted and _any_between(parts, labels):  # an AcquisitionNumber may count planes
+        repeats = stack.repeats
     irregular = 0
     if not repeats:
         irregular = sum(stack.spacing(part).irregular_gaps for part in parts)
     return Split(names, tuple(parts), repeats, irregular)
+
+
+def _any_between(parts: Sequence[Integers], labels: Sequence[tuple[Label, ...]]) -> bool:
+    """Whether values of one part lie between those of another: chance has joined single frames."""
+    ranges = sorted((min(labels[i] for i in part), max(labels[i] for i in part)) for part in parts)
+    return any(low <= high for (_, high), (low, _) in pairwise(ranges))
 
 
 def _join_continuing(stack: Stack, groups: list[Integers]) -> list[Integers]:
