@@ -142,6 +142,15 @@ def missing_slices(body: Body, left: Axes, right: Axes) -> None:
     gaps_of(right, there)
 
 
+def reused_series_uid(body: Body, left: Axes, right: Axes) -> None:
+    """The planes of two patients continue each other."""
+    body.show(left)
+    planes_at(left, EVEN[:10])
+    planes_at(left, EVEN[10:], OTHER)
+    grey(right, np.hstack([body.axial, body.axial[:, ::-1] * 0.8]))
+    right.set_title("one SeriesInstanceUID, two patients: two volumes", fontsize=8)
+
+
 def duplicate_slices(body: Body, left: Axes, right: Axes) -> None:
     """The same plane twice."""
     body.show(left)
@@ -159,6 +168,18 @@ def conflicting_slices(body: Body, left: Axes, right: Axes) -> None:
     other = body.hu[int(0.62 * len(body.z))]
     grey(right, np.hstack([body.axial, other]))
     right.set_title("same position, other pixels", fontsize=8)
+
+
+def ambiguous_layers(body: Body, left: Axes, right: Axes) -> None:
+    """Two frames at every position, in no order."""
+    body.show(left)
+    first = np.arange(len(EVEN)) % 3 == 0
+    planes_at(left, EVEN[first], GOOD)
+    planes_at(left, EVEN[~first], OTHER)
+    planes_at(left, EVEN[first] + 2.5, OTHER)
+    planes_at(left, EVEN[~first] + 2.5, GOOD)
+    grey(right, np.hstack([body.axial, make_body(enhanced=True).axial]), window=(-160, 340))
+    right.set_title("two images at each position: which belong together?", fontsize=8)
 
 
 def uneven_spacing(body: Body, left: Axes, right: Axes) -> None:
@@ -208,6 +229,27 @@ def no_geometry(body: Body, left: Axes, right: Axes) -> None:
     right.text(7.5, 3, "where in the patient?", color=BAD, ha="center")
 
 
+def nominal_positions(body: Body, left: Axes, right: Axes) -> None:
+    """One position for a file of many frames."""
+    body.show(left)
+    planes_at(left, EVEN[:1])
+    planes_at(left, EVEN[1:], OTHER, linestyle=":")
+    right.plot([1], EVEN[:1], "o", color=GOOD, label="ImagePositionPatient")
+    right.plot(range(2, len(EVEN) + 1), EVEN[1:], ".", color=OTHER, label="calculated")
+    right.set(xlabel="frame", ylabel="mm along the normal")
+    right.legend(fontsize=7, loc="lower right", framealpha=0.6)
+
+
+def inexact_orientation(body: Body, left: Axes, right: Axes) -> None:
+    """Cosines that jitter from plane to plane."""
+    body.show(left)
+    noise = np.random.default_rng(0).uniform(-3e-4, 3e-4, len(EVEN))
+    for height, slope in zip(EVEN, 80 * noise, strict=True):
+        planes_at(left, [height], OTHER, slope=float(slope))
+    right.bar(range(len(EVEN)), np.rad2deg(noise), color=OTHER)
+    right.set(xlabel="plane", ylabel="degrees from the mean")
+
+
 def mixed_rescale(body: Body, left: Axes, right: Axes) -> None:
     """Stored values with a jump, and HU without one."""
     means = body.hu[:, 40:80, 60:120].mean(axis=(1, 2))[::6]
@@ -236,6 +278,18 @@ def mixed_pixel_format(_: Body, left: Axes, right: Axes) -> None:
         axes.set(xlim=(-0.2, 16.1), ylim=(-1.5, 2.5), yticks=[], xticks=[])
         axes.set_title(f"{bits} bits stored, {sign}", fontsize=8)
     right.text(8, -0.9, "red: the sign", ha="center", fontsize=7)
+
+
+def contradicted_header(_: Body, left: Axes, right: Axes) -> None:
+    """Twelve bits where HighBit says that they are, and where they are."""
+    for axes, first, title in ((left, 4, "HighBit 15 says"), (right, 0, "in the file")):
+        for bit in range(16):
+            used = first <= bit < first + 12
+            colour = (BAD if first else GOOD) if used else "#555555"
+            axes.add_patch(mpl.patches.Rectangle((15 - bit, 0), 0.9, 1, color=colour))
+            axes.text(15.45 - bit, 0.5, str(bit), ha="center", va="center", fontsize=7, color="k")
+        axes.set(xlim=(-0.2, 16.1), ylim=(-1.5, 2.5), yticks=[], xticks=[])
+        axes.set_title(title, fontsize=8)
 
 
 def unreadable_files(body: Body, left: Axes, right: Axes) -> None:
@@ -339,6 +393,18 @@ def burned_in_annotation(body: Body, left: Axes, right: Axes) -> None:
     grey(right, body.axial[:24, :90])
     right.text(2, 13, "NAME^OF^PATIENT", color="white", fontsize=12)
     right.set_title("the same from near: text is grey values", fontsize=8)
+
+
+def varying_acquisition(body: Body, left: Axes, right: Axes) -> None:
+    """A stack of thin and thick planes."""
+    body.show(left)
+    heights = np.concatenate([np.arange(-60, 0, 10), np.arange(0, 70, 10)])
+    for height in heights:
+        thick = height >= 0
+        right.barh(height, 80, height=7 if thick else 3, color=BAD if thick else GOOD)
+    right.set(xlim=(0, 110), xticks=[], ylabel="mm")
+    right.text(82, 30, "5 mm", fontsize=8, va="center")
+    right.text(82, -35, "2.5 mm", fontsize=8, va="center")
 
 
 def unparsed_elements(_: Body, left: Axes, right: Axes) -> None:

@@ -119,6 +119,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "statuses": codes(vocabulary.Status),
     "reasons": codes(Code),
     "audit-statuses": codes(vocabulary.AuditStatus),
+    "belonging": codes(vocabulary.Belonging),
     "decisions": codes(vocabulary.Decision),
     "store-types": codes(vocabulary.StoreType),
 }

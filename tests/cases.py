@@ -5,17 +5,21 @@ One row per case. Each is written below a folder of its own, all folders make on
 contract (flags, grouping, account), not taken from what the code gives.
 """
 
+import gzip
 import shutil
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from phantom import (
@@ -151,7 +155,33 @@ def turned(degrees_x: float, degrees_z: float) -> tuple[float, ...]:
 
 # Grouping and splitting ----------------------------------------------------------------------
 
-SPLIT = "split_series"
+SPLIT, CONFLICT, REUSED = "split_series", "conflicting_slices", "reused_series_uid"
+
+MEANINGLESS_NAMES = {"shuffle_seed": 5}
+"""For layers: the names of their files show no order."""
+
+AMBIGUOUS = Volume(
+    12,
+    f"{SPLIT} {CONFLICT} ambiguous_layers",
+    status="rejected",
+    reason="ambiguous_layers",
+    said="accept_ambiguous_layers",
+)
+
+
+def without_uids(_: int, dataset: Dataset) -> None:
+    """Empty the UIDs that say which series and study an image belongs to."""
+    dataset.SeriesInstanceUID = dataset.StudyInstanceUID = ""
+
+
+def copy_with_another_study(folder: Path, made: Series) -> None:
+    """Write all files again as a viewer does that sends them with a follow-up."""
+    (folder / "follow-up").mkdir()
+    for path in made.paths:
+        dataset = dcmread(path)
+        dataset.StudyInstanceUID = make_uid("follow-up")
+        write(dataset, folder / "follow-up" / path.name)
+
 
 GROUPING = [
     Case("plain", series(), (Volume(12),)),
@@ -172,6 +202,127 @@ GROUPING = [
         "two_kernels",
         together({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f", "hu_offset": 9.0}),
         (Volume(12, SPLIT), Volume(12, SPLIT, offset=9.0)),
+    ),
+    Case(
+        "two_patients_that_abut",
+        together(
+            {"PatientID": "one"}, {"PatientID": "two", "start": 12, "n": 11, "hu_offset": 300.0}
+        ),
+        (Volume(12, REUSED), Volume(11, REUSED, offset=300.0)),
+    ),
+    Case(
+        "two_studies_between_each_other",
+        together(
+            {},
+            {"study_uid": "2.25.7", "n": 11, "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
+        ),
+        (Volume(11, REUSED, offset=300.0), Volume(12, REUSED)),
+    ),
+    Case(
+        "a_copy_sent_with_another_study",
+        also(series(), copy_with_another_study),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 12},
+    ),
+    Case(
+        "two_patients_without_uids",
+        together(
+            {"PatientID": "one"},
+            {"PatientID": "two", "n": 11, "hu_offset": 300.0},
+            edit=without_uids,
+        ),
+        (Volume(11, REUSED, offset=300.0), Volume(12, REUSED)),
+    ),
+    Case(
+        "two_series_numbers_without_uids",
+        together(
+            {"SeriesNumber": 2},
+            {"SeriesNumber": 3, "n": 11, "hu_offset": 300.0},
+            edit=without_uids,
+        ),
+        (Volume(11, offset=300.0), Volume(12)),
+    ),
+    *(
+        Case(
+            f"layers_by_{keyword}",
+            together(
+                {keyword: one, **MEANINGLESS_NAMES},
+                {keyword: other, "hu_offset": 300.0, **MEANINGLESS_NAMES},
+            ),
+            (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+        )
+        for keyword, one, other in [
+            ("KVP", 80, 140),
+            ("ScanOptions", "CINE", "HELICAL"),
+            ("TemporalPositionIndex", 1, 2),
+            ("NominalPercentageOfCardiacPhase", 30.0, 70.0),
+            ("ImageComments", "140 kV", "80 kV"),
+            ("AcquisitionTime", "101500", "101700"),
+            ("ContrastBolusAgent", "Iodine", ""),
+        ]
+    ),
+    Case(
+        "layers_by_folder",
+        together(
+            *(
+                {"folder": f"phase{t}", "hu_offset": 100.0 * t, **MEANINGLESS_NAMES}
+                for t in range(3)
+            )
+        ),
+        tuple(Volume(12, SPLIT, offset=100.0 * t) for t in range(3)),
+    ),
+    Case(
+        "layers_by_times_along_the_stack",
+        together(
+            {"ContentTime": lambda index: f"1015{index:02d}"},
+            {"ContentTime": lambda index: f"1025{index:02d}", "hu_offset": 300.0},
+            **MEANINGLESS_NAMES,
+        ),
+        (Volume(12, f"{SPLIT} {CONFLICT}"), Volume(12, f"{SPLIT} {CONFLICT}", offset=300.0)),
+    ),
+    Case(
+        "layers_that_nothing_explains",
+        together(
+            MEANINGLESS_NAMES,
+            {"hu_offset": 300.0, **MEANINGLESS_NAMES},
+            ExposureTime=lambda index: 500 + 7 * index % 5,
+        ),
+        (AMBIGUOUS, AMBIGUOUS),
+    ),
+    Case(
+        "thick_and_thin",
+        together(
+            {"n": 30, "spacing": (1.0, 0.8, 0.7)},
+            {"n": 6, "spacing": (5.0, 0.8, 0.7), "hu_offset": 300.0},
+        ),
+        (Volume(30, SPLIT), Volume(6, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "two_spectra_half_a_plane_apart",
+        together(
+            {"KVP": 80},
+            {"KVP": 140, "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "thick_between_thin",
+        together(
+            {"n": 30, "spacing": (1.0, 0.8, 0.7)},
+            {
+                "n": 6,
+                "spacing": (5.0, 0.8, 0.7),
+                "origin": (-11.0, -9.5, -13.5),
+                "hu_offset": 300.0,
+            },
+        ),
+        (Volume(30, SPLIT), Volume(6, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "the_same_hu_stored_twice",
+        together(MEANINGLESS_NAMES, {"signed": True, "bits_stored": 16, **MEANINGLESS_NAMES}),
+        (Volume(12, "duplicate_slices"),),
+        {"slice": 12, "duplicate": 12},
     ),
     Case(
         "second_pass_on_the_same_positions",
@@ -339,6 +490,12 @@ def jittered(millimetres: float) -> Build:
     return series(positions=z_positions(*(2.5 * i + millimetres * s for i, s in enumerate(JITTER))))
 
 
+def jitter_cosines(index: int, dataset: Dataset) -> None:
+    """Noise of 3e-4 in the direction cosines of one plane."""
+    a, b = np.random.default_rng(index).uniform(-3e-4, 3e-4, 2).round(6)
+    dataset.ImageOrientationPatient = ["1", f"{a:.6f}", "0", f"{-a:.6f}", "1", f"{b:.6f}"]
+
+
 def last_plane_has_no_place(index: int, dataset: Dataset) -> None:
     if index == 11:
         del dataset.ImagePositionPatient
@@ -405,6 +562,105 @@ GEOMETRY = [
         ),
     ),
     Case(
+        "position_that_does_not_vary",
+        series(ImagePositionPatient=["-11", "-9.5", "-14"], edit=number_from(40, -1)),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "no_position_in_two_acquisitions",
+        together(
+            {"AcquisitionNumber": 1},
+            {"AcquisitionNumber": 2, "hu_offset": 300.0},
+            without=["ImagePositionPatient", "SliceLocation"],
+        ),
+        (
+            Volume(12, f"{SPLIT} no_geometry", truth=of_the_file),
+            Volume(12, f"{SPLIT} no_geometry", truth=lambda made: made.hu + 300.0),
+        ),
+    ),
+    Case(
+        "no_position_and_one_number_for_all",
+        series(without=["ImagePositionPatient"], edit=number_from(1, 0)),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "no_pixel_spacing_and_numbered_downwards",
+        series(without=["PixelSpacing"], edit=number_from(40, -1)),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+    ),
+    Case(
+        "cosines_of_another_length",
+        series(ImageOrientationPatient=["1.04", "0", "0", "0", "0.98", "0"]),
+        (Volume(12, "inexact_orientation"),),
+    ),
+    Case(
+        "cosines_that_jitter",
+        series(n=30, edit=jitter_cosines),
+        (Volume(30, "inexact_orientation"),),
+    ),
+    Case(
+        "cosines_that_jitter_in_two_phases",
+        together(
+            {"AcquisitionNumber": 1},
+            {"AcquisitionNumber": 2, "hu_offset": 300.0},
+            edit=jitter_cosines,
+        ),
+        (
+            Volume(12, f"{SPLIT} inexact_orientation"),
+            Volume(12, f"{SPLIT} inexact_orientation", offset=300.0),
+        ),
+    ),
+    Case("numbers_in_steps_of_two", series(edit=number_from(1, 2)), (Volume(12),)),
+    Case(
+        "numbers_in_steps_of_ten",
+        series(edit=number_from(1, 10), SpacingBetweenSlices="2.5", SliceThickness="5"),
+        (Volume(12),),
+    ),
+    Case(
+        "two_passes_a_fiftieth_of_the_spacing_apart",
+        together(
+            {"AcquisitionNumber": 1},
+            {"AcquisitionNumber": 2, "origin": (-11.0, -9.5, -13.95), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "two_passes_a_fiftieth_of_the_spacing_apart_without_a_tag",
+        together(
+            {},
+            {"origin": (-11.0, -9.5, -13.95), "hu_offset": 300.0, "edit": number_from(13)},
+        ),
+        (
+            Volume(12, f"{SPLIT} conflicting_slices"),
+            Volume(12, f"{SPLIT} conflicting_slices", offset=300.0),
+        ),
+    ),
+    Case(
+        "voxels_below_a_micrometre",
+        series(spacing=(0.0007, 0.0007, 0.0007), origin=(0.0, 0.0, 0.0)),
+        (Volume(12),),
+    ),
+    Case(
+        "voxels_of_ten_micrometres_with_a_hole",
+        series(spacing=(0.01, 0.01, 0.01), origin=(0.0, 0.0, 0.0), drop=[5]),
+        (Volume(11, "missing_slices"),),
+    ),
+    Case(
+        "voxels_of_ten_micrometres_in_a_tilted_stack",
+        series(spacing=(0.01, 0.01, 0.01), origin=(0.0, 0.0, 0.0), tilt_degrees=15.0),
+        (Volume(12, "gantry_tilt"),),
+    ),
+    Case(
+        "voxels_of_ten_micrometres_in_two_fields",
+        together(
+            {},
+            {"origin": (0.08, 0.0, 0.0), "hu_offset": 300.0, "edit": number_from(13)},
+            spacing=(0.01, 0.01, 0.01),
+            origin=(0.0, 0.0, 0.0),
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
         "feet_first",
         series(orientation=(-1, 0, 0, 0, 1, 0), origin=(11.0, -9.5, 14.0), PatientPosition="FFS"),
         (Volume(12),),
@@ -418,6 +674,16 @@ GEOMETRY = [
     Case("numbered_downwards", series(edit=number_from(100, -1)), (Volume(12),)),
     Case("numbers_missing", series(without=["InstanceNumber"]), (Volume(12),)),
     Case("single_slice", series(n=1), (Volume(1, "single_slice"),)),
+    Case(
+        "voltage_changes_along_the_stack",
+        series(KVP=["80"] * 5 + ["120"] * 7),
+        (Volume(12, "varying_acquisition"),),
+    ),
+    Case(
+        "thickness_changes_along_the_stack",
+        series(SliceThickness=["2.5"] * 5 + ["5"] * 7),
+        (Volume(12, "varying_acquisition"),),
+    ),
 ]
 
 # Multi-frame ---------------------------------------------------------------------------------
@@ -433,6 +699,22 @@ def make_a_map(dataset: Dataset) -> None:
     for item in dataset.PerFrameFunctionalGroupsSequence:
         del item.PixelValueTransformationSequence
         item.CTImageFrameTypeSequence[0].FrameType = kind
+
+
+def one_classic_file(**tags: Any) -> Build:
+    """A classic CT image with all planes as frames, and the position of the first one only."""
+
+    def build(folder: Path, name: str) -> Series:
+        made = make_series(folder, name=name, shuffle_seed=None, **tags)
+        dataset = dcmread(made.paths[0])
+        dataset.NumberOfFrames = len(made.paths)
+        dataset.PixelData = b"".join(dcmread(path).PixelData for path in made.paths)
+        for path in made.paths:
+            path.unlink()
+        write(dataset, made.paths[0])
+        return made
+
+    return build
 
 
 def classic_twin(folder: Path, made: Series) -> None:
@@ -491,6 +773,24 @@ MULTIFRAME = [
         ONE_FILE,
     ),
     Case(
+        "classic_with_one_position",
+        one_classic_file(SpacingBetweenSlices="2.5"),
+        (Volume(12, "nominal_positions"),),
+        ONE_FILE,
+    ),
+    Case(
+        "classic_with_one_position_against_the_normal",
+        one_classic_file(SpacingBetweenSlices="-2.5"),
+        (Volume(12, "nominal_positions", truth=lambda made: made.hu[::-1]),),
+        ONE_FILE,
+    ),
+    Case(
+        "classic_with_one_position_and_no_spacing",
+        one_classic_file(),
+        (Volume(12, "no_geometry", truth=of_the_file),),
+        ONE_FILE,
+    ),
+    Case(
         "enhanced_with_its_classic_twin",
         also(frames(), classic_twin),
         (Volume(12, "duplicate_slices"),),
@@ -535,6 +835,153 @@ def bad_text(_: int, dataset: Dataset) -> None:
     dataset[tag] = RawDataElement(tag, "DS", 4, b"1x0 ", 0, False, True)
 
 
+def raw_text(**texts: str) -> Callable[[int, Dataset], None]:
+    """Elements whose text no writer of pydicom would let pass, by keyword."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        for keyword, text in texts.items():
+            tag, raw = Tag(keyword), text.encode() + b" " * (len(text) % 2)
+            dataset[tag] = RawDataElement(tag, "DS", len(raw), raw, 0, False, True)
+
+    return edit
+
+
+def in_planes(*planes: int, edit: Callable[[int, Dataset], None]) -> Callable[[int, Dataset], None]:
+    """The edit in some planes only."""
+    return lambda index, dataset: edit(index, dataset) if index in planes else None
+
+
+def without_intercept(_: int, dataset: Dataset) -> None:
+    del dataset.RescaleIntercept
+
+
+def decimal_commas(_: int, dataset: Dataset) -> None:
+    """Numbers as an exporter writes them that minds the language of its user."""
+    for keyword in ("ImagePositionPatient", "PixelSpacing", "RescaleIntercept", "RescaleSlope"):
+        value = dataset[keyword].value
+        parts = value if isinstance(value, MultiValue) else [value]
+        text = "\\".join(f"{float(part):.4f}".rstrip("0").replace(".", ",") for part in parts)
+        raw_text(**{keyword: text})(0, dataset)
+
+
+def a_table(_: int, dataset: Dataset) -> None:
+    """A modality LUT instead of slope and intercept."""
+    del dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 16]
+    table.ModalityLUTType = "HU"
+    table.add_new(0x00283006, "OW", (np.arange(4096) * 2).astype("<u2").tobytes())
+    dataset.ModalityLUTSequence = [table]
+
+
+def of_acr_nema(_: int, dataset: Dataset) -> None:
+    """Position and orientation where ACR-NEMA had them."""
+    dataset.add_new(0x00200030, "DS", dataset.ImagePositionPatient)
+    dataset.add_new(0x00200035, "DS", dataset.ImageOrientationPatient)
+    del dataset.ImagePositionPatient, dataset.ImageOrientationPatient
+
+
+def compress_files(_: Path, made: Series) -> None:
+    """Some files of the series as an archive ships them."""
+    for path in made.paths[:3]:
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+
+
+def pixels_of_elscint(index: int, dataset: Dataset) -> None:
+    """Pixels in a private element, compressed by a method of their maker."""
+    if index < 3:
+        del dataset.PixelData
+        dataset.add_new(0x07A10010, "LO", "ELSCINT1")
+        dataset.add_new(0x07A1100A, "OB", bytes(200))
+
+
+NO_HU = "no_rescale"
+
+
+def half(name: str, edit: Callable[[int, Dataset], None], flags: str = NO_HU, **more: Any) -> Case:
+    """A row for a rescale of which a half is missing: the values stay as stored."""
+    volume = Volume(12, flags, kind="stored", truth=as_stored)
+    return Case(name, series(edit=edit, **more), (volume,))
+
+
+def refused(name: str, said: str, **options: Any) -> Case:
+    """A row for a rescale that no CT can have."""
+    volume = Volume(12, status="failed", reason="cannot_rescale", said=said)
+    return Case(name, series(edit=raw_text(**options)), (volume,))
+
+
+UNPARSED = "unparsed_elements"
+
+RESCALES = [
+    half("intercept_missing", without_intercept),
+    half("slope_missing", lambda _, dataset: dataset.__delattr__("RescaleSlope")),
+    half("intercept_empty", raw_text(RescaleIntercept="")),
+    half("intercept_nan", raw_text(RescaleIntercept="NaN"), f"{NO_HU} {UNPARSED}"),
+    half("slope_infinite", raw_text(RescaleSlope="inf"), f"{NO_HU} {UNPARSED}"),
+    half("intercepts_differ", raw_text(RescaleIntercept="-1024\\0"), f"{NO_HU} {UNPARSED}"),
+    half(
+        "intercept_missing_in_some_planes",
+        in_planes(2, 7, edit=without_intercept),
+        f"mixed_rescale {NO_HU}",
+    ),
+    half(
+        "thousands_or_decimals",
+        raw_text(RescaleIntercept="-1,024"),
+        f"{NO_HU} {UNPARSED}",
+    ),
+    half("modality_lut", a_table),
+    Case(
+        "intercept_repeated",
+        series(edit=raw_text(RescaleIntercept="-1024\\-1024")),
+        (Volume(12, UNPARSED),),
+    ),
+    Case("decimal_commas", series(edit=decimal_commas), (Volume(12, UNPARSED),)),
+    Case(
+        "decimal_comma_in_one_plane",
+        series(edit=in_planes(5, edit=decimal_commas)),
+        (Volume(12, UNPARSED),),
+    ),
+    refused("slope_absurd", "RescaleSlope 1e+300", RescaleSlope="1e300"),
+    refused("intercept_absurd", "RescaleIntercept -1e+09", RescaleIntercept="-1e9"),
+]
+
+HEADERS = [
+    Case(
+        "pixel_spacing_of_one_value",
+        series(spacing=(2.5, 0.7, 0.7), edit=raw_text(PixelSpacing="0.7")),
+        (Volume(12, UNPARSED),),
+    ),
+    Case(
+        "pixel_spacing_negative",
+        series(edit=raw_text(PixelSpacing="-0.8\\0.7")),
+        (Volume(12, f"no_geometry {UNPARSED}", truth=of_the_file),),
+    ),
+    Case("acr_nema_position", series(edit=of_acr_nema), (Volume(12),)),
+    Case("photometric_of_acr_nema", series(PhotometricInterpretation="MONOCHROME"), (Volume(12),)),
+    Case(
+        "compressed_files",
+        also(series(), compress_files),
+        (Volume(9),),
+        {"slice": 9, "not_dicom": 3},
+    ),
+    Case(
+        "pixels_of_elscint",
+        series(edit=pixels_of_elscint),
+        (
+            Volume(
+                9,
+                "unreadable_files",
+                status="failed",
+                reason="unreadable_files",
+                said="PMSCT_RLE1",
+            ),
+        ),
+        {"slice": 9, "unreadable": 3},
+    ),
+]
+
+
 def bits(stored: int, *, signed: bool) -> Case:
     """A row for a pixel format."""
     name = f"{stored}_bits_{'signed' if signed else 'unsigned'}"
@@ -568,6 +1015,144 @@ def a_body(fault: str, stored: Callable[[NDArray[Any]], NDArray[Any]], **options
     return Case(f"body_{fault or 'in_hu'}", build, (volume,))
 
 
+def said_to_be(old: str, new: str) -> Callable[[Path, Series], None]:
+    """The files under another transfer syntax, whose UID is as long."""
+    return lambda _, made: (
+        [patch_bytes(path, old.encode(), new.encode()) for path in made.paths] and None
+    )
+
+
+def in_fragments(encode: Callable[[bytes], bytes], syntax: str) -> Callable[[int, Dataset], None]:
+    """Pixel data in fragments, each frame put through a function."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.PixelData = encapsulate([encode(dataset.PixelData)])
+        dataset["PixelData"].VR = "OB"
+
+    return edit
+
+
+def deflate(raw: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(raw) + packer.flush()
+
+
+def jpeg_xl(raw: bytes) -> bytes:
+    pixels = np.frombuffer(raw, "<u2").reshape(24, 32)
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True))
+
+
+def swap_pixels(_: int, dataset: Dataset) -> None:
+    dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+
+
+def metal(hu: int) -> Callable[[int, Dataset], None]:
+    """A block of metal in signed containers."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        pixels = np.frombuffer(dataset.PixelData, "<i2").reshape(24, 32).copy()
+        pixels[8:12, 8:12] = hu
+        dataset.PixelData = pixels.tobytes()
+
+    return edit
+
+
+def with_metal(hu: int) -> Callable[[Series], NDArray[Any]]:
+    def truth(made: Series) -> NDArray[Any]:
+        values = made.hu.copy()
+        values[:, 8:12, 8:12] = hu
+        return values
+
+    return truth
+
+
+def as_floats(vr: str) -> Callable[[int, Dataset], None]:
+    """HU as floating point numbers, a quarter above those of the phantom."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        values = np.frombuffer(dataset.PixelData, "<u2") - 1023.75
+        del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+        dataset.RescaleIntercept = 0
+        if vr == "OF":
+            dataset.BitsAllocated, dataset.FloatPixelData = 32, values.astype("<f4").tobytes()
+        else:
+            dataset.BitsAllocated, dataset.DoubleFloatPixelData = 64, values.astype("<f8").tobytes()
+
+    return edit
+
+
+CONTRADICTED = "contradicted_header"
+BASELINE_UID = "1.2.840.10008.1.2.4.50"
+
+BITS_AND_SYNTAXES = [
+    Case("high_bit_wrong", series(HighBit=15), (Volume(12, CONTRADICTED),)),
+    Case("high_bit_wrong_signed", series(HighBit=15, signed=True), (Volume(12, CONTRADICTED),)),
+    Case("high_bit_low", series(HighBit=10), (Volume(12, CONTRADICTED),)),
+    Case(
+        "bits_stored_missing",
+        series(without=["BitsStored", "HighBit"]),
+        (Volume(12, CONTRADICTED),),
+    ),
+    Case(
+        "beyond_bits_stored",
+        series(signed=True, edit=metal(3000)),
+        (Volume(12, CONTRADICTED, truth=with_metal(3000)),),
+    ),
+    Case(
+        "big_endian_pixels_of_ge",
+        also(
+            series(transfer_syntax="implicit", edit=swap_pixels),
+            said_to_be("1.2.840.10008.1.2\0", "1.2.840.113619.5.2"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "uncompressed_pixels_said_to_be_rle",
+        also(series(), said_to_be("1.2.840.10008.1.2.1\0", "1.2.840.10008.1.2.5\0")),
+        (Volume(12, CONTRADICTED),),
+    ),
+    Case(
+        "syntax_of_nobody",
+        also(series(), said_to_be("1.2.840.10008.1.2.1\0", "1.2.840.10008.9.9.9\0")),
+        (Volume(12, status="failed", reason="cannot_decode", said="1.2.840.10008.9.9.9"),),
+    ),
+    Case(
+        "syntax_deflated_frame",
+        also(
+            series(edit=in_fragments(deflate, BASELINE_UID)),
+            said_to_be(BASELINE_UID, "1.2.840.10008.1.2.8.1\0"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "syntax_encapsulated_uncompressed",
+        also(
+            series(edit=in_fragments(bytes, BASELINE_UID)),
+            said_to_be(BASELINE_UID, "1.2.840.10008.1.2.1.98"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "syntax_jpeg_xl",
+        also(
+            series(edit=in_fragments(jpeg_xl, "1.2.840.10008.1.2.4.100")),
+            said_to_be("1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.110"),
+        ),
+        (Volume(12),),
+    ),
+    Case(
+        "float_pixels",
+        series(edit=as_floats("OF")),
+        (Volume(12, offset=0.25, dtype="float32"),),
+    ),
+    Case(
+        "double_float_pixels",
+        series(edit=as_floats("OD")),
+        (Volume(12, offset=0.25, dtype="float32"),),
+    ),
+]
+
 LOSSLESS = (
     "implicit", "explicit", "big_endian", "deflated", "rle", "jpeg_lossless", "jpeg_lossless_sv1",
     "jpeg_ls", "jpeg2000_lossless", "htj2k",
@@ -575,13 +1160,17 @@ LOSSLESS = (
 
 PIXELS = [
     *(bits(stored, signed=signed) for stored in (8, 12, 13, 14, 16) for signed in (False, True)),
-    Case("stray_bits", series(stray_bits=0xF000), (Volume(12),)),
-    Case("stray_bits_signed", series(stray_bits=0xA000, signed=True), (Volume(12),)),
+    Case("stray_bits", series(stray_bits=0xF000), (Volume(12, "contradicted_header"),)),
+    Case(
+        "stray_bits_signed",
+        series(stray_bits=0xA000, signed=True),
+        (Volume(12, "contradicted_header"),),
+    ),
     Case("no_sign_extension", series(stray_bits=0, signed=True), (Volume(12),)),
     Case(
         "stray_bits_compressed",
         series(stray_bits=0xF000, transfer_syntax="jpeg_lossless_sv1"),
-        (Volume(12),),
+        (Volume(12, "contradicted_header"),),
     ),
     Case(
         "mixed_signedness",
@@ -648,7 +1237,19 @@ PIXELS = [
     Case(
         "rescale_type_unspecified",
         series(RescaleType="US"),
-        (Volume(12, "not_hu", kind="rescaled"),),
+        (Volume(12),),
+    ),
+    Case(
+        "spectral_map",
+        series(
+            slope=0.01,
+            intercept=0.0,
+            signed=True,
+            bits_stored=16,
+            ImageType=lambda _: ["DERIVED", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"],
+            without=["RescaleType"],
+        ),
+        (Volume(12, "not_hu", kind="rescaled", dtype="float32"),),
     ),
     Case(
         "no_rescale",
@@ -850,6 +1451,12 @@ ACCOUNT = [
         {"slice": 12, "duplicate": 1, "unreadable": 1},
     ),
     Case(
+        "mr_in_ct_objects",
+        series(Modality="MR", without=["RescaleType"]),
+        (),
+        {"not_ct": 12},
+    ),
+    Case(
         "only_a_localizer",
         lambda folder, name: localizer(folder, name=name),
         (),
@@ -881,4 +1488,7 @@ POLICY = [
     Case("nothing_to_reject", series(), (Volume(12),), settings="reject"),
 ]
 
-CASES: Sequence[Case] = [*GROUPING, *GEOMETRY, *MULTIFRAME, *PIXELS, *ACCOUNT, *POLICY]
+CASES: Sequence[Case] = [
+    *GROUPING, *GEOMETRY, *MULTIFRAME, *RESCALES, *HEADERS, *PIXELS, *BITS_AND_SYNTAXES,
+    *ACCOUNT, *POLICY,
+]  # fmt: skip

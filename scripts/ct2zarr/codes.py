@@ -28,6 +28,10 @@ class Code(Described):
         "an error that ct2zarr did not foresee; the log has its traceback",
     )
     REJECTED_FLAG = "rejected_flag", "the volume has a flag that reject_flags names"
+    AMBIGUOUS_LAYERS = (
+        "ambiguous_layers",
+        "nothing tells which files belong together, and accept_ambiguous_layers is not set",
+    )
     REJECTED_IN_REVIEW = "rejected_in_review", "a person rejected the volume in the report"
     UNREADABLE_FILES = (
         "unreadable_files",
@@ -38,7 +42,10 @@ class Code(Described):
     DAMAGED = "damaged", "the header of a source file, or a finished volume, cannot be read"
     TRUNCATED = "truncated", "the pixel data of a file end too early"
     CANNOT_DECODE = "cannot_decode", "no decoder can decode the pixel data of a file"
-    CANNOT_RESCALE = "cannot_rescale", "RescaleSlope is 0, which would lose all pixels"
+    CANNOT_RESCALE = (
+        "cannot_rescale",
+        "RescaleSlope is 0, which would lose all pixels, or slope or intercept is absurd",
+    )
     NO_PIXELS = "no_pixels", "a file has no pixels"
     NO_MATRIX = "no_matrix", "Rows, Columns or BitsAllocated is missing or zero"
     BROKEN_LINK = "broken_link", "a link to a file that does not exist"

@@ -50,9 +50,15 @@ class Frame:
     image_type
         Values joined by a backslash, upper case.
     position
-        ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1).
+        ImagePositionPatient, mm, LPS (PS3.3 C.7.6.2.1.1), or what ACR-NEMA had in its place,
+        (0020,0030).
     orientation
-        ImageOrientationPatient, row cosines then column cosines.
+        ImageOrientationPatient, row cosines then column cosines, or (0020,0035).
+    nominal_position
+        The position is none of the header's: it follows from that of the file's first frame,
+        SpacingBetweenSlices and the normal.
+    slice_location
+        Mm.
     pixel_spacing
         PixelSpacing, mm, (between rows, between columns).
     slice_thickness
@@ -61,10 +67,19 @@ class Frame:
         Mm, as in the header, sign kept.
     gantry_tilt
         GantryDetectorTilt, degrees, as in the header.
+    patient
+        16 hexadecimal digits of a digest of PatientID, ``""`` where it is absent; it tells patients
+        apart without naming them.
     temporal_position
-        TemporalPositionIdentifier or TemporalPositionIndex.
+        TemporalPositionIdentifier.
+    temporal_index
+        TemporalPositionIndex.
     trigger_time
-        TriggerTime or NominalCardiacTriggerDelayTime, ms.
+        Ms.
+    cardiac_delay
+        NominalCardiacTriggerDelayTime, ms.
+    cardiac_phase
+        NominalPercentageOfCardiacPhase.
     rescale_slope, rescale_intercept
         ``None`` where the header has none.
     padding_value
@@ -74,9 +89,12 @@ class Frame:
     burned_in
         BurnedInAnnotation is YES.
     bad_elements
-        Number of header elements that could not be parsed.
+        Number of header elements that do not follow the standard; they are absent, or read as what
+        they plainly mean (see ``element_values.read_as_meant``).
     pixels_missing
         Bytes of uncompressed pixel data that the file lacks; 0 when complete.
+    modality_lut
+        ModalityLUTSequence is there: a table instead of slope and intercept.
     """
 
     dataset: str
@@ -93,6 +111,8 @@ class Frame:
     sop_instance_uid: str = ""
     series_uid: str = ""
     study_uid: str = ""
+    patient: str = ""
+    series_number: int | None = None
     frame_of_reference_uid: str = ""
     transfer_syntax_uid: str = ""
     modality: str = ""
@@ -100,13 +120,19 @@ class Frame:
     instance_number: int | None = None
     acquisition_number: int | None = None
     temporal_position: int | None = None
+    temporal_index: int | None = None
     trigger_time: float | None = None
+    cardiac_delay: float | None = None
+    cardiac_phase: float | None = None
     kernel: str = ""
+    scan_options: str = ""
     stack_id: str = ""
     echo_number: int | None = None
     rows: int = 0
     columns: int = 0
     position: Vector | None = None
+    nominal_position: bool = False
+    slice_location: float | None = None
     orientation: Orientation | None = None
     pixel_spacing: tuple[float, float] | None = None
     slice_thickness: float | None = None
@@ -130,6 +156,11 @@ class Frame:
     burned_in: bool = False
     bad_elements: int = 0
     pixels_missing: int = 0
+    modality_lut: bool = False
+
+
+SHORTENED = "shortened"
+"""Member of the evidence of a flag that names the lists of which the manifest holds the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +209,8 @@ class VolumePlan:
     part, parts
         This volume is part ``part`` (from 1) of ``parts`` of its series.
     split_by
-        The keywords that tell the parts apart, joined by ``+``; empty for one part.
+        The keywords that tell the parts apart, joined by ``+``, or ``folder``, ``file`` or
+        ``file_name``; empty for one part, and where nothing tells them apart.
     planes
         The frames in ascending order along the slice normal (row x column direction).
     unused

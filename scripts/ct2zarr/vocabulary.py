@@ -38,6 +38,10 @@ class Flag(Described):
     """What is unusual about a volume. Every flag that is set has its evidence in series.json."""
 
     SPLIT_SERIES = "split_series", "the series was divided into several volumes"
+    REUSED_SERIES_UID = (
+        "reused_series_uid",
+        "files of several studies or patients have one SeriesInstanceUID, or none; they are apart",
+    )
     MISSING_SLICES = "missing_slices", "planes are missing from the grid that the others form"
     DUPLICATE_SLICES = (
         "duplicate_slices",
@@ -45,7 +49,11 @@ class Flag(Described):
     )
     CONFLICTING_SLICES = (
         "conflicting_slices",
-        "files with the same position, different pixels, and no tag that tells them apart",
+        "files with the same position and different pixels, which at most an order tells apart",
+    )
+    AMBIGUOUS_LAYERS = (
+        "ambiguous_layers",
+        "nothing tells which of the files at one position belong together; planes may be mixed",
     )
     UNEVEN_SPACING = (
         "uneven_spacing",
@@ -58,12 +66,30 @@ class Flag(Described):
     )
     NO_GEOMETRY = (
         "no_geometry",
-        "position or orientation is missing; planes are in the order of InstanceNumber",
+        "position, orientation or pixel spacing is missing or unusable; order_by in the evidence "
+        "says what orders the planes",
+    )
+    NOMINAL_POSITIONS = (
+        "nominal_positions",
+        "one position stands for a whole file; SpacingBetweenSlices gives those of its frames",
+    )
+    INEXACT_ORIENTATION = (
+        "inexact_orientation",
+        "direction cosines are no unit vectors or jitter between planes; they were made one "
+        "orientation of unit vectors",
     )
     MIXED_RESCALE = "mixed_rescale", "rescale slope or intercept differs between planes"
     MIXED_PIXEL_FORMAT = (
         "mixed_pixel_format",
         "bits stored or signedness differs between planes",
+    )
+    VARYING_ACQUISITION = (
+        "varying_acquisition",
+        "tube voltage (KVP) or slice thickness differs between planes",
+    )
+    CONTRADICTED_HEADER = (
+        "contradicted_header",
+        "the pixels are not what the header says of their bits; the evidence says how they differ",
     )
     UNREADABLE_FILES = "unreadable_files", "files of the series could not be read or decoded"
     LOCALIZERS_REMOVED = "localizers_removed", "localizer images were removed from the series"
@@ -74,11 +100,14 @@ class Flag(Described):
     NOT_HU = "not_hu", "the rescaled values are not declared to be Hounsfield units"
     NO_RESCALE = (
         "no_rescale",
-        "RescaleSlope and RescaleIntercept are absent; values are as stored",
+        "RescaleSlope or RescaleIntercept is absent or unreadable; values are as stored",
     )
     SECONDARY_CAPTURE = "secondary_capture", "the images are secondary captures"
     BURNED_IN_ANNOTATION = "burned_in_annotation", "the images may show burned-in text"
-    UNPARSED_ELEMENTS = "unparsed_elements", "header elements could not be parsed and were left out"
+    UNPARSED_ELEMENTS = (
+        "unparsed_elements",
+        "header elements break the rules of DICOM; they were left out, or read as plainly meant",
+    )
 
 
 class Status(Described):
@@ -86,7 +115,15 @@ class Status(Described):
 
     OK = "ok", "converted and published"
     FAILED = "failed", "not converted; see reason and error"
-    REJECTED = "rejected", "not for use: a flag is named in reject_flags, or a person rejected it"
+    REJECTED = "rejected", "not for use: a flag is not accepted, or a person rejected it"
+
+
+class Belonging(Described):
+    """Whether the headers of all planes, read again from their files, are of one volume."""
+
+    CONSTANT = "constant", "all planes agree in patient, study, series, modality and acquisition"
+    FLAGGED = "flagged", "all planes agree, but for what the flag varying_acquisition names"
+    UNCHECKED = "unchecked", "the headers of some planes, or of all, were not compared"
 
 
 class Decision(Described):

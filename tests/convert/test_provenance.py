@@ -42,6 +42,7 @@ EFFECTS: dict[str, tuple[Any, str]] = {
     "overwrite": (True, CONVERTS),
     # Which volumes of a shard are wanted: the summary, from the records.
     "reject_flags": (["padding"], SUMMARISES),
+    "accept_ambiguous_layers": (True, SUMMARISES),
     "on_bad_slice": ("drop", SUMMARISES),
     "verify_slices": ("all", SUMMARISES),
     # How a run goes, and where its results lie.

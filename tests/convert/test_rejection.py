@@ -37,6 +37,21 @@ def test_only_the_flags_that_are_named_reject_a_volume():
     check_flags(flags, replace(SETTINGS, reject_flags=frozenset({Flag.SINGLE_SLICE})))
 
 
+def test_ambiguous_layers_are_rejected_unless_they_are_accepted():
+    flags = [RaisedFlag(Flag.CONFLICTING_SLICES), RaisedFlag(Flag.AMBIGUOUS_LAYERS)]
+    with pytest.raises(RejectedError) as raised:
+        check_flags(flags, SETTINGS)
+    assert raised.value.code is Code.AMBIGUOUS_LAYERS
+    assert raised.value.rejected == (Flag.AMBIGUOUS_LAYERS,)
+    assert "accept_ambiguous_layers" in str(raised.value)
+    check_flags(flags, replace(SETTINGS, accept_ambiguous_layers=True))
+    named = replace(SETTINGS, reject_flags=frozenset({Flag.AMBIGUOUS_LAYERS}))
+    for settings in (named, replace(named, accept_ambiguous_layers=True)):
+        with pytest.raises(RejectedError) as raised:
+            check_flags(flags, settings)
+        assert raised.value.code is Code.REJECTED_FLAG
+
+
 def unreadable(frame: Frame) -> UnusedFrame:
     return UnusedFrame(frame, Role.UNREADABLE, "SECRET.dcm is cut short", Code.TRUNCATED)
 

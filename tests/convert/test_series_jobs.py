@@ -88,7 +88,7 @@ def test_a_failure_that_became_a_row_in_the_worker_keeps_an_older_volume_too(pla
 
 def test_a_rejected_volume_is_removed_though_it_was_complete(plan, settings):
     leave(settings, plan, record=True)
-    error = RejectedError((Flag.PADDING,), (Flag.PADDING,))
+    error = RejectedError((Flag.PADDING,), (Flag.PADDING,), frozenset({Flag.PADDING}))
     result = JobResult(row_of_rejection(plan, error))
     assert run_in_worker(EndsWith(result), SeriesJob(plan, settings)).status == "rejected"
     assert on_disk(settings, plan) == (False, False, False)

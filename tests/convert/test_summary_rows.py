@@ -50,7 +50,13 @@ def test_the_row_of_a_finished_volume_is_that_of_its_record(plan):
         input_files=4,
         input_bytes=500,
         output_bytes=60,
-        verification={"ok": True, "slices": [0, 2], "decoders": {}},
+        verification={
+            "ok": True,
+            "slices": [0, 2],
+            "decoders": {},
+            "same_decoder": 1,
+            "belonging": {"result": "flagged", "planes": 3},
+        },
         seconds={"read": 1, "write": 2.5, "verify": 0.25, "total": 4.0},
         decoders={"native": 2, "imagecodecs": 1},
         geometry={"spacing": [2.0, 0.8, 0.7], "tilt_degrees": -20, "max_position_error_mm": 0.5},
@@ -62,6 +68,8 @@ def test_the_row_of_a_finished_volume_is_that_of_its_record(plan):
     assert (row.localizers_skipped, row.duplicates, row.files_unreadable) == (1, 2, 3)
     assert (row.files, row.input_bytes, row.output_bytes) == (4, 500, 60)
     assert (row.verify_ok, row.verified_slices, row.reused) == (True, 2, True)
+    assert (row.belonging, row.belonging_planes) == ("flagged", 3)
+    assert row.same_decoder_slices == 1
     assert (row.read_seconds, row.write_seconds, row.total_seconds) == (1.0, 2.5, 4.0)
     assert (row.spacing_z, row.spacing_y, row.spacing_x) == (2.0, 0.8, 0.7)
     assert (row.tilt_degrees, row.max_position_error_mm) == (-20.0, 0.5)
@@ -77,6 +85,7 @@ def test_a_volume_without_geometry_or_verification_has_empty_cells(plan):
     row = row_of_record(plan, record, reused=False)
     assert (row.spacing_z, row.tilt_degrees, row.max_position_error_mm) == (None, None, None)
     assert (row.verify_ok, row.verified_slices, row.reused) == (None, 0, False)
+    assert (row.belonging, row.belonging_planes) == ("unchecked", 0)
 
 
 def test_what_the_plan_alone_determines_is_in_every_row(plan):
@@ -121,7 +130,8 @@ def test_a_failed_row_has_the_code_and_both_sentences_of_its_error(plan):
 
 def test_a_rejected_row_names_the_rejected_flags_as_its_reason(plan):
     found = (Flag.PADDING, Flag.GANTRY_TILT, Flag.NOT_HU)
-    row = row_of_rejection(plan, RejectedError((Flag.PADDING, Flag.NOT_HU), found))
+    rejected = (Flag.PADDING, Flag.NOT_HU)
+    row = row_of_rejection(plan, RejectedError(rejected, found, frozenset(rejected)))
     assert (row.status, row.code) == ("rejected", "rejected_flag")
     assert row.reason == "padding;not_hu"
     assert row.flags == "padding;gantry_tilt;not_hu"

@@ -115,7 +115,7 @@ def test_another_file_than_the_manifest_saw_is_never_dropped(tmp_path, code):
 
 def test_no_readable_plane_is_an_error_with_the_first_cause(tmp_path):
     plan = plan_in(tmp_path / "in", n=2)
-    plan = with_other_matrix(with_other_matrix(plan, 0, bits_stored=0), 1, bits_stored=0)
+    plan = with_other_matrix(with_other_matrix(plan, 0, bits_stored=17), 1, bits_stored=17)
     with pytest.raises(SeriesError) as raised:
         attempt(plan, settings_for(tmp_path, on_bad_slice="drop")).run()
     assert raised.value.code is Code.NO_PLANES

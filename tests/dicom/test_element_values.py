@@ -3,17 +3,21 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ct2zarr.dicom.element_values import (
     BINARY_FORMATS,
     decimal,
     decimals,
+    read_as_meant,
     read_code,
     read_double,
     read_float,
     read_floats,
     read_index,
     read_integer,
+    read_pixel_spacing,
     read_short,
     read_text,
     read_uid,
@@ -174,3 +178,87 @@ def test_numbers_and_sequences_are_no_text(read, vr):
 def test_binary_numbers_are_in_the_byte_order_of_the_file(vr, letter, little_endian, order):
     raw = struct.pack(f"{order}2{letter}", 1, 7)
     assert read_floats(vr, raw, header(little_endian=little_endian)) == (1, 7)
+
+
+# Elements that do not follow the standard -----------------------------------------------------
+
+SLOPE, INTERCEPT, POSITION, SPACING, NUMBER = (
+    0x00281053, 0x00281052, 0x00200032, 0x00280030, 0x00200013,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "reader", "raw", "value"),
+    [
+        (SLOPE, read_float, b"1,0 ", 1.0),
+        (SLOPE, read_float, b"1,000", 1.0),
+        (INTERCEPT, read_float, b"-1024,0", -1024.0),
+        (INTERCEPT, read_float, b"-1024,", -1024.0),
+        (INTERCEPT, read_float, b"-1024\\-1024", -1024.0),
+        (INTERCEPT, read_float, b"-1024\\-1024.0", -1024.0),
+        (INTERCEPT, read_float, b"-1024,0\\-1024,0", -1024.0),
+        (INTERCEPT, read_float, b"-1024\\", -1024.0),
+        (INTERCEPT, read_float, b"-1,024E3", -1024.0),
+        (POSITION, vector_reader(3), b"-12,0\\-10\\2.5", (-12.0, -10.0, 2.5)),
+        (POSITION, vector_reader(3), b"-12,125\\-10,250\\2,500", (-12.125, -10.25, 2.5)),
+        (SPACING, read_pixel_spacing, b"0.7", (0.7, 0.7)),
+        (SPACING, read_pixel_spacing, b"0,7", (0.7, 0.7)),
+        (SPACING, read_pixel_spacing, b"0,8\\0,7", (0.8, 0.7)),
+        (NUMBER, read_integer, b"12,0", 12),
+    ],
+)
+def test_what_breaks_the_rules_and_is_plain_is_read_and_reported(tag, reader, raw, value):
+    assert read_as_meant(tag, reader, "DS", raw, header()) == (value, False)
+
+
+@pytest.mark.parametrize(
+    ("tag", "reader", "raw"),
+    [
+        (INTERCEPT, read_float, b"-1,024"),
+        (INTERCEPT, read_float, b"-1024\\-1000"),
+        (INTERCEPT, read_float, b"1,2,3"),
+        (INTERCEPT, read_float, b"1.024,0"),
+        (INTERCEPT, read_float, b"nan"),
+        (INTERCEPT, read_float, b"x\\x"),
+        (SLOPE, read_float, b"inf\\inf"),
+        (POSITION, vector_reader(3), b"1\\2"),
+        (POSITION, vector_reader(3), b"1"),
+        (POSITION, vector_reader(3), b"1\\1"),
+        (SPACING, read_pixel_spacing, b"0\\0"),
+        (SPACING, read_pixel_spacing, b"0"),
+        (SPACING, read_pixel_spacing, b"-0.7\\0.7"),
+        (SPACING, read_pixel_spacing, b"0.7\\1e6"),
+        (SPACING, read_pixel_spacing, b"1e-9\\1e-9"),
+        (NUMBER, read_integer, b"1,5"),
+    ],
+)
+def test_what_is_not_plain_is_no_value(tag, reader, raw):
+    assert read_as_meant(tag, reader, "DS", raw, header()) == (None, False)
+
+
+def test_what_follows_the_rules_is_not_reported():
+    assert read_as_meant(INTERCEPT, read_float, "DS", b"-1024", header()) == (-1024.0, True)
+    assert read_as_meant(SPACING, read_pixel_spacing, "DS", b"1e-6\\100", header()) == (
+        (1e-6, 100.0), True,
+    )  # fmt: skip
+
+
+def test_repeated_binary_numbers_are_one_number():
+    raw = struct.pack("<2d", 2.5, 2.5)
+    assert read_as_meant(SLOPE, read_float, "FD", raw, header()) == (2.5, False)
+    one = struct.pack("<d", 2.5)
+    assert read_as_meant(SPACING, read_pixel_spacing, "FD", one, header()) == ((2.5, 2.5), False)
+    assert read_as_meant(SLOPE, read_float, "FD", raw[:-1], header()) == (None, False)
+
+
+@given(
+    number=st.decimals(-30000, 30000, places=2),
+    count=st.integers(1, 3),
+    comma=st.booleans(),
+)
+def test_a_number_is_the_same_with_a_comma_and_repeated(number, count, comma):
+    text = str(number).replace(".", "," if comma else ".")
+    raw = "\\".join([text] * count).encode()
+    value, regular = read_as_meant(INTERCEPT, read_float, "DS", raw, header())
+    assert value == float(number)
+    assert regular is (count == 1 and not comma)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate, generate_frames
 
 from byte_source import END, item
@@ -131,12 +131,34 @@ def test_a_fragment_beyond_the_end_was_cut_short(tmp_path):
     assert (error.code, error.frame) == (Code.TRUNCATED, None)
 
 
-def test_compressed_pixels_of_stated_length_are_refused(tmp_path):
-    path = make_series(tmp_path, n=1, transfer_syntax="explicit").paths[0]
+def say_rle(path: Path) -> None:
     patch_bytes(path, b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
+
+
+def test_pixels_of_stated_length_in_a_compressed_syntax_are_refused_by_its_name(tmp_path):
+    def lengthen(_: int, dataset: Dataset) -> None:
+        dataset.PixelData += b"\0\0"
+
+    path = make_series(tmp_path, n=1, edit=lengthen).paths[0]
+    say_rle(path)
     error = refusal(frames_of(path)[0])
     assert error.code is Code.CANNOT_DECODE
-    assert "not encapsulated" in str(error)
+    assert "RLE Lossless" in str(error)
+    assert "neither encapsulated" in str(error)
+
+
+def test_uncompressed_pixels_in_a_compressed_syntax_are_read_where_their_length_fits(tmp_path):
+    series = make_series(tmp_path, n=1)
+    say_rle(series.paths[0])
+    (frame,) = frames_of(series.paths[0])
+    with SourceReader() as reader:
+        read = reader.read(frame)
+    np.testing.assert_array_equal(read.stored, series.stored[0])
+    assert (read.decoder, read.raw_in_compressed) == ("native", True)
+    with SourceReader(avoid={"native"}) as reader:
+        again = reader.read(frame)
+    np.testing.assert_array_equal(again.stored, series.stored[0])
+    assert again.decoder == "pydicom"
 
 
 def test_the_failures_of_all_decoders_are_facts_that_stay_private(tmp_path):

@@ -399,3 +399,32 @@ def test_any_byte_of_a_header_may_be_wrong(tmp_path: Path) -> None:
             fuzzed[place] = generator.integers(256)
         path.write_bytes(fuzzed)
         assert read_frames("d", str(tmp_path), str(path))
+
+
+@pytest.mark.parametrize(
+    ("tags", "offsets"),
+    [
+        ({"SpacingBetweenSlices": "0.4"}, [0.0, 0.4, 0.8]),
+        ({"SpacingBetweenSlices": "-0.4"}, [0.0, -0.4, -0.8]),
+        ({"SpacingBetweenSlices": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_frames_without_functional_groups_follow_the_first_along_the_normal(
+    tmp_path: Path, tags: dict[str, str], offsets: list[float] | None
+) -> None:
+    turned = (0.0, 2.0, 0.0, 0.0, 0.0, -2.0)  # the normal runs against x
+    series = phantom.make_series(
+        tmp_path, n=1, NumberOfFrames=3, ImageOrientationPatient=list(turned), **tags
+    )
+    dataset = dcmread(series.paths[0])
+    dataset.PixelData = dataset.PixelData * 3
+    dataset.save_as(series.paths[0])
+    frames = read_frames("v1", str(tmp_path), str(series.paths[0]))
+    assert [frame.frame_number for frame in frames] == [1, 2, 3]
+    assert {frame.nominal_position for frame in frames} == {offsets is not None}
+    x, y, z = series.positions[0]
+    for frame, along in zip(frames, offsets or [None] * 3, strict=True):
+        due = None if along is None else pytest.approx((x - along, y, z))
+        assert frame.position == due
+        assert frame.slice_location is None

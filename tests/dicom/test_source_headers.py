@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from ct2zarr.dicom.decoding import SourceReader, StoredFrame
-from ct2zarr.dicom.element_values import read_float, read_uid, vector_reader
+from ct2zarr.dicom.element_values import read_as_meant, read_float, read_uid, vector_reader
 from ct2zarr.dicom.frames import read_frames
 from ct2zarr.dicom.header import RawHeader
 from ct2zarr.dicom.metadata import TagCollector
@@ -45,11 +45,9 @@ def read_again(header: RawHeader) -> FrameHeader:
     return FrameHeaders().of(stored, Frame("d", "/", "/a", 0, 0, Role.SLICE))
 
 
-def scanned(reader, raw: bytes, vr: str):
-    try:
-        return reader(vr, raw, header_of())
-    except (ValueError, OverflowError):
-        return None
+def scanned(tag: int, reader, raw: bytes):
+    value, _ = read_as_meant(tag, reader, "DS", raw, header_of())
+    return value
 
 
 NUMBERS = st.text("0123456789+-.eE_ \\,nafi", max_size=12).map(str.encode)
@@ -65,9 +63,31 @@ PADDING = st.sampled_from([b"", b" ", b"\0", b"\0\0"])
 def test_the_rescale_is_one_whatever_the_text(slope, intercept):
     again = read_again(header_of(slope=("DS", slope), intercept=("DS", intercept)))
     expected = Rescale.declared(
-        scanned(read_float, slope, "DS"), scanned(read_float, intercept, "DS")
+        scanned(RESCALE_SLOPE, read_float, slope),
+        scanned(RESCALE_INTERCEPT, read_float, intercept),
     )
     assert (again.slope, again.intercept) == (expected.slope, expected.intercept)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-1024,0", "-1024\\-1024", "-1,024", "1,000", "-1024,", "nan", "1\\2", "-1024\\", "1_5,0"],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_irregular_numbers_are_the_same_to_the_scan_and_to_the_verification(text):
+    again = read_again(header_of(slope=("DS", b"1"), intercept=("DS", text.encode())))
+    due, _ = read_as_meant(RESCALE_INTERCEPT, read_float, "DS", text.encode(), header_of())
+    assert (again.intercept, again.rescaled) == (due or 0.0, due is not None)
+
+
+@pytest.mark.parametrize(
+    "text", ["-12,5\\-10,125\\2,5", "1,5\\2.5\\3", "1\\2", "1\\\\3", "1,2,3\\1\\1"]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_irregular_positions_are_the_same_to_the_scan_and_to_the_verification(text):
+    raw = text.encode()
+    due, _ = read_as_meant(IMAGE_POSITION, vector_reader(3), "DS", raw, header_of())
+    assert read_again(header_of(position=("DS", raw))).position == due
 
 
 @given(numbers=st.lists(NUMBERS, min_size=3, max_size=3))
@@ -77,7 +97,7 @@ def test_the_rescale_is_one_whatever_the_text(slope, intercept):
 def test_the_position_is_one_whatever_the_text(numbers):
     raw = b"\\".join(numbers)
     assert read_again(header_of(position=("DS", raw))).position == scanned(
-        vector_reader(3), raw, "DS"
+        IMAGE_POSITION, vector_reader(3), raw
     )
 
 
@@ -98,7 +118,7 @@ def test_a_number_of_another_vr_is_no_uid():
 
 
 def test_without_elements_there_is_no_position_and_the_default_rescale():
-    assert read_again(header_of()) == FrameHeader("", None, 1.0, 0.0)
+    assert read_again(header_of()) == FrameHeader("", None, 1.0, 0.0, False)
 
 
 def test_a_frame_has_its_own_values_before_those_of_all_frames(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ct2zarr.dicom.decoders.layout import Codestream
-from ct2zarr.dicom.stored_values import stored_values
+from ct2zarr.dicom.stored_values import Assumed, BitTally, stored_values
 from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 
@@ -29,7 +29,7 @@ def plane(bits: int, *, signed: bool = False, high: int | None = None, padding=N
 
 def values(containers: list[int], frame: Frame, codestream: Codestream | None = None) -> list[int]:
     array = np.array([containers], dtype=np.uint16)
-    return stored_values(array, frame, codestream)[0].tolist()
+    return stored_values(array, frame, codestream).values[0].tolist()
 
 
 def meant(container: int, bits: int, high: int, signed: bool) -> int:
@@ -113,8 +113,102 @@ def test_a_codestream_that_states_nothing_is_a_container():
 
 def test_values_that_need_no_repair_are_not_copied():
     containers = np.array([[0, 4095]], dtype=np.uint16)
-    assert np.shares_memory(stored_values(containers, plane(12)), containers)
+    assert np.shares_memory(stored_values(containers, plane(12)).values, containers)
 
 
 def test_a_container_like_the_padding_is_shifted_where_bits_stored_can_hold_the_padding():
     assert values([0x0010, 0x0020], plane(12, high=15, padding=0x0010)) == [1, 2]
+
+
+# Headers that the bits contradict -------------------------------------------------------------
+
+NOISE = np.random.default_rng(3).integers(-900, 1200, (16, 16))
+
+
+def found_in(numbers, frame: Frame, **options):
+    return stored_values(np.asarray(numbers).astype(np.uint16), frame, **options)
+
+
+def test_right_aligned_values_are_not_shifted_whatever_high_bit_says():
+    found = found_in(NOISE + 1024, plane(12, high=15))
+    assert found.right_aligned is True
+    np.testing.assert_array_equal(found.values, NOISE + 1024)
+
+
+def test_left_aligned_values_are_shifted():
+    found = found_in((NOISE + 1024) << 4, plane(12, high=15))
+    assert found.right_aligned is False
+    np.testing.assert_array_equal(found.values, NOISE + 1024)
+
+
+def test_a_plane_of_one_value_is_read_as_the_others_of_its_volume():
+    blank = np.full((16, 16), 1024)
+    found = found_in(blank, plane(12, high=15))
+    assert (found.right_aligned, found.undecided, int(found.values[0, 0])) == (None, True, 64)
+    found = found_in(blank, plane(12, high=15), assumed=Assumed(right_aligned=True))
+    assert int(found.values[0, 0]) == 1024
+
+
+def test_an_overlay_in_the_low_bits_is_no_contradiction():
+    found = found_in(((NOISE + 1024) << 4) | 1, plane(12, high=15), overlay=True)
+    assert found.right_aligned is None
+    np.testing.assert_array_equal(found.values, NOISE + 1024)
+
+
+@pytest.mark.parametrize("few", [15, 16])
+def test_some_low_bits_are_an_accident_and_many_are_not(few):
+    numbers = np.zeros((16, 16), int)
+    numbers.ravel()[:few] = 5
+    assert found_in(numbers, plane(12, high=15)).right_aligned is (True if few == 16 else None)
+
+
+def metal_in(numbers: np.ndarray, pixels: int = 8) -> np.ndarray:
+    numbers = numbers.copy()
+    numbers.ravel()[:pixels] = 3000
+    return numbers
+
+
+def test_extended_signs_show_that_larger_values_are_meant():
+    found = found_in(metal_in(NOISE), plane(12, signed=True))
+    assert (found.sign_extended, found.beyond) == (True, 8)
+    np.testing.assert_array_equal(found.values, metal_in(NOISE))
+    assert found_in(NOISE, plane(12, signed=True)).sign_extended is True
+
+
+def test_without_negative_values_the_other_planes_decide():
+    numbers = metal_in(np.abs(NOISE))
+    frame = plane(12, signed=True)
+    many = found_in(metal_in(np.abs(NOISE), 13), frame)
+    assert (many.sign_extended, many.undecided) == (False, False)
+    found = found_in(numbers, frame)
+    assert (found.sign_extended, found.undecided, int(found.values[0, 0])) == (None, True, -1096)
+    found = found_in(numbers, frame, assumed=Assumed(sign_extended=True))
+    assert int(found.values[0, 0]) == 3000
+
+
+def test_signs_that_their_writer_cut_are_no_contradiction():
+    found = found_in(NOISE & 0xFFF, plane(12, signed=True))
+    assert (found.beyond, found.undecided) == (0, False)
+    np.testing.assert_array_equal(found.values, NOISE)
+
+
+def test_unsigned_values_beyond_bits_stored_are_counted_without_padding():
+    numbers = metal_in(np.abs(NOISE)) + 2000
+    numbers[8] = 63536
+    found = found_in(numbers, plane(12, padding=63536))
+    assert found.beyond == 8
+    assert int(found.values[8, 0]) == 63536
+    assert found_in(numbers, plane(12), overlay=True).beyond == 0
+
+
+def test_a_tally_assumes_what_all_planes_that_tell_agree_on():
+    frame = plane(12, high=15)
+    tally = BitTally()
+    tally.add(found_in(np.full((16, 16), 1024), frame), frame, raw_in_compressed=False)
+    assert tally.assumption() == Assumed()
+    tally.add(found_in(NOISE + 1024, frame), frame, raw_in_compressed=False)
+    assert tally.assumption() == Assumed(right_aligned=True)
+    assert tally.evidence() == {"high_bit_ignored": 1}
+    tally.add(found_in((NOISE + 1024) << 4, frame), frame, raw_in_compressed=True)
+    assert tally.assumption() == Assumed()
+    assert tally.evidence() == {"high_bit_ignored": 1, "not_compressed": 1}

@@ -106,17 +106,38 @@ def test_gaps_without_a_common_measure_are_uneven():
 
 
 def test_declared_spacing_finds_the_grid_where_no_neighbours_are_left():
-    offsets = np.cumsum([0, 7.5, 12.5, 17.5, 115.0])
+    offsets = np.cumsum([0, 5.0, 7.5, 5.0])
     assert spacing_of(offsets).kind == "uneven"
     found = spacing_of(offsets, hints=(2.5,))
     assert found.kind == "missing"
-    assert found.missing.count == (2 + 4 + 6 + 45)
+    assert found.missing.count == 1 + 2 + 1
 
 
-def test_far_stray_plane_lists_a_bounded_number_of_missing_ones():
-    found = spacing_of(np.array([0, 1, 2, 3, 5000.0]))
-    assert found.missing.count == 4996
-    assert len(found.missing.offsets_mm) == LISTED_MISSING
+@pytest.mark.parametrize(("last", "kind"), [(9.0, "missing"), (10.0, "uneven"), (5e3, "uneven")])
+def test_holes_never_outnumber_planes(last, kind):
+    offsets = np.array([0, 1, 2, 3, last])
+    for hints in ((), (1.0,)):
+        found = spacing_of(offsets, hints)
+        assert (found.kind, found.irregular_gaps) == (kind, 1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [([1, 2, 3, 91], "missing"), ([91, 90, 89, 1], "missing"), ([1, 2, 3, 90], "uneven")],
+)
+def test_holes_outnumber_planes_where_instance_numbers_count_them(numbers, kind):
+    offsets, numbers = np.array([0, 1, 2, 90.0]), np.array(numbers)
+    found = spacing_of(offsets, (), 0.0, numbers, steps_count=False)
+    assert found.kind == kind
+    assert kind == "uneven" or found.missing.count == 87
+
+
+@pytest.mark.parametrize("hints", [(), (2.5,), (2.5, 0.05)])
+def test_two_passes_a_fiftieth_of_the_spacing_apart_are_no_grid_with_holes(hints):
+    offsets = np.sort(np.concatenate([np.arange(12) * 2.5, np.arange(12) * 2.5 + 0.05]))
+    found = spacing_of(offsets, hints)
+    assert (found.kind, found.missing) == ("uneven", None)
+    assert found.irregular_gaps > 10
 
 
 def test_every_second_plane_gone_is_seen_by_instance_numbers_only():
@@ -254,6 +275,22 @@ def test_a_single_gap_with_skipped_numbers_needs_a_declared_spacing(skip, count)
     assert spacing_of(offsets, (5.0 * 1.02,), 0.0, numbers).missing is None
 
 
+@pytest.mark.parametrize("skip", [2, 10])
+def test_numbers_may_run_in_steps_where_the_declared_spacing_is_the_measured_one(skip):
+    offsets, numbers = np.arange(12) * 2.5, np.arange(12) * skip + 1
+    assert spacing_of(offsets, (2.5,), 0.0, numbers).missing is None
+    assert spacing_of(offsets, (2.5, 2.5 / skip), 0.0, numbers).missing is None
+    assert spacing_of(offsets, (5.0, 2.5), 0.0, numbers).missing is None
+    found = spacing_of(offsets, (2.5 / skip, 2.5), 0.0, numbers)
+    assert found.missing.count == 11 * (skip - 1)
+
+
+def test_numbers_alone_make_no_more_holes_than_there_are_planes():
+    offsets = np.arange(12) * 2.5
+    assert spacing_of(offsets, (), 0.0, np.arange(12) * 2).missing.count == 11
+    assert spacing_of(offsets, (), 0.0, np.arange(12) * 3).missing is None
+
+
 def test_two_gaps_with_skipped_numbers_count_by_the_declared_spacing():
     offsets, numbers = np.array([0.0, 10.0, 20.0]), np.array([1, 3, 5])
     found = spacing_of(offsets, (5.0,), 0.0, numbers)
@@ -321,7 +358,8 @@ def test_the_unit_is_that_of_the_fewest_decimals_that_hold_all_positions(positio
 
 
 def test_positions_of_many_decimals_have_no_unit_and_an_oblique_normal_a_wider_one():
-    assert written_unit(np.array([[0, 0, 1.12345]]), (0, 0, 1)) == 0.0
+    assert written_unit(np.array([[0, 0, 1.123456789]]), (0, 0, 1)) == 0.0
+    assert written_unit(np.array([[0, 0, 0.0012]]), (0, 0, 1)) == pytest.approx(1e-4)
     assert written_unit(np.array([[0, 0, 1.1]]), (0.0, 0.6, -0.8)) == pytest.approx(0.14)
 
 
@@ -358,9 +396,16 @@ def test_the_tilt_takes_its_sign_from_the_columns_unless_they_hardly_move():
 
 
 def test_listed_offsets_of_holes_stop_at_the_limit_across_holes():
-    found = spacing_of(np.array([0, 1, 2, 3, 604, 605, 1206.0]))
+    found = spacing_of(np.concatenate([np.arange(700), np.arange(1300, 1900), [2500.0]]))
     assert found.missing.count == 1200
-    assert found.missing.after == (3, 5)
+    assert found.missing.after == (699, 1299)
     assert len(found.missing.offsets_mm) == LISTED_MISSING
-    assert found.missing.offsets_mm[:2] == (4.0, 5.0)
-    assert found.missing.offsets_mm[600] == 606.0
+    assert found.missing.offsets_mm[:2] == (700.0, 701.0)
+    assert found.missing.offsets_mm[600] == 1900.0
+
+
+def test_offsets_of_holes_keep_their_digits_at_any_scale():
+    found = spacing_of(np.array([0, 1, 2, 3, 5.0]) * 7e-4)
+    assert found.missing.offsets_mm == (0.0028,)
+    found = spacing_of(np.array([0, 1, 2, 3, 5.0]) * 7.77e-5)
+    assert found.missing.offsets_mm == (0.0003108,)

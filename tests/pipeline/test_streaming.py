@@ -53,16 +53,18 @@ def opens_during_conversion(folder: Path, verify: int | str, out: Path) -> dict[
 
 
 @pytest.mark.parametrize("syntax", [None, JPEGLSLossless, RLELossless])
-def test_a_file_is_opened_once_to_convert_it_and_once_to_verify_it(tmp_path, syntax):
+def test_a_file_is_opened_to_convert_it_to_verify_its_values_and_to_check_its_header(
+    tmp_path, syntax
+):
     options = {} if syntax is None else {"transfer_syntax": syntax}
     made = make_series(tmp_path / "in", **options)
     paths = [str(path) for path in made.paths]
     unverified = opens_during_conversion(tmp_path / "in", 0, tmp_path / "a")
     assert unverified == dict.fromkeys(paths, 1)
     three = opens_during_conversion(tmp_path / "in", 3, tmp_path / "b")
-    assert sorted(three.values()) == [1] * (len(paths) - 3) + [2] * 3
+    assert sorted(three.values()) == [2] * (len(paths) - 3) + [3] * 3
     everything = opens_during_conversion(tmp_path / "in", "all", tmp_path / "c")
-    assert everything == dict.fromkeys(paths, 2)
+    assert everything == dict.fromkeys(paths, 3)
 
 
 def test_a_multi_frame_file_is_opened_once_for_all_its_frames(tmp_path):

@@ -206,13 +206,15 @@ def test_extra_frames_at_half_of_the_positions_are_a_layer(extra, sizes):
             "positions": extra,
             "excluded": excluded,
         }
-        assert (plan.split_by == "InstanceNumber") is (len(sizes) > 1)
+        assert plan.split_by == ""
+        assert (Flag.AMBIGUOUS_LAYERS in flags(plan)) is (len(sizes) > 1)
 
 
-def test_a_zigzag_of_numbers_is_no_pass_but_a_layer_by_rank():
+def test_a_zigzag_of_numbers_is_no_pass_and_its_layers_are_ambiguous():
     up_and_down = [frame(7 + i, z) for i, z in enumerate([0, 4, 2, 6, 10, 8])]
     plans = plan_series(stack(grid(6)) + up_and_down, different)
     assert [numbers(plan) for plan in plans] == [[1, 2, 3, 4, 5, 6], [7, 9, 8, 10, 12, 11]]
+    assert all(Flag.AMBIGUOUS_LAYERS in flags(plan) for plan in plans)
 
 
 def test_three_layers_of_a_conflict_are_three_volumes_in_order_of_acquisition():

@@ -2,11 +2,19 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ct2zarr.dicom.sop_classes import ENHANCED_CT, SECONDARY_CLASSES
+from ct2zarr.geometry.stacks import NOMINAL_STEP_MM
 from ct2zarr.model import RaisedFlag, UnusedFrame
-from ct2zarr.plan.flags import in_order, pixel_flags, unused_frame_flags
+from ct2zarr.plan.flags import (
+    LISTED_VALUES,
+    MAP_CONTRASTS,
+    in_order,
+    pixel_flags,
+    unused_frame_flags,
+)
 from ct2zarr.plan.grouping import plan_geometry, plan_series
 from ct2zarr.vocabulary import Flag, Role
 from series_of import at, evidence, flags, frame, stack, unread
@@ -31,6 +39,37 @@ def mixed(*changes, planes=6):
 
 def test_a_plain_stack_has_no_flag():
     assert found(stack(grid(6))) == {}
+
+
+def acquired(**fields):
+    """Evidence of ``varying_acquisition`` for planes with these values."""
+    count = len(next(iter(fields.values())))
+    changes = [{name: values[i] for name, values in fields.items()} for i in range(count)]
+    return found(mixed(*changes, planes=count)).get(Flag.VARYING_ACQUISITION)
+
+
+def test_a_voltage_or_thickness_that_varies_is_flagged_with_the_planes_per_value():
+    assert acquired(kvp=[120.0, 80.0, 80.0]) == {"KVP": {"80": 2, "120": 1}}
+    both = acquired(kvp=[120.0, 80.0], slice_thickness=[2.5, 5.0])
+    assert both == {"KVP": {"80": 1, "120": 1}, "SliceThickness": {"2.5": 1, "5": 1}}
+
+
+@pytest.mark.parametrize(
+    "values", [[None, 80.0, 80.0], [0.0, 80.0, 80.0], [100.0, 99.0, 99.5], [None, None, None]]
+)
+def test_absent_zero_and_rounded_values_do_not_vary(values):
+    assert acquired(kvp=values) is None
+
+
+def test_more_than_one_percent_varies():
+    assert acquired(kvp=[100.0, 98.9]) == {"KVP": {"98.9": 1, "100": 1}}
+
+
+def test_evidence_lists_the_commonest_values_only():
+    values = [float(value) for value in range(1, 40)] + [39.0]
+    evidence = acquired(slice_thickness=values)["SliceThickness"]
+    assert len(evidence) == LISTED_VALUES
+    assert evidence["39"] == 2
 
 
 @pytest.mark.parametrize(
@@ -86,9 +125,9 @@ def test_a_plain_stack_has_no_flag():
         ([{"lossy": True}] * 2, Flag.LOSSY_COMPRESSION, {"planes": 2}),
         ([{"burned_in": True}] * 3, Flag.BURNED_IN_ANNOTATION, {"planes": 3}),
         (
-            [{"rescale_type": "us"}, {"rescale_type": "Z"}, {"rescale_type": "hounsfield"}],
+            [{"rescale_type": "mgml"}, {"rescale_type": "Z"}, {"rescale_type": "hounsfield"}],
             Flag.NOT_HU,
-            {"rescale_type": ["US", "Z"], "image_type": []},
+            {"rescale_type": ["MGML", "Z"], "image_type": []},
         ),
         (
             [{"rescale_slope": None, "rescale_intercept": None}] * 2,
@@ -106,9 +145,26 @@ def test_evidence_counts_the_planes_and_lists_the_values(changes, flag, expected
     assert found(mixed(*changes))[flag] == expected
 
 
-@pytest.mark.parametrize("absent", ["rescale_slope", "rescale_intercept"])
-def test_only_headers_without_both_elements_have_no_rescale(absent):
-    assert Flag.NO_RESCALE not in found(at(stack(grid(3)), **{absent: None}))
+@pytest.mark.parametrize(
+    ("absent", "named"),
+    [("rescale_slope", "without_slope"), ("rescale_intercept", "without_intercept")],
+)
+def test_half_a_rescale_is_none_and_the_missing_half_is_named(absent, named):
+    for planes in (1, 3):
+        frames = mixed(*[{absent: None}] * planes)
+        assert found(frames)[Flag.NO_RESCALE] == {"planes": planes, named: planes}
+
+
+def test_a_table_instead_of_a_rescale_is_named():
+    bare = {"rescale_slope": None, "rescale_intercept": None}
+    frames = mixed(bare | {"modality_lut": True}, bare)
+    assert found(frames)[Flag.NO_RESCALE] == {"planes": 2, "modality_lut": 1}
+    assert Flag.NO_RESCALE not in found(mixed({"modality_lut": True}))
+
+
+@pytest.mark.parametrize("unspecified", ["US", "us"])
+def test_an_unspecified_rescale_type_says_no_more_than_its_absence(unspecified):
+    assert found(mixed({"rescale_type": unspecified})) == found(mixed({}))
 
 
 def test_bad_elements_of_a_multi_frame_file_are_those_of_the_file():
@@ -133,8 +189,14 @@ def test_secondary_captures_are_counted(sop_class):
         ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\NONE"}, Flag.NO_RESCALE),
         ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\ MEAN "}, Flag.NO_RESCALE),
         ({"image_type": "DERIVED\\PRIMARY\\PERFUSION"}, Flag.NO_RESCALE),
-        ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_slope": 1.0}, None),
-        ({"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_intercept": 0.0}, None),
+        (
+            {"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_slope": 1.0},
+            Flag.NO_RESCALE,
+        ),
+        (
+            {"image_type": "DERIVED\\PRIMARY\\PERFUSION\\RCBF", "rescale_intercept": 0.0},
+            Flag.NO_RESCALE,
+        ),
     ],
 )
 def test_maps_of_enhanced_ct_without_rescale_are_not_hu(changes, expected):
@@ -146,6 +208,19 @@ def test_maps_of_enhanced_ct_without_rescale_are_not_hu(changes, expected):
             "rescale_type": [],
             "image_type": ["DERIVED\\PRIMARY\\PERFUSION\\RCBF"],
         }
+
+
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.2", ENHANCED_CT])
+@pytest.mark.parametrize("name", sorted(MAP_CONTRASTS))
+def test_spectral_maps_are_not_hu_whatever_their_class_and_rescale(sop_class, name):
+    image_type = f"DERIVED\\PRIMARY\\AXIAL\\{name}"
+    raised = found(at(stack(grid(3)), sop_class_uid=sop_class, image_type=image_type))
+    assert raised == {Flag.NOT_HU: {"rescale_type": [], "image_type": [image_type]}}
+
+
+@pytest.mark.parametrize("name", ["VMI", "MAT_REMOVED", "MAT_MODIFIED", "CT_SOM5 SPI", "HELIX"])
+def test_other_names_in_the_image_type_of_classic_ct_are_hu(name):
+    assert found(at(stack(grid(3)), image_type=f"DERIVED\\PRIMARY\\AXIAL\\{name}")) == {}
 
 
 def test_maps_of_classic_ct_have_no_rescale():
@@ -166,10 +241,18 @@ def test_unused_frames_are_counted_by_role():
 
 def test_a_single_plane_has_the_nominal_spacing_of_its_header():
     (plan,) = plan_series([frame(1, 0.0, spacing_between_slices=-3.0, slice_thickness=5.0)], unread)
+    assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": 5.0}
+    (plan,) = plan_series(
+        [frame(1, 0.0, spacing_between_slices=-3.0, slice_thickness=None)], unread
+    )
     assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": 3.0}
     (plan,) = plan_series([frame(1, 0.0, position=None)], unread)
-    assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": None}
-    assert evidence(plan, Flag.NO_GEOMETRY) == {"planes": 1, "missing": ["ImagePositionPatient"]}
+    assert evidence(plan, Flag.SINGLE_SLICE) == {"nominal_spacing_mm": NOMINAL_STEP_MM}
+    assert evidence(plan, Flag.NO_GEOMETRY) == {
+        "planes": 1,
+        "missing": ["ImagePositionPatient"],
+        "order_by": "InstanceNumber",
+    }
 
 
 def test_missing_elements_of_the_geometry_are_named_once_each():
@@ -182,8 +265,43 @@ def test_missing_elements_of_the_geometry_are_named_once_each():
     assert evidence(plan, Flag.NO_GEOMETRY) == {
         "planes": 3,
         "missing": ["ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"],
+        "order_by": "InstanceNumber",
     }
     assert Flag.SINGLE_SLICE not in flags(plan)
+
+
+def test_a_position_that_does_not_vary_is_named():
+    (plan,) = plan_series([frame(i + 1, 0.0, slice_location=2.0 * i) for i in range(5)], unread)
+    assert flags(plan) == {Flag.NO_GEOMETRY}
+    assert evidence(plan, Flag.NO_GEOMETRY) == {
+        "planes": 5,
+        "missing": [],
+        "unusable": "the position does not vary",
+        "order_by": "SliceLocation",
+    }
+
+
+def test_vectors_of_another_length_are_named_and_do_not_stretch_voxels():
+    (plan,) = plan_series(stack(grid(4), orientation=(1.04, 0, 0, 0, 1, 0)), unread)
+    assert flags(plan) == {Flag.INEXACT_ORIENTATION}
+    assert evidence(plan, Flag.INEXACT_ORIENTATION) == {
+        "shortest_vector": 1.0,
+        "longest_vector": 1.04,
+        "largest_difference_of_cosines": 0.0,
+    }
+    geometry = plan_geometry(plan)
+    assert geometry.orientation == (1, 0, 0, 0, 1, 0)
+    assert np.allclose(geometry.index_to_lps[:3, 2], [0.7, 0, 0], atol=1e-12)
+
+
+def test_nominal_positions_are_counted_with_their_spacing():
+    frames = [
+        frame(1, 0.4 * i, frames=4, frame_number=i + 1, nominal_position=True,
+              spacing_between_slices=0.4)
+        for i in range(4)
+    ]  # fmt: skip
+    (plan,) = plan_series(frames, unread)
+    assert evidence(plan, Flag.NOMINAL_POSITIONS) == {"planes": 4, "spacing_between_slices": [0.4]}
 
 
 def test_uneven_gaps_are_given_by_their_smallest_largest_and_median():
@@ -226,3 +344,13 @@ def test_a_shift_is_an_origin_more_than_a_tenth_of_a_millimetre_off_the_line(shi
 def test_flags_are_put_in_the_order_of_the_vocabulary():
     raised = [RaisedFlag(flag) for flag in reversed(Flag)]
     assert [one.flag for one in in_order(raised)] == list(Flag)
+
+
+@pytest.mark.parametrize(
+    ("contrast", "unit", "raised"),
+    [("RCBF", "US", True), ("RCBF", "us", True), ("RCBF", "HU", False), ("NONE", "US", False)],
+)
+def test_a_map_of_enhanced_ct_with_an_unspecified_unit_is_not_hu(contrast, unit, raised):
+    image_type = f"DERIVED\\PRIMARY\\PERFUSION\\{contrast}"
+    fields = {"sop_class_uid": ENHANCED_CT, "image_type": image_type, "rescale_type": unit}
+    assert (Flag.NOT_HU in found(at(stack(grid(3)), **fields))) is raised

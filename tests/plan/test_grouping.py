@@ -103,12 +103,17 @@ def test_interleaved_acquisitions_that_make_one_grid_stay_one_volume(lost):
     assert flags(plan) == (set() if lost in (None, 0) else {Flag.MISSING_SLICES})
 
 
-def test_exposure_times_and_description_never_divide():
-    studies = ["1.8", "1.8.1"]
-    frames = [
-        frame(i + 1, 2.0 * i, study_uid=studies[i % 2], kvp=80 + 40 * (i % 2)) for i in range(10)
+def test_localizers_and_unreadable_files_go_to_the_volume_of_their_study():
+    frames = stack(grid(9)) + stack(grid(6), first=10, study_uid="1.8.1")
+    extra = [
+        frame(30 + i, 0.0, role=role, study_uid=study)
+        for i, (role, study) in enumerate(
+            [(Role.LOCALIZER, "1.8.1"), (Role.LOCALIZER, "1.8"), (Role.UNREADABLE, "1.8.1")]
+        )
     ]
-    assert only(plan_series(frames, unread)).study_uid == "1.8"
+    first, second = plan_series(frames + extra, unread)
+    assert [one.frame.instance_number for one in first.unused] == [31]
+    assert [one.frame.instance_number for one in second.unused] == [30, 32]
 
 
 def test_series_over_two_folders_is_one_volume_with_their_common_folder():
@@ -223,7 +228,7 @@ def by_place(frame: Frame) -> str:
 
 def test_two_multiframe_files_of_one_place_are_apart_by_file():
     plans = plan_series(multiframe(1, 5) + multiframe(2, 5), different)
-    assert [plan.split_by for plan in plans] == ["SOPInstanceUID"] * 2
+    assert [plan.split_by for plan in plans] == ["file"] * 2
 
 
 def test_single_files_and_a_multiframe_file_of_other_pixels_are_apart_by_sop_class():
@@ -593,7 +598,7 @@ def test_every_second_slice_missing_is_seen_by_the_numbers_that_are_left():
         (Flag.MIXED_PIXEL_FORMAT, {"bits_stored": 16, "high_bit": 15}),
         (Flag.LOSSY_COMPRESSION, {"lossy": True}),
         (Flag.PADDING, {"padding_value": -2000}),
-        (Flag.NOT_HU, {"rescale_type": "US"}),
+        (Flag.NOT_HU, {"rescale_type": "MGML"}),
         (Flag.SECONDARY_CAPTURE, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}),
         (Flag.BURNED_IN_ANNOTATION, {"burned_in": True}),
         (Flag.UNPARSED_ELEMENTS, {"bad_elements": 3}),

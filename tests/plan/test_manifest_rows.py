@@ -1,12 +1,14 @@
 """The row of a volume, where its planes agree, where they differ, and without geometry."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ct2zarr.codes import Code
-from ct2zarr.plan.grouping import plan_series
+from ct2zarr.plan.grouping import plan_series, whole_flags
 from ct2zarr.plan.manifest_rows import (
+    LISTED_IN_TABLE,
     SERIES_SCHEMA,
     flags_from_text,
     flags_to_text,
@@ -14,6 +16,7 @@ from ct2zarr.plan.manifest_rows import (
     row_order,
     series_row,
 )
+from ct2zarr.store.attributes import geometry_attributes, spacing_of_plan
 from ct2zarr.vocabulary import Flag, Role
 from series_of import at, frame, stack, unread
 
@@ -64,6 +67,35 @@ def test_the_spacing_is_what_is_known_of_it(fields, spacing):
     row = row_of(stack(grid(3), **fields))
     assert (row["spacing_z"], row["spacing_y"], row["spacing_x"]) == spacing
     assert (row["tilt_degrees"] is None) is bool(fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"position": None}])
+def test_a_single_plane_has_one_nominal_spacing_everywhere_and_no_tilt(fields):
+    frames = stack([0.0], spacing_between_slices=3.0, slice_thickness=5.0, **fields)
+    (plan,) = plan_series(frames, unread)
+    stored = geometry_attributes(plan, None)
+    raised = {one.flag: one.evidence for one in plan.flags}
+    row = series_row(plan)
+    assert raised[Flag.SINGLE_SLICE]["nominal_spacing_mm"] == 5.0
+    assert (row["spacing_z"], stored["spacing"][0], spacing_of_plan(plan)[0]) == (5.0, 5.0, 5.0)
+    assert (row["tilt_degrees"], stored["tilt_degrees"]) == (None, None)
+
+
+def test_long_evidence_is_cut_in_the_row_and_measured_again_for_the_record():
+    offsets = [0.0, 2.0]
+    while len(offsets) < 80:  # a hole after every third plane
+        offsets += [offsets[-1] + step for step in (4.0, 6.0, 8.0)]
+    (plan,) = plan_series(stack(offsets), unread)
+    whole = {one.flag: one.evidence for one in plan.flags}[Flag.MISSING_SLICES]
+    assert len(whole["offsets_mm"]) > LISTED_IN_TABLE
+    text = flags_to_text(plan.flags)
+    read = replace(plan, flags=flags_from_text(text))
+    short = {one.flag: one.evidence for one in read.flags}[Flag.MISSING_SLICES]
+    assert short["offsets_mm"] == whole["offsets_mm"][:LISTED_IN_TABLE]
+    assert short["shortened"] == ["after", "offsets_mm"]
+    assert short["count"] == whole["count"]
+    assert whole_flags(read) == plan.flags
+    assert whole_flags(plan) is plan.flags
 
 
 def test_flags_and_their_evidence_survive_the_row():

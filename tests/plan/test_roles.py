@@ -49,7 +49,8 @@ SLICES: list[dict[str, Any]] = [
     {"photometric": ""},
     {"bits_allocated": 8},
     {"bits_allocated": 32},
-    {"modality": "OT"},
+    {"modality": ""},
+    {"image_type": "ORIGINAL\\PRIMARY\\SURVIEW"},
 ]
 OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
     (
@@ -57,6 +58,18 @@ OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
         Role.NOT_CT,
         Code.NOT_CT,
         "the SOP class is MR Image Storage, not CT",
+    ),
+    (
+        {"modality": "MR"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "The SOP class is CT Image Storage, but Modality is MR, not CT.",
+    ),
+    (
+        {"sop_class_uid": f"{STORAGE}.2.1", "modality": "OT"},
+        Role.NOT_CT,
+        Code.NOT_CT,
+        "The SOP class is Enhanced CT Image Storage, but Modality is OT, not CT.",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.128"},
@@ -151,10 +164,10 @@ OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
         "BitsAllocated is 1; images of 8, 16 or 32 bits can be converted",
     ),
     (
-        {"bits_allocated": 64},
+        {"bits_allocated": 24},
         Role.EXCLUDED,
         Code.BITS_ALLOCATED,
-        "BitsAllocated is 64; images of 8, 16 or 32 bits can be converted",
+        "BitsAllocated is 24; images of 8, 16 or 32 bits can be converted",
     ),
     *(
         (
@@ -233,6 +246,12 @@ def test_secondary_captures_of_ct_are_taken_in_when_asked_for() -> None:
     assert assign_role(grey, CAPTURES).role is Role.SLICE
     assert assign_role(replace(grey, modality="OT"), CAPTURES).role is Role.NOT_CT
     assert assign_role(replace(grey, samples_per_pixel=3), CAPTURES).role is Role.EXCLUDED
+
+
+def test_a_surview_is_a_scout_among_secondary_captures() -> None:
+    capture = replace(CT, sop_class_uid=f"{STORAGE}.7", image_type="DERIVED\\SECONDARY\\SURVIEW")
+    assert assign_role(capture, CAPTURES).role is Role.LOCALIZER
+    assert assign_role(capture, DEFAULT).role is Role.NOT_CT
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from ct2zarr.plan.stack import (
     make_stack,
     missing_geometry,
     spacing_hints,
-    spans_a_plane,
 )
 from series_of import at, frame, stack
 
@@ -98,13 +97,6 @@ def test_elements_that_are_absent_or_make_no_sense_are_named(fields, missing):
     assert missing_geometry(frame(1, 0.0, **fields)) == missing
 
 
-def test_crossed_unit_vectors_span_a_plane_and_others_do_not():
-    assert spans_a_plane((1, 0, 0, 0, 1, 0))
-    assert not spans_a_plane((0, 0, 0, 0, 0, 0))
-    assert not spans_a_plane((2, 0, 0, 0, 1, 0))
-    assert not spans_a_plane(None)
-
-
 def test_a_spacing_is_two_positive_numbers():
     assert is_spacing((0.5, 0.7))
     assert not is_spacing((0.5, -0.7))
@@ -186,3 +178,18 @@ def test_hints_are_the_spacings_on_which_all_headers_agree(between, thickness, h
         for i, (b, t) in enumerate(zip(between, thickness, strict=True))
     ]
     assert spacing_hints(frames) == hints
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+@pytest.mark.parametrize(
+    ("shift", "count", "repeats"), [(0.05, 12, 12), (0.05, 3, 3), (0.05, 2, 0), (0.3, 12, 0)]
+)
+def test_a_pass_that_lies_a_little_off_another_repeats_its_positions(shift, count, repeats, scale):
+    offsets = [2.5 * i for i in range(12)] + [2.5 * i + shift for i in range(count)]
+    frames = stack([scale * z for z in offsets], pixel_spacing=(0.8 * scale, 0.7 * scale))
+    assert make_stack(frames).repeats == repeats
+
+
+def test_planes_of_a_thin_stack_repeat_nothing_where_gaps_of_every_size_lie_between():
+    offsets = np.cumsum([0, 2.5, 0.05, 2.5, 0.05, 2.5, 0.05, 1.0, 2.5, 2.5])
+    assert make_stack(stack(offsets.tolist())).repeats == 0

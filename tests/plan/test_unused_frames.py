@@ -85,8 +85,8 @@ def test_frames_without_exactly_one_sample_are_excluded(samples):
     assert plan.unused[0].reason == f"the image has {samples} samples per pixel; a plane has one"
 
 
-def test_the_lowest_study_uid_of_the_planes_is_that_of_the_volume():
-    frames = [frame(i, 2.0 * i, study_uid=f"1.8.{9 - i}") for i in range(5)]
+def test_the_study_of_a_volume_is_the_one_that_its_planes_name():
+    frames = [frame(i, 2.0 * i, study_uid="1.8.5" if i == 3 else "") for i in range(5)]
     (plan,) = plan_series(frames, unread)
     assert plan.study_uid == "1.8.5"
 

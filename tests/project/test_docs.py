@@ -16,7 +16,7 @@ from cases import CASES
 from converted import plans_in
 from ct2zarr.codes import Code
 from ct2zarr.run.options import OPTIONS
-from ct2zarr.vocabulary import AuditStatus, Decision, Flag, Role, Status, StoreType
+from ct2zarr.vocabulary import AuditStatus, Belonging, Decision, Flag, Role, Status, StoreType
 
 ROOT = Path(__file__).parents[2]
 MAKE_TABLES = ROOT / "docs" / "make_tables.py"
@@ -55,7 +55,7 @@ def test_every_option_has_a_row(option):
     assert len(re.findall(rf"^\| `{name}` \|", page, flags=re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("kind", [Role, Status, Code, AuditStatus, Decision, StoreType])
+@pytest.mark.parametrize("kind", [Role, Status, Code, AuditStatus, Belonging, Decision, StoreType])
 def test_codes_page_has_a_row_for_each_member_and_no_other(kind):
     page = (ROOT / "docs" / "codes.md").read_text("utf-8")
     rows = [f"| `{code}` | {code.sentence} |" for code in kind]
@@ -97,8 +97,9 @@ def test_page_of_flags_names_everything_that_is_measured(tmp_path):
                 seen.add(finding.flag)
                 for measure in finding.evidence:
                     assert f"`{measure}`" in explained[finding.flag], (finding.flag, measure)
-    # Only whole headers and pixels show the first; the others need an option that takes them in.
-    assert set(Flag) - seen <= {Flag.SUSPICIOUS_HU, Flag.SECONDARY_CAPTURE}
+    # Only pixels show the first two; the other needs an option that takes it in.
+    only_pixels = {Flag.SUSPICIOUS_HU, Flag.CONTRADICTED_HEADER}
+    assert set(Flag) - seen <= only_pixels | {Flag.SECONDARY_CAPTURE}
     faults = {volume.fault for case in CASES for volume in case.volumes} - {""}
     assert all(f"`{fault}`" in explained[Flag.SUSPICIOUS_HU] for fault in faults)
 

@@ -75,12 +75,24 @@ def test_bars_are_of_the_rows_that_they_are_about():
         "Flags": [("padding", 2), ("gantry_tilt", 1)],
         "Failed and rejected, by reason": [("timeout", 2)],
         "Failed and rejected, by flag": [("gantry_tilt", 1), ("padding", 1)],
+        "Headers of all planes": [("not checked, or not all", 2)],
         "Datasets": [("v1", 3), ("v2", 1)],
         "Manufacturer": [("A", 2)],
         "Kernel": [("B30f", 1), ("not stated", 1)],
         "Transfer syntax": [("Explicit VR Little Endian", 1), ("not stated", 1)],
         "Rows x columns": [("512 x 512", 1), ("512 x 256", 1)],
     }
+
+
+def test_converted_volumes_are_counted_by_what_the_check_of_their_headers_said():
+    rows = [row(belonging="constant"), row(belonging="constant"), row(belonging="flagged")]
+    rows += [row(belonging="unchecked"), row(), row("failed", belonging="")]
+    groups = {group.title: group.rows for group in bar_groups(rows)}
+    assert [(bar.label, bar.count) for bar in groups["Headers of all planes"]] == [
+        ("of one volume in every element checked", 2),
+        ("not checked, or not all", 2),
+        ("of one volume; KVP or thickness varies, flagged", 1),
+    ]
 
 
 def test_bars_have_lengths_levels_and_the_sentences_of_flags():
@@ -94,7 +106,8 @@ def test_bars_have_lengths_levels_and_the_sentences_of_flags():
 
 
 def test_without_losses_there_are_no_bars_of_losses():
-    assert [group.title for group in bar_groups([row()])][:2] == ["Datasets", "Manufacturer"]
+    titles = [group.title for group in bar_groups([row()])]
+    assert titles[:2] == ["Headers of all planes", "Datasets"]
 
 
 def test_chart_has_eight_bars_at_most_and_the_last_joins_the_rest():

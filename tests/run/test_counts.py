@@ -9,6 +9,7 @@ ROWS = [
     SummaryRow(
         "0", "v1", "/a", "ok", flags="padding;gantry_tilt", slice_count=10, localizers_skipped=1,
         files_unreadable=2, input_bytes=1000, output_bytes=400, verify_ok=True, total_seconds=1.25,
+        same_decoder_slices=2,
     ),
     SummaryRow(
         "1", "v1", "/b", "ok", slice_count=20, input_bytes=3000, output_bytes=500, reused=True,
@@ -25,7 +26,7 @@ ROWS = [
 def test_totals_sum_the_converted_volumes_and_count_all():
     assert totals_of(ROWS) == {
         "volumes": 4, "ok": 2, "failed": 1, "rejected": 1, "flagged": 3,
-        "ok_flagged": 1, "reused": 1, "verified": 1, "slices": 30,
+        "ok_flagged": 1, "reused": 1, "verified": 1, "same_decoder": 1, "slices": 30,
         "localizers_skipped": 4, "files_unreadable": 6, "input_bytes": 4000, "output_bytes": 900,
         "seconds": 3.75,
     }  # fmt: skip
@@ -37,8 +38,8 @@ def test_totals_of_nothing_are_zero():
 
 def test_counts_are_read_from_totals():
     counts = Counts.of_totals(totals_of(ROWS))
-    assert counts == Counts(4, 2, 1, 1, 1, 3, 4000, 900, 3.75, 1, 1, 30)
-    assert counts + counts == Counts(8, 4, 2, 2, 2, 6, 8000, 1800, 7.5, 2, 2, 60)
+    assert counts == Counts(4, 2, 1, 1, 1, 3, 4000, 900, 3.75, 1, 1, 30, 1)
+    assert counts + counts == Counts(8, 4, 2, 2, 2, 6, 8000, 1800, 7.5, 2, 2, 60, 2)
 
 
 def test_ratio_and_rate_are_unknown_where_nothing_was_written_or_timed():

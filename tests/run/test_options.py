@@ -180,6 +180,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "extra_series_tags": ("Exposure", ("Exposure",)),
     "extra_slice_tags": ("Exposure,KVP", ("Exposure", "KVP")),
     "reject_flags": ("padding", frozenset({Flag.PADDING})),
+    "accept_ambiguous_layers": ("1", True),
     "on_bad_slice": ("drop", "drop"),
     "verify_slices": ("0", 0),
     "overwrite": ("TRUE", True),
@@ -299,8 +300,8 @@ def test_params_of_the_rules_keep_their_order_as_another_one_would_convert_every
     ]  # fmt: skip
     assert options_that_change(Output.SHARD) == [
         "values", "zarr_format", "chunks", "compression_level", "pyramid_levels", "deidentify",
-        "extra_series_tags", "extra_slice_tags", "reject_flags", "on_bad_slice", "verify_slices",
-        "overwrite",
+        "extra_series_tags", "extra_slice_tags", "reject_flags", "accept_ambiguous_layers",
+        "on_bad_slice", "verify_slices", "overwrite",
     ]  # fmt: skip
     assert list(changing_options(config_defaults(), Output.SCAN_PART)) == [
         "format_version", "datasets", "max_depth",

@@ -1,5 +1,7 @@
 """Geometry, OME-Zarr and CF attributes of a store, from its plan."""
 
+from dataclasses import replace
+
 import pytest
 
 from ct2zarr.geometry.pyramid import plan_levels
@@ -31,6 +33,14 @@ def test_geometry_is_that_of_the_planes():
     assert found["index_to_lps"][2] == pytest.approx([2.0, 0.0, 0.0, 0.0])
     assert (found["tilt_degrees"], found["max_position_error_mm"]) == pytest.approx((0.0, 0.0))
     assert found["frame_of_reference_uid"] == "1.7"
+
+
+@pytest.mark.parametrize("protect", [None, lambda _, value: f"protected {value}"])
+def test_planes_of_several_frames_of_reference_have_none_in_common(protect):
+    frames = [
+        replace(one, frame_of_reference_uid=f"1.7.{i}") for i, one in enumerate(stack([0, 2, 4]))
+    ]
+    assert geometry_attributes(plan_of(frames), protect)["frame_of_reference_uid"] is None
 
 
 def test_a_uid_goes_through_the_protection():

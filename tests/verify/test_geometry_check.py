@@ -242,3 +242,46 @@ def test_the_normal_is_rows_times_columns():
             "positions": [f"0\\0\\{z}" for *_, z in descending],
         }
     )
+
+
+def with_cosines(*orientations: tuple[float, ...]) -> VolumePlan:
+    plan = plan_of(len(orientations))
+    planes = tuple(
+        replace(plane, orientation=one)  # type: ignore[arg-type]
+        for plane, one in zip(plan.planes, orientations, strict=True)
+    )
+    return replace(plan, planes=planes)
+
+
+def test_vectors_of_another_length_are_compared_by_their_direction() -> None:
+    scaled = with_cosines(*[(1.04, 0.0, 0.0, 0.0, 0.7, 0.0)] * 4)
+    check(plan=scaled)
+    stretched = np.array(attributes_of(4)["index_to_lps"])
+    stretched[:3, 2] *= 1.04
+    fails("direction or spacing", plan=scaled, index_to_lps=stretched.tolist())
+
+
+def test_cosines_that_jitter_allow_what_lies_among_them_and_no_more() -> None:
+    turned = (1.0, 6e-4, 0.0, -6e-4, 1.0, 0.0)
+    check(plan=with_cosines(turned, ORIENTATION, ORIENTATION, ORIENTATION))
+    fails("direction|orientation", plan=with_cosines(*[turned] * 4))
+    far = (1.0, 3e-3, 0.0, -3e-3, 1.0, 0.0)
+    fails("orientation", plan=with_cosines(ORIENTATION, far, ORIENTATION, ORIENTATION))
+
+
+def test_nominal_positions_are_counted_from_the_one_that_the_file_states() -> None:
+    plan = plan_of(4)
+    planes = tuple(
+        replace(
+            plane,
+            frames=4,
+            frame_number=index + 1,
+            nominal_position=True,
+            spacing_between_slices=STEP,
+        )
+        for index, plane in enumerate(plan.planes)
+    )
+    nominal = replace(plan, planes=planes)
+    check(plan=nominal, positions=["0\\0\\0"] * 4)
+    fails("mm away", plan=nominal, positions=texts(4))
+    fails("mm away", plan=plan, positions=["0\\0\\0"] * 4)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 from pydicom import Dataset
+from pydicom.encaps import encapsulate
 
 from converted import Converted, convert, plans_in, settings_for
 from ct2zarr.dicom.decoding import SourceReader
@@ -19,7 +20,7 @@ from ct2zarr.store.records import read_slices, slices_to_csv
 from ct2zarr.verify.plane_check import DCT_ROUNDING
 from ct2zarr.verify.verification import Verification, verify_volume
 from ct2zarr.vocabulary import StoreType
-from phantom import make_series
+from phantom import make_series, patch_bytes
 
 
 def done_in(tmp_path: Path, values: str = "hu", **series: Any) -> Converted:
@@ -73,11 +74,27 @@ def test_every_encoding_is_verified_by_a_decoder_that_did_not_convert_it(
 ):
     done = done_in(tmp_path, transfer_syntax=syntax)
     assert done.record.decoders == {converts: 4}
-    assert done.record.verification == {
-        "ok": True,
-        "slices": [0, 1, 2, 3],
-        "decoders": {verifies: 4},
-    }
+    verification = dict(done.record.verification)
+    belonging = verification.pop("belonging")
+    assert verification == {
+        "ok": True, "slices": [0, 1, 2, 3], "decoders": {verifies: 4}, "same_decoder": 0,
+    }  # fmt: skip
+    assert (belonging["result"], belonging["planes"]) == ("constant", 4)
+
+
+def test_planes_that_only_one_decoder_can_read_are_counted_apart(tmp_path):
+    def encapsulated(_: int, dataset: Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.50"
+        dataset.PixelData = encapsulate([dataset.PixelData])
+        dataset["PixelData"].VR = "OB"
+
+    series = make_series(tmp_path / "in", n=4, edit=encapsulated)
+    for path in series.paths:
+        patch_bytes(path, b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.1.98")
+    (plan,) = plans_in(tmp_path / "in")
+    record = convert(plan, settings_for(tmp_path, StoreType.DIR)).record
+    assert record.verification["decoders"] == {"python": 4}
+    assert record.verification["same_decoder"] == 4
 
 
 def test_each_plane_counts_for_the_decoder_that_read_it(tmp_path):

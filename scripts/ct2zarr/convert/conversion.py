@@ -44,7 +44,7 @@ def convert_volume(
     Raises
     ------
     RejectedError
-        The volume has a flag of ``settings.reject_flags``.
+        The volume has a flag of ``settings.rejected_flags``.
     SeriesError
         A file cannot be read or decoded, or the verification found a difference.
     MachineError

@@ -39,7 +39,7 @@ def finished_rows(
             continue
         paths = volume_paths(settings.store_root, plan.series_hash, store_type)
         record = finished_record(paths, fingerprint(plan, settings), plan, settings)
-        if record is not None and not settings.reject_flags.intersection(record.flags):
+        if record is not None and not settings.rejected_flags.intersection(record.flags):
             yield row_of_record(plan, record, reused=True)
 
 

@@ -1,8 +1,9 @@
 """A cheap check of whether the values of a volume can be Hounsfield units.
 
 By definition air is -1000 HU and water 0 HU. The check samples every plane, keeps a histogram of
-the whole plane and one of its border, and looks for four faults that leave different marks: signed
-values read as unsigned, a rescale applied twice or not at all, and inverted grey values. It reports
+the whole plane and one of its border, and looks for five faults that leave different marks: signed
+values read as unsigned, a rescale applied twice or not at all, inverted grey values, and values
+far below air. It reports
 a fault only where the mark is plain; a phantom of one material, a label map or an empty image has
 none.
 """
@@ -20,6 +21,9 @@ BIN = 16
 """Width of a histogram bin in HU: finer than any of the ranges below."""
 LOWEST, HIGHEST = -32768, 98304
 """Range of the histogram in HU; values outside of it are counted at its ends."""
+IMPOSSIBLE = -4096
+"""HU that no noise reaches: four times as far below water as air is. A single value below it is
+the padding of some scanners."""
 ENOUGH = 2000
 """Number of sampled pixels, without padding, from which a fault is reported."""
 
@@ -59,6 +63,7 @@ class HuCheck:
             "at_minus_1000": self._share(-1152, -848),
             "at_minus_2000": self._share(-2256, -1856),
             "below_minus_200": self._share(LOWEST, -208),
+            "below_minus_4096": self._spread_below(IMPOSSIBLE),
         }
         border_high = float(self._border[_bin(500) :].sum() / self._border.sum())
         fault = _fault(shares, border_high)
@@ -68,6 +73,11 @@ class HuCheck:
         evidence["shares"] = {name: round(share, 4) for name, share in shares.items()}
         evidence["border_share_above_500"] = round(border_high, 4)
         return evidence
+
+    def _spread_below(self, value: int) -> float:
+        """The share of values below one, without the most frequent of them: that may be padding."""
+        below = self._whole[: _bin(value)]
+        return float((below.sum() - below.max()) / self._whole.sum())
 
     def _share(self, low: int, high: int) -> float:
         return float(self._whole[_bin(low) : _bin(high)].sum() / self._whole.sum())
@@ -99,6 +109,8 @@ def _fault(shares: dict[str, float], border_high: float) -> str | None:
         and border_high < 0.2
     ):
         return "not_rescaled"  # air at 0 and tissue at 1024
+    if shares["below_minus_4096"] > _RARE:
+        return "out_of_range"  # nothing absorbs less than air, and noise does not reach so far
     return None
 
 
@@ -110,6 +122,8 @@ def _histogram(sample: NDArray[Any], padding: float | None) -> NDArray[np.int64]
     chosen = sample.ravel()
     if padding is not None:
         chosen = chosen[chosen != padding]
+    if chosen.dtype.kind == "f":
+        chosen = chosen[np.isfinite(chosen)]
     if chosen.dtype.itemsize > 2:
         chosen = np.clip(chosen, LOWEST, HIGHEST - BIN)
     bins = (chosen.astype(np.int32) - LOWEST) // BIN

@@ -10,33 +10,42 @@ from ..vocabulary import Flag, Role
 
 
 class RejectedError(SeriesError):
-    """The volume has flags that the user rejects.
+    """The volume has flags that are not accepted.
 
     Attributes
     ----------
     flags
         All flags that were found on the volume.
     rejected
-        Those of them that the user rejects.
+        Those of them that are not accepted; ``named`` are those of ``reject_flags``.
     """
 
-    def __init__(self, rejected: tuple[Flag, ...], flags: tuple[Flag, ...]) -> None:
-        super().__init__(
-            Code.REJECTED_FLAG,
-            "the setting reject_flags names {rejected}: {meaning}",
-            rejected=rejected,
-            meaning="; ".join(flag.sentence for flag in rejected),
-        )
+    def __init__(
+        self, rejected: tuple[Flag, ...], flags: tuple[Flag, ...], named: frozenset[Flag]
+    ) -> None:
+        if named.isdisjoint(rejected):
+            super().__init__(
+                Code.AMBIGUOUS_LAYERS,
+                "files share positions, and nothing tells which of them belong together; look at "
+                "the files, and set accept_ambiguous_layers to true to convert the volume",
+            )
+        else:
+            super().__init__(
+                Code.REJECTED_FLAG,
+                "the setting reject_flags names {rejected}: {meaning}",
+                rejected=tuple(flag for flag in rejected if flag in named),
+                meaning="; ".join(flag.sentence for flag in rejected if flag in named),
+            )
         self.rejected = rejected
         self.flags = flags
 
 
 def check_flags(flags: Iterable[RaisedFlag], settings: ConvertSettings) -> None:
-    """Raise RejectedError where the volume has a flag of ``settings.reject_flags``."""
+    """Raise RejectedError where the volume has a flag of ``settings.rejected_flags``."""
     found = tuple(raised.flag for raised in flags)
-    rejected = tuple(flag for flag in found if flag in settings.reject_flags)
+    rejected = tuple(flag for flag in found if flag in settings.rejected_flags)
     if rejected:
-        raise RejectedError(rejected, found)
+        raise RejectedError(rejected, found, settings.reject_flags)
 
 
 def check_readable(plan: VolumePlan, settings: ConvertSettings) -> None:

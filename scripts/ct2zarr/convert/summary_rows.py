@@ -1,6 +1,6 @@
 """The row of a volume in the summary: from its record, or from the error that prevented it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from ..model import VolumePlan, VolumeRecord
 from ..run.cells import SEPARATOR
 from ..run.summary_columns import SummaryRow
 from ..version import __version__
-from ..vocabulary import Flag, Role, Status
+from ..vocabulary import Belonging, Flag, Role, Status
 from .rejection import RejectedError
 
 
@@ -17,6 +17,8 @@ def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> Su
     """The row of a finished volume, from its record on the disk."""
     spacing = record.geometry.get("spacing") or (None, None, None)
     checked = record.verification.get("slices")
+    belonging = record.verification.get("belonging")
+    belonging = belonging if isinstance(belonging, Mapping) else {}
     return SummaryRow(
         **_identity(plan),
         status=Status.OK,
@@ -45,6 +47,9 @@ def row_of_record(plan: VolumePlan, record: VolumeRecord, *, reused: bool) -> Su
         files=record.input_files,
         values_kind=str(record.values.get("kind", "")),
         version=record.version,
+        same_decoder_slices=int(record.verification.get("same_decoder") or 0),  # type: ignore[arg-type]
+        belonging=str(belonging.get("result", Belonging.UNCHECKED)),
+        belonging_planes=int(belonging.get("planes", 0)),  # type: ignore[arg-type]
     )
 
 

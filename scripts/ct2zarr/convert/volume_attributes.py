@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..dicom.rescale import Rescale, rescale_of
 from ..model import Json, RaisedFlag, VolumePlan
+from ..plan.grouping import whole_flags
 from ..run.settings import ConvertSettings
 from ..store.attributes import RECORD_ONLY
 from ..store.zarr_documents import COMPRESSOR
@@ -81,7 +82,7 @@ def all_flags(
         Elements that could not be parsed, as in ``SeriesMetadata``.
     """
     evidence: dict[Flag, dict[str, Json]] = {
-        raised.flag: dict(raised.evidence) for raised in plan.flags
+        raised.flag: dict(raised.evidence) for raised in whole_flags(plan)
     }
     if Flag.PADDING in evidence:
         pixels = attempt.padding_pixels
@@ -89,11 +90,21 @@ def all_flags(
         evidence[Flag.PADDING] |= {"pixels": pixels, "share": round(pixels / total, 6)}
     if unparsed:
         evidence.setdefault(Flag.UNPARSED_ELEMENTS, {})["tags"] = dict(unparsed)
+    contradictions = attempt.bits.evidence()
+    if contradictions:
+        evidence[Flag.CONTRADICTED_HEADER] = dict(contradictions)
     if _kind(plan, settings) in ("hu", "unscaled"):
         suspicious = attempt.hu_check.evidence()
         if suspicious is not None:
             evidence[Flag.SUSPICIOUS_HU] = suspicious
     return tuple(RaisedFlag(flag, evidence[flag]) for flag in Flag if flag in evidence)
+
+
+def values_written(plan: VolumePlan, settings: ConvertSettings) -> Literal["hu", "stored"]:
+    """Whether planes are rescaled. Where one of them has no rescale none is, so that the array
+    holds one kind of value."""
+    without = any(raised.flag is Flag.NO_RESCALE for raised in plan.flags)
+    return "stored" if without else settings.encoding.values
 
 
 def _kind(plan: VolumePlan, settings: ConvertSettings) -> str:
@@ -111,7 +122,7 @@ def values_attribute(
 ) -> dict[str, Json]:
     """The attribute ``values``: what the numbers mean. What differs between planes is ``None``."""
     rescales = [Rescale.of(plane) for plane in plan.planes]
-    written = [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
+    written = [rescale_of(plane, values_written(plan, settings)) for plane in plan.planes]
     kind = _kind(plan, settings)
     units = {
         "hu": "HU",

@@ -19,6 +19,7 @@ from ..dicom.decoding import SourceReader, StoredFrame
 from ..dicom.metadata import TagCollector
 from ..dicom.planes import ValueType, write_values
 from ..dicom.rescale import Rescale
+from ..dicom.stored_values import AS_THE_HEADER_SAYS, Assumed, BitTally
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level, plan_levels
 from ..model import Frame, VolumePlan
@@ -58,6 +59,8 @@ class WriteAttempt:
     ----------
     rescales
         One per plane.
+    assumed
+        How the bits lie in planes that do not tell.
     unreadable
         Index in the plan → why the plane could not be read. Later planes move up.
     collector
@@ -68,6 +71,8 @@ class WriteAttempt:
         Decoder name → number of planes.
     minimum, maximum
         Of all values.
+    bits
+        What the bits of the planes show.
     padding_pixels
         Number of pixels with the padding value of their plane.
     reduced_layouts
@@ -80,6 +85,7 @@ class WriteAttempt:
     settings: ConvertSettings
     writer: StoreWriter
     seconds: Seconds
+    assumed: Assumed = AS_THE_HEADER_SAYS
     unreadable: dict[int, FileError] = field(default_factory=dict)
     collector: TagCollector = field(init=False)
     digests: list[str] = field(default_factory=list)
@@ -88,6 +94,7 @@ class WriteAttempt:
     maximum: float = float("-inf")
     padding_pixels: int = 0
     hu_check: HuCheck = field(default_factory=HuCheck)
+    bits: BitTally = field(default_factory=BitTally)
     reduced_layouts: tuple[ArrayLayout, ...] = ()
 
     def __post_init__(self) -> None:
@@ -130,7 +137,7 @@ class WriteAttempt:
             From the writer.
         """
         slab = _Slab(self)
-        with SourceReader(self.collector.wanted) as reader:
+        with SourceReader(self.collector.wanted, assumed=self.assumed) as reader:
             for index, plane in enumerate(self.plan.planes):
                 started = time.perf_counter()
                 frame = self._read(index, plane, reader)
@@ -169,6 +176,8 @@ class WriteAttempt:
         found = write_values(frame.stored, rescale, plane.padding_value, out)
         self.collector.add(plane, frame.header)
         self.decoders[frame.decoder] += 1
+        if frame.found is not None:
+            self.bits.add(frame.found, plane, raw_in_compressed=frame.raw_in_compressed)
         self.digests.append(plane_md5(out))
         self.minimum = min(self.minimum, found.minimum)
         self.maximum = max(self.maximum, found.maximum)

@@ -1,8 +1,9 @@
 """Write the store of one volume, in as many attempts as its values need.
 
 An attempt writes all planes with one data type and one chunk shape. It starts again with a wider
-type when a value does not fit, and with flatter chunks when planes were left out. The metadata
-documents come last, when everything is known.
+type when a value does not fit, with another reading of the bits when some planes show that the
+header is wrong for all, and with flatter chunks when planes were left out. The metadata documents
+come last, when everything is known.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from ..dicom.deidentification import Pseudonyms, key_from_environment
 from ..dicom.metadata import Protect, TagCollector
 from ..dicom.planes import WIDER, DoesNotFitError, first_type
 from ..dicom.rescale import Rescale, rescale_of
+from ..dicom.stored_values import AS_THE_HEADER_SAYS
 from ..errors import FileError, SeriesError
 from ..geometry.pyramid import Level
 from ..model import Json, RaisedFlag, SliceTable, VolumePlan
@@ -22,7 +24,13 @@ from ..run.settings import ConvertSettings
 from ..store.attributes import convention_attributes, geometry_attributes, ome_attributes
 from ..store.base import StoreWriter
 from ..store.zarr_documents import GROUP_ATTRIBUTE, ArrayLayout, documents
-from .volume_attributes import Source, all_flags, values_attribute, volume_attributes
+from .volume_attributes import (
+    Source,
+    all_flags,
+    values_attribute,
+    values_written,
+    volume_attributes,
+)
 from .write_attempt import Seconds, WriteAttempt
 
 __all__ = ["Source", "WrittenVolume", "write_volume"]
@@ -107,12 +115,17 @@ def write_volume(
     rescales = _rescales(plan, settings)
     value_type = first_type(rescales)
     seconds = Seconds()
+    assumed = AS_THE_HEADER_SAYS
     while True:
-        attempt = WriteAttempt(plan, rescales, value_type, settings, writer, seconds)
+        attempt = WriteAttempt(plan, rescales, value_type, settings, writer, seconds, assumed)
         try:
             attempt.run()
         except DoesNotFitError:
             value_type = WIDER[value_type]
+            writer.restart()
+            continue
+        if assumed == AS_THE_HEADER_SAYS != attempt.bits.assumption():
+            assumed = attempt.bits.assumption()  # some planes told what others do not
             writer.restart()
             continue
         if attempt.unreadable:
@@ -126,7 +139,7 @@ def write_volume(
 
 def _rescales(plan: VolumePlan, settings: ConvertSettings) -> list[Rescale]:
     try:
-        return [rescale_of(plane, settings.encoding.values) for plane in plan.planes]
+        return [rescale_of(plane, values_written(plan, settings)) for plane in plan.planes]
     except FileError as error:
         raise SeriesError(
             error.code, "{cause}", path=error.path, frame=error.frame, cause=error

@@ -16,16 +16,18 @@ from pydicom.tag import Tag
 
 from ..codes import Code
 from ..model import Frame
-from .decoders.layout import Integers
+from .decoders import is_known
+from .decoders.layout import Codestream, Pixels
+from .element_values import ABSENT
 from .encapsulated_frames import read_encapsulated_frame
 from .header import RawHeader
-from .native_frames import read_native_frame
+from .native_frames import is_raw, read_native_frame
 from .source_files import SourceFile, frame_error
-from .stored_values import stored_values
-from .tags import CHARACTER_SET, FUNCTIONAL_GROUPS, SOP_INSTANCE_UID
-from .transfer_syntaxes import is_encapsulated
+from .stored_values import AS_THE_HEADER_SAYS, Assumed, StoredPixels, stored_values
+from .tags import CHARACTER_SET, FUNCTIONAL_GROUPS, OVERLAY_BIT_POSITION, SOP_INSTANCE_UID
+from .transfer_syntaxes import NATIVE_SYNTAXES, syntax_name
 
-_ALWAYS = frozenset({SOP_INSTANCE_UID, CHARACTER_SET}) | FUNCTIONAL_GROUPS
+_ALWAYS = frozenset({SOP_INSTANCE_UID, CHARACTER_SET, OVERLAY_BIT_POSITION}) | FUNCTIONAL_GROUPS
 """Elements that reading a frame needs, whatever else is wanted."""
 
 
@@ -37,16 +39,28 @@ class StoredFrame:
     ----------
     stored
         (rows, columns), the exact stored values, as int16 or uint16 (or narrower or wider where the
-        file has 8 or 32 bits per pixel). May be a read-only view.
+        file has 8 or 32 bits per pixel, or floating point). May be a read-only view.
     header
         The wanted elements of the file, unparsed.
     decoder
         Name of the decoder that was used.
+    found
+        What the bits of the frame show.
+    plane
+        (rows, columns), the containers as read or decoded, before ``stored`` is made.
+    codestream
+        What the frame's codestream says of them; ``None`` for uncompressed frames.
+    raw_in_compressed
+        The pixels are uncompressed although the transfer syntax is not.
     """
 
-    stored: Integers
+    stored: Pixels
     header: RawHeader
     decoder: str
+    found: StoredPixels | None = None
+    plane: Pixels | None = None
+    codestream: Codestream | None = None
+    raw_in_compressed: bool = False
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -70,11 +84,19 @@ class SourceReader:
     avoid
         Names of decoders to use only where there is no other: those that the conversion used, when
         a verifier asks.
+    assumed
+        How the bits lie in planes that do not tell.
     """
 
-    def __init__(self, wanted: Iterable[int] = (), avoid: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        wanted: Iterable[int] = (),
+        avoid: Collection[str] = (),
+        assumed: Assumed = AS_THE_HEADER_SAYS,
+    ) -> None:
         self._wanted = _ALWAYS | frozenset(wanted)
         self._avoid = frozenset(avoid)
+        self._assumed = assumed
         self._open: SourceFile | None = None
 
     def read(self, frame: Frame) -> StoredFrame:
@@ -88,7 +110,7 @@ class SourceReader:
         """
         try:
             opened = self._opened(frame)
-            stored, decoder = self._decode(opened, frame)
+            return self._decode(opened, frame)
         except OSError as error:
             raise frame_error(
                 frame,
@@ -99,7 +121,6 @@ class SourceReader:
         finally:
             if frame.frames == 1:
                 self.close()
-        return StoredFrame(stored, opened.header, decoder)
 
     def close(self) -> None:
         """Close the file that is open, if there is one."""
@@ -119,12 +140,37 @@ class SourceReader:
             self._open = SourceFile.open(frame, self._wanted)
         return self._open
 
-    def _decode(self, opened: SourceFile, frame: Frame) -> tuple[Integers, str]:
+    def _decode(self, opened: SourceFile, frame: Frame) -> StoredFrame:
         _check_description(frame)
-        if is_encapsulated(opened.header.transfer_syntax):
-            return read_encapsulated_frame(opened, frame, self._avoid)
+        header, syntax = opened.header, opened.header.transfer_syntax
+        if syntax not in NATIVE_SYNTAXES and not is_known(syntax):
+            raise frame_error(
+                frame,
+                Code.CANNOT_DECODE,
+                "{file} is in {syntax}, which cannot be decoded",
+                syntax=syntax_name(syntax),
+            )
+
+        def interpret(plane: Pixels, codestream: Codestream | None) -> StoredPixels:
+            return stored_values(
+                plane, frame, codestream, assumed=self._assumed, overlay=_has_overlay(header)
+            )
+
+        if syntax not in NATIVE_SYNTAXES and not is_raw(opened, frame):
+            one = read_encapsulated_frame(opened, frame, self._avoid, interpret)
+            return StoredFrame(
+                one.stored.values, header, one.decoder, one.stored, one.plane, one.codestream
+            )
         plane, decoder = read_native_frame(opened, frame, self._avoid)
-        return stored_values(plane, frame), decoder
+        found = interpret(plane, None)
+        raw = syntax not in NATIVE_SYNTAXES
+        return StoredFrame(found.values, header, decoder, found, plane, raw_in_compressed=raw)
+
+
+def _has_overlay(header: RawHeader) -> bool:
+    """Whether an overlay lies in bits of the pixels, beside their values (PS3.3 C.9.2, retired)."""
+    raw = header.values.get(OVERLAY_BIT_POSITION, ABSENT)[1]
+    return any(raw.strip(b" 0"))
 
 
 def _check_description(frame: Frame) -> None:
@@ -144,7 +190,7 @@ def _check_description(frame: Frame) -> None:
             rows=frame.rows,
             columns=frame.columns,
         )
-    if not 0 < frame.bits_stored <= frame.bits_allocated:
+    if frame.bits_stored > frame.bits_allocated:
         raise frame_error(
             frame,
             Code.CANNOT_DECODE,

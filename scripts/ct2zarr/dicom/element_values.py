@@ -5,14 +5,20 @@ byte order and character set. It raises ValueError, LookupError, OverflowError o
 an element that cannot be parsed; the caller counts it.
 """
 
+import hashlib
 import math
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from .header import RawHeader
 from .header_text import PADDING, decode_text, decode_uid, split_values
-from .tags import CHARACTER_SET, SOP_INSTANCE_UID
+from .tags import CHARACTER_SET, PIXEL_SPACING, SOP_INSTANCE_UID
+
+SMALLEST_PIXEL_MM, LARGEST_PIXEL_MM = 1e-6, 100.0
+"""A nanometre, which no detector resolves, and five pixels across the widest CT."""
 
 _LARGEST_INTEGER = 1 << 62
 """Integers beyond this cannot be what a header means."""
@@ -28,6 +34,17 @@ Raw = tuple[str, bytes]
 ABSENT: Raw = ("", b"")
 
 ValueReader = Callable[[str, bytes, RawHeader], Any]
+
+UNPARSED = (ValueError, OverflowError, LookupError, struct.error)
+"""What readers raise for an element that cannot be parsed."""
+
+_DECIMAL_COMMA = re.compile(rb"[+-]?\d+,\d*(?:[eE][+-]?\d+)?")
+_COMMA_OR_THOUSANDS = re.compile(rb"[+-]?[1-9]\d{0,2},\d{3}")
+"""``-1,024`` may be -1.024 in one country and -1024 in another."""
+_WHOLE_NUMBERS = frozenset({0x00281052})
+"""Elements in which a comma may divide thousands: RescaleIntercept. Positions and spacings of a
+patient are never thousands of millimetres."""
+_NUMBER_PADDING = PADDING.encode()
 
 
 def read_text(vr: str, raw: bytes, header: RawHeader) -> str:
@@ -46,6 +63,19 @@ def read_text(vr: str, raw: bytes, header: RawHeader) -> str:
 def read_code(vr: str, raw: bytes, header: RawHeader) -> str:
     """Text in upper case, as a CS should be."""
     return read_text(vr, raw, header).upper()
+
+
+def read_digest(vr: str, raw: bytes, header: RawHeader) -> str:
+    """A digest of text that must not be kept itself; empty where the text is."""
+    return digest_of(read_text(vr, raw, header))
+
+
+@lru_cache(maxsize=1024)
+def digest_of(text: str) -> str:
+    """16 hexadecimal digits of BLAKE2b, equal for equal texts; empty for none."""
+    if not text:
+        return ""
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def read_uid(vr: str, raw: bytes, header: RawHeader) -> str:  # noqa: ARG001 - a ``ValueReader``
@@ -175,3 +205,67 @@ def read_double(vr: str, raw: bytes, header: RawHeader) -> float | None:
 def read_index(vr: str, raw: bytes, header: RawHeader) -> int | None:
     """A US or UL; where the encoding does not state the VR, the length decides."""
     return read_integer(vr if vr and vr != "UN" else "US" if len(raw) == 2 else "UL", raw, header)
+
+
+def read_pixel_spacing(vr: str, raw: bytes, header: RawHeader) -> tuple[float, ...] | None:
+    """PixelSpacing in mm; what no detector can have makes no sense and is refused."""
+    values: tuple[float, ...] | None = vector_reader(2)(vr, raw, header)
+    if values is not None and not all(
+        SMALLEST_PIXEL_MM <= value <= LARGEST_PIXEL_MM for value in values
+    ):
+        raise ValueError("no distance between pixels")
+    return values
+
+
+# Elements that do not follow the standard, and still say plainly what they mean ---------------
+
+
+def read_as_meant(
+    tag: int, reader: ValueReader, vr: str, raw: bytes, header: RawHeader
+) -> tuple[Any, bool]:
+    """The value of an element, and whether it follows the standard.
+
+    A decimal comma is read as a point, a value that is repeated as that one value, and a single
+    PixelSpacing as that of rows and columns. Where nothing is plain the value is ``None``.
+    """
+    try:
+        return reader(vr, raw, header), True
+    except UNPARSED:
+        for meant in plain_forms(tag, vr, raw):
+            try:
+                return reader(vr, meant, header), False
+            except UNPARSED:
+                continue
+    return None, False
+
+
+def plain_forms(tag: int, vr: str, raw: bytes) -> Iterator[bytes]:
+    """Other ways to write what an element of numbers plainly means, the nearest one first."""
+    if vr in BINARY_FORMATS:
+        size = struct.calcsize(BINARY_FORMATS[vr])
+        parts = [raw[at : at + size] for at in range(0, len(raw), size)]
+        join = b""
+    else:
+        parts = [part.strip(_NUMBER_PADDING) for part in raw.split(b"\\")]
+        if tag in _WHOLE_NUMBERS and any(map(_COMMA_OR_THOUSANDS.fullmatch, parts)):
+            return
+        if any(map(_DECIMAL_COMMA.fullmatch, parts)):
+            parts = [
+                part.replace(b",", b".") if _DECIMAL_COMMA.fullmatch(part) else part
+                for part in parts
+            ]
+            yield b"\\".join(parts)
+        join = b"\\"
+    stated = [part for part in parts if part]
+    if len(parts) > 1 and len(set(map(_number_or_text, stated))) == 1:
+        yield stated[0]
+    elif len(parts) == 1 and tag == PIXEL_SPACING and stated:
+        yield join.join(stated * 2)
+
+
+def _number_or_text(part: bytes) -> float | bytes:
+    """What equal values have in common, however they are written."""
+    try:
+        return float(part)
+    except ValueError:
+        return part

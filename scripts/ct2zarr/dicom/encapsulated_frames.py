@@ -1,17 +1,18 @@
 """Compressed frames: the fragments of each, and the decoder that unpacks them."""
 
 import struct
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from itertools import pairwise
 
 from ..codes import Code
 from ..errors import Ct2zarrError, FileError, Private
 from ..model import Frame
-from .decoders import decoders_for, is_known, takes_damaged
-from .decoders.layout import FrameLayout, Integers, is_complete, read_codestream
+from .decoders import decoders_for, takes_damaged
+from .decoders.layout import Codestream, FrameLayout, Pixels, is_complete, read_codestream
 from .fragments import Place, walk_items
 from .source_files import SourceFile, frame_error, one_line
-from .stored_values import stored_values
+from .stored_values import StoredPixels, bits_of
 from .transfer_syntaxes import syntax_name
 
 _END_OF_IMAGE = b"\xff\xd9"
@@ -20,10 +21,36 @@ _END = 4
 """Bytes at the end of a fragment in which the marker lies; fragments are padded to even length."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One frame as its decoder gives it.
+
+    Attributes
+    ----------
+    plane
+        (rows, columns).
+    codestream
+        What the stream says; ``None`` without one.
+    stored
+        The values that the header means by ``plane``.
+    decoder
+        Name of the decoder.
+    """
+
+    plane: Pixels
+    codestream: Codestream | None
+    stored: StoredPixels
+    decoder: str
+
+
+Interpret = Callable[[Pixels, Codestream | None], StoredPixels]
+"""What the header means by a plane."""
+
+
 def read_encapsulated_frame(
-    opened: SourceFile, frame: Frame, avoid: Collection[str]
-) -> tuple[Integers, str]:
-    """The stored values of one compressed frame, (rows, columns), and the decoder's name.
+    opened: SourceFile, frame: Frame, avoid: Collection[str], interpret: Interpret
+) -> Decoded:
+    """One compressed frame.
 
     Parameters
     ----------
@@ -41,11 +68,9 @@ def read_encapsulated_frame(
         raise frame_error(
             frame,
             Code.CANNOT_DECODE,
-            "{file} declares compressed pixels, but they are not encapsulated",
-        )
-    if not is_known(syntax):
-        raise frame_error(
-            frame, Code.CANNOT_DECODE, "{file} is in {syntax}, which cannot be decoded", syntax=name
+            "{file} is in {syntax}, but its pixels are neither encapsulated nor as long as"
+            " uncompressed ones",
+            syntax=name,
         )
     encoded = _encoded_frame(opened, frame)
     if not is_complete(encoded, syntax):
@@ -55,19 +80,19 @@ def read_encapsulated_frame(
             "{file} has a {syntax} stream without its end: it was cut short",
             syntax=name,
         )
-    return _decode(encoded, syntax, frame, avoid)
+    return _decode(encoded, syntax, frame, avoid, interpret)
 
 
 def _decode(
-    encoded: bytes, syntax: str, frame: Frame, avoid: Collection[str]
-) -> tuple[Integers, str]:
+    encoded: bytes, syntax: str, frame: Frame, avoid: Collection[str], interpret: Interpret
+) -> Decoded:
     """Ask one decoder after the other; those that forgive damage never follow one that failed."""
     layout = FrameLayout(
         syntax=syntax,
         rows=frame.rows,
         columns=frame.columns,
         bits_allocated=frame.bits_allocated,
-        bits_stored=frame.bits_stored,
+        bits_stored=bits_of(frame)[0],
         pixel_representation=frame.pixel_representation,
     )
     failures: list[FileError] = []
@@ -76,13 +101,14 @@ def _decode(
             continue
         try:
             plane = decoder.decode(encoded, layout)
-            stored = stored_values(plane, frame, read_codestream(encoded, syntax))
+            codestream = read_codestream(encoded, syntax)
+            stored = interpret(plane, codestream)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - each package raises kinds of its own
             failures.append(_failure(decoder.NAME, error))
             continue
-        return stored, decoder.NAME
+        return Decoded(plane, codestream, stored, decoder.NAME)
     if not failures:
         raise frame_error(
             frame,

@@ -13,8 +13,12 @@ _PREVIEW_BLOCKS = 32
 """Blocks of a preview along a side: enough to tell neighbouring anatomy, cheap to send."""
 
 
+COMPARED_DECIMALS = 4
+"""Decimals of rescaled values that are compared; the rest is rounding of slope and intercept."""
+
+
 def pixel_digest(frame: Frame) -> str:
-    """The MD5 of a frame's stored values and rescale: equal for equal images.
+    """The MD5 of a frame's rescaled values: equal for equal images, however they are stored.
 
     Raises
     ------
@@ -23,10 +27,11 @@ def pixel_digest(frame: Frame) -> str:
     """
     with SourceReader() as reader:
         stored = reader.read(frame).stored
-    digest = hashlib.md5(stored.astype("<i4").tobytes(), usedforsecurity=False)
     rescale = Rescale.of(frame)
-    declared = (float(rescale.slope), float(rescale.intercept))
-    digest.update(repr((stored.shape, declared)).encode())
+    values = stored * np.float64(rescale.slope) + np.float64(rescale.intercept)
+    values = np.round(values, COMPARED_DECIMALS) + 0.0  # -0.0 is 0.0
+    digest = hashlib.md5(values.astype("<f8").tobytes(), usedforsecurity=False)
+    digest.update(repr(stored.shape).encode())
     return digest.hexdigest()
 
 

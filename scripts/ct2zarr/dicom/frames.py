@@ -5,9 +5,9 @@ that is wrong with a file raises: its ``Frame`` has the role and the reason.
 """
 
 import errno
+import math
 import os
 import stat
-import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,16 +17,21 @@ from pydicom.dataset import Dataset
 
 from ..codes import Code
 from ..errors import FileError
+from ..geometry.stacks import cross
 from ..model import Frame
 from ..vocabulary import Role
 from .element_values import (
     ABSENT,
+    UNPARSED,
     ValueReader,
+    read_as_meant,
     read_code,
+    read_digest,
     read_double,
     read_float,
     read_index,
     read_integer,
+    read_pixel_spacing,
     read_short,
     read_text,
     read_uid,
@@ -49,11 +54,14 @@ from .tags import (
     FRAME_TYPE,
     FUNCTIONAL_GROUPS,
     LOSSY_COMPRESSION,
+    MODALITY_LUT,
     PER_FRAME_GROUPS,
     PIXEL_MEASURES,
+    PIXEL_SPACING,
     PIXEL_VALUE_TRANSFORMATION,
     PLANE_ORIENTATION,
     PLANE_POSITION,
+    PRIVATE_COMPRESSED_PIXELS,
     SHARED_GROUPS,
     SOP_INSTANCE_UID,
     UNASSIGNED_PER_FRAME_ATTRIBUTES,
@@ -65,21 +73,30 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
     SOP_INSTANCE_UID: ("sop_instance_uid", read_uid),
     0x0020000E: ("series_uid", read_uid),
     0x0020000D: ("study_uid", read_uid),
+    0x00100020: ("patient", read_digest),
+    0x00200011: ("series_number", read_integer),
     0x00200052: ("frame_of_reference_uid", read_uid),
     0x00080060: ("modality", read_code),
     0x00080008: ("image_type", read_code),
     0x00200013: ("instance_number", read_integer),
     0x00200012: ("acquisition_number", read_integer),
     0x00200100: ("temporal_position", read_integer),
+    0x00209128: ("temporal_index", read_index),
     0x00181060: ("trigger_time", read_float),
+    0x00209153: ("cardiac_delay", read_double),
+    0x00209241: ("cardiac_phase", read_double),
     0x00181210: ("kernel", read_text),
+    0x00180022: ("scan_options", read_code),
     0x00209056: ("stack_id", read_text),
     0x00180086: ("echo_number", read_integer),
     0x00280010: ("rows", read_short),
     0x00280011: ("columns", read_short),
+    0x00200030: ("position", vector_reader(3)),  # of ACR-NEMA, as the next two
+    0x00200035: ("orientation", vector_reader(6)),
     0x00200032: ("position", vector_reader(3)),
     0x00200037: ("orientation", vector_reader(6)),
-    0x00280030: ("pixel_spacing", vector_reader(2)),
+    0x00201041: ("slice_location", read_float),
+    PIXEL_SPACING: ("pixel_spacing", read_pixel_spacing),
     0x00180050: ("slice_thickness", read_float),
     0x00180088: ("spacing_between_slices", read_float),
     0x00181120: ("gantry_tilt", read_float),
@@ -98,29 +115,37 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
     0x00281054: ("rescale_type", read_text),
     0x00280301: ("burned_in", read_yes),
 }
-"""Tag → field of ``Frame`` and how its bytes are read."""
+"""Tag → field of ``Frame`` and how its bytes are read. Of two tags that give the same field the
+higher one counts, where it can be read: elements of a header ascend."""
 _FRAMES, _PADDING = 0x00280008, 0x00280120
-_UNPARSED = (ValueError, OverflowError, LookupError, struct.error)
-"""What the readers of ``element_values`` raise for an element that cannot be parsed."""
 WANTED = (
-    frozenset(_FIELDS) | FUNCTIONAL_GROUPS | {_FRAMES, _PADDING, LOSSY_COMPRESSION, CHARACTER_SET}
+    frozenset(_FIELDS)
+    | FUNCTIONAL_GROUPS
+    | {_FRAMES, _PADDING, LOSSY_COMPRESSION, CHARACTER_SET}
+    | {MODALITY_LUT, PRIVATE_COMPRESSED_PIXELS}
+)
+
+_PRIVATE_COMPRESSION = (
+    "The pixels are in the private element (07a1,100a), under a compression of ELSCINT and Philips"
+    " (PMSCT_RLE1) that cannot be decoded."
 )
 
 _GROUP_FIELDS: tuple[tuple[str, int, int, ValueReader], ...] = (
     ("position", PLANE_POSITION, 0x00200032, vector_reader(3)),
     ("orientation", PLANE_ORIENTATION, 0x00200037, vector_reader(6)),
-    ("pixel_spacing", PIXEL_MEASURES, 0x00280030, vector_reader(2)),
+    ("pixel_spacing", PIXEL_MEASURES, PIXEL_SPACING, read_pixel_spacing),
     ("slice_thickness", PIXEL_MEASURES, 0x00180050, read_float),
     ("spacing_between_slices", PIXEL_MEASURES, 0x00180088, read_float),
     ("stack_id", FRAME_CONTENT, 0x00209056, read_text),
-    ("temporal_position", FRAME_CONTENT, 0x00209128, read_index),
+    ("temporal_index", FRAME_CONTENT, 0x00209128, read_index),
     ("acquisition_number", FRAME_CONTENT, FRAME_ACQUISITION_NUMBER, read_index),
     ("rescale_slope", PIXEL_VALUE_TRANSFORMATION, 0x00281053, read_float),
     ("rescale_intercept", PIXEL_VALUE_TRANSFORMATION, 0x00281052, read_float),
     ("rescale_type", PIXEL_VALUE_TRANSFORMATION, 0x00281054, read_text),
     ("image_type", CT_IMAGE_FRAME_TYPE, FRAME_TYPE, read_code),
     ("kernel", CT_RECONSTRUCTION, 0x00181210, read_text),
-    ("trigger_time", CARDIAC_SYNCHRONIZATION, 0x00209153, read_double),
+    ("cardiac_delay", CARDIAC_SYNCHRONIZATION, 0x00209153, read_double),
+    ("cardiac_phase", CARDIAC_SYNCHRONIZATION, 0x00209241, read_double),
     ("kvp", CT_X_RAY_DETAILS, 0x00180060, read_float),
     ("gantry_tilt", CT_ACQUISITION_DETAILS, 0x00181120, read_float),
     ("acquisition_number", UNASSIGNED_SHARED_ATTRIBUTES, 0x00200012, read_integer),
@@ -195,6 +220,8 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
     role, code, reason = Role.SLICE, None, ""
     if header.problem is not None:
         role, code, reason = Role.UNREADABLE, header.problem.code, str(header.problem)
+    elif missing is None and PRIVATE_COMPRESSED_PIXELS in header.values:
+        role, code, reason = Role.UNREADABLE, Code.CANNOT_DECODE, _PRIVATE_COMPRESSION
     elif missing is None:
         role, code = Role.NOT_IMAGE, Code.NO_PIXELS
     frame = Frame(
@@ -206,6 +233,7 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
         lossy=missing is not None and is_lossy(header, source),
         bad_elements=bad,
         pixels_missing=missing or 0,
+        modality_lut=MODALITY_LUT in header.values,
         **fields,
     )
     if missing is None or missing > 0 or not _may_be_ct(frame):
@@ -223,11 +251,11 @@ def _top_level_values(header: RawHeader) -> tuple[dict[str, Any], int]:
         known = _FIELDS.get(tag)
         if known is None:
             continue
-        try:
+        try:  # read_as_meant does the same, but costs a call for each element of a million files
             value = known[1](vr, raw, header)
-        except _UNPARSED:
+        except UNPARSED:
+            value, _ = read_as_meant(tag, known[1], vr, raw, header)
             bad += 1
-            continue
         if value is not None:
             fields[known[0]] = value
     fields["frames"], wrong = _frame_count(header)
@@ -250,7 +278,7 @@ def _frame_count(header: RawHeader) -> tuple[int, int]:
     vr, raw = header.values.get(_FRAMES, ABSENT)
     try:
         frames = read_integer(vr, raw, header)
-    except _UNPARSED:
+    except UNPARSED:
         return 1, 1
     return (1, 0) if frames is None else (max(frames, 1), int(frames < 1))
 
@@ -269,18 +297,21 @@ def _padding(header: RawHeader, pixel_representation: int) -> tuple[int | None, 
             letter = "h" if pixel_representation == 1 else "H"
             return int(unpack_binary(letter, raw, little_endian=header.little_endian)[0]), 0
         return read_integer(vr, raw, header), 0
-    except _UNPARSED:
+    except UNPARSED:
         return None, 1
 
 
 def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
     """Each frame, completed from the shared and the per-frame functional groups."""
+    if frame.frames > 1 and not header.groups:
+        yield from _nominal_frames(frame)
+        return
     shared_items = header.groups.get(SHARED_GROUPS, [])
     own_items = header.groups.get(PER_FRAME_GROUPS, [])
     shared, bad = _macro_values(shared_items[0], header) if shared_items else ({}, 0)
     if frame.frames > 1:
-        # One position at the top level cannot be that of every frame.
-        frame = replace(frame, position=None)
+        # One place at the top level cannot be that of every frame.
+        frame = replace(frame, position=None, slice_location=None)
     frame = replace(frame, bad_elements=frame.bad_elements + bad, **shared)
     for number in range(1, frame.frames + 1):
         own: dict[str, Any] = {}
@@ -288,6 +319,34 @@ def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
         if number <= len(own_items):
             own, bad = _macro_values(own_items[number - 1], header)
         yield replace(frame, frame_number=number, bad_elements=frame.bad_elements + bad, **own)
+
+
+def _nominal_frames(frame: Frame) -> Iterator[Frame]:
+    """The frames of a multi-frame file without functional groups, as dental scanners write.
+
+    The position at the top level is that of the first frame; the others follow along the normal,
+    SpacingBetweenSlices apart. Without either the places of the frames are unknown.
+    """
+    first, step = frame.position, _step_between_frames(frame)
+    known = first is not None and step is not None
+    frame = replace(frame, position=None, slice_location=None, nominal_position=known)
+    for number in range(frame.frames):
+        if first is not None and step is not None:
+            x, y, z = (origin + number * along for origin, along in zip(first, step, strict=True))
+            frame = replace(frame, position=(x, y, z))
+        yield replace(frame, frame_number=number + 1)
+
+
+def _step_between_frames(frame: Frame) -> list[float] | None:
+    """SpacingBetweenSlices along the normal, mm; a negative one runs against it (PS3.3 C.8.4.8)."""
+    between = frame.spacing_between_slices
+    if not between or not math.isfinite(between) or frame.orientation is None:
+        return None
+    normal = cross(frame.orientation)
+    length = math.hypot(*normal)
+    if not 0 < length < math.inf:
+        return None
+    return [between * component / length for component in normal]
 
 
 def _macro_values(item: Dataset, header: RawHeader) -> tuple[dict[str, Any], int]:
@@ -308,10 +367,13 @@ def _macro_values(item: Dataset, header: RawHeader) -> tuple[dict[str, Any], int
             continue
         try:
             element: Any = inner.get_item(tag)
-            value = parse(element.VR or "", element.value or b"", header)
+            value, regular = read_as_meant(
+                tag, parse, element.VR or "", element.value or b"", header
+            )
         except Exception:  # noqa: BLE001 - pydicom raises many kinds; the element is counted
             bad += 1
             continue
+        bad += not regular
         if value not in (None, ""):
             values[field] = value
     return values, bad

@@ -20,7 +20,7 @@ from ..run.settings import MetadataSettings
 from .element_values import ABSENT, Raw
 from .functional_groups import GroupElements
 from .header import RawHeader
-from .tag_values import NOT_PARSED, ParsingContext, as_text, parse_value
+from .tag_values import ParsingContext, as_text, parse_as_meant
 
 SERIES_KEYWORDS = (
     "PatientID", "PatientName", "PatientSex", "PatientAge", "StudyInstanceUID",
@@ -208,8 +208,7 @@ class TagCollector:
         return columns
 
     def _parse(self, tag: int, plane: int, raw: Raw, unparsed: Counter[str]) -> Json:
-        try:
-            return parse_value(tag, raw, self._contexts[plane])
-        except NOT_PARSED:
+        value, regular = parse_as_meant(tag, raw, self._contexts[plane])
+        if not regular:
             unparsed[_name_of(tag)] += 1
-            return None
+        return value

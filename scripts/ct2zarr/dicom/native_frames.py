@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from ..codes import Code
 from ..errors import Private
 from ..model import Frame
-from .decoders.layout import Integers
+from .decoders.layout import Pixels
 from .source_files import SourceFile, frame_error, one_line
+from .tags import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA
+from .transfer_syntaxes import BIG_ENDIAN_PIXELS, GE_BIG_PIXELS, NATIVE_SYNTAXES
 
 NATIVE = "native"
 """Decoder name of uncompressed frames that ct2zarr reads itself."""
@@ -25,12 +27,22 @@ _PYDICOM_LIMIT = 1 << 26
 """Bytes; larger files are not read a second time through pydicom, which holds them whole."""
 
 _READABLE_BITS = (8, 16, 32)
+_FLOAT_SIZES = {FLOAT_PIXEL_DATA: 4, DOUBLE_FLOAT_PIXEL_DATA: 8}
+"""Bytes per pixel of the elements that hold floating point numbers (PS3.3 C.7.6.24, C.7.6.25)."""
+
+
+def is_raw(opened: SourceFile, frame: Frame) -> bool:
+    """Whether pixel data in one piece have exactly the length of uncompressed frames."""
+    due = frame.frames * frame.rows * frame.columns * frame.bits_allocated // 8
+    return opened.pixels.length is not None and opened.pixels.length - due in (0, due % 2)
 
 
 def read_native_frame(
     opened: SourceFile, frame: Frame, avoid: Collection[str]
-) -> tuple[Integers, str]:
-    """One uncompressed frame as unsigned containers, (rows, columns), and the decoder's name.
+) -> tuple[Pixels, str]:
+    """One uncompressed frame, (rows, columns), and the decoder's name.
+
+    Integers come as unsigned containers, floating point numbers as they are.
 
     Parameters
     ----------
@@ -43,8 +55,9 @@ def read_native_frame(
         The pixels are not there, or not in a form that can be read.
     """
     size, start, due = _check_length(opened, frame)
+    big = opened.header.transfer_syntax in BIG_ENDIAN_PIXELS or not opened.header.little_endian
     # Bytes of 8 bits may be swapped in pairs in big endian (PS3.5 A.3): pydicom knows when.
-    swapped = size == 1 and not opened.header.little_endian
+    swapped = size == 1 and big
     if swapped or (NATIVE in avoid and opened.source.size <= _PYDICOM_LIMIT):
         try:
             return _read_with_pydicom(opened, frame), PYDICOM
@@ -65,15 +78,16 @@ def read_native_frame(
             found=len(content),
             due=due,
         )
-    order = "<" if opened.header.little_endian else ">"
-    plane: Integers = np.frombuffer(content, dtype=f"{order}u{size}")
-    plane = plane.astype(plane.dtype.newbyteorder("="), copy=False)
-    return plane.reshape(frame.rows, frame.columns), NATIVE
+    kind = "f" if opened.pixels.tag in _FLOAT_SIZES else "u"
+    plane: Pixels = np.frombuffer(content, dtype=f"{'>' if big else '<'}{kind}{size}")
+    native: Any = plane.astype(plane.dtype.newbyteorder("="), copy=False)
+    return native.reshape(frame.rows, frame.columns), NATIVE
 
 
 def _check_length(opened: SourceFile, frame: Frame) -> tuple[int, int, int]:
     """Bytes per pixel, and where in the pixel data the frame begins and how long it is."""
-    if frame.bits_allocated not in _READABLE_BITS:
+    size = _FLOAT_SIZES.get(opened.pixels.tag, frame.bits_allocated // 8)
+    if opened.pixels.tag not in _FLOAT_SIZES and frame.bits_allocated not in _READABLE_BITS:
         raise frame_error(
             frame,
             Code.CANNOT_DECODE,
@@ -87,7 +101,6 @@ def _check_length(opened: SourceFile, frame: Frame) -> tuple[int, int, int]:
             Code.CANNOT_DECODE,
             "{file} has encapsulated pixels although its transfer syntax is uncompressed",
         )
-    size = frame.bits_allocated // 8
     due = frame.rows * frame.columns * size
     start = (frame.frame_number - 1) * due
     if start + due > length:
@@ -101,7 +114,7 @@ def _check_length(opened: SourceFile, frame: Frame) -> tuple[int, int, int]:
     return size, start, due
 
 
-def _read_with_pydicom(opened: SourceFile, frame: Frame) -> Integers:
+def _read_with_pydicom(opened: SourceFile, frame: Frame) -> Pixels:
     """One uncompressed frame through pydicom alone: another parser, another slicing.
 
     The file is open already; to open it again may take long on a network.
@@ -113,27 +126,36 @@ def _read_with_pydicom(opened: SourceFile, frame: Frame) -> Integers:
         file.seek(0)
         dataset = dcmread(file, force=True)
     meta_syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
-    decoder = get_decoder(meta_syntax or UID(frame.transfer_syntax_uid))
+    syntax = UID(meta_syntax or frame.transfer_syntax_uid)
+    keyword = next(name for name in _PIXEL_KEYWORDS if name in dataset)
     options: dict[str, Any] = {
         "index": frame.frame_number - 1,
         "raw": True,
         "correct_unused_bits": False,
     }
     source: Any = dataset
-    if meta_syntax is None:
-        source = io.BytesIO(dataset.PixelData)
+    if meta_syntax is None or syntax not in _PYDICOM_SYNTAXES or not frame.bits_stored:
+        # pydicom is told what the file says wrongly, or in a way that it does not know.
+        big = syntax in (ExplicitVRBigEndian, GE_BIG_PIXELS)
+        syntax = ExplicitVRBigEndian if big else ExplicitVRLittleEndian
+        source = io.BytesIO(dataset[keyword].value)
         options |= {
             "rows": frame.rows,
             "columns": frame.columns,
             "bits_allocated": frame.bits_allocated,
-            "bits_stored": frame.bits_stored,
+            "bits_stored": frame.bits_stored or frame.bits_allocated,
             "pixel_representation": frame.pixel_representation,
             "samples_per_pixel": 1,
             "photometric_interpretation": "MONOCHROME2",
             "number_of_frames": frame.frames,
-            "pixel_keyword": "PixelData",
-            "pixel_vr": "OB" if frame.bits_allocated == 8 else "OW",
+            "pixel_keyword": keyword,
+            "pixel_vr": _PIXEL_KEYWORDS[keyword] or ("OB" if frame.bits_allocated == 8 else "OW"),
         }
-    plane: NDArray[Any] = decoder.as_array(source, **options)[0]
+    plane: NDArray[Any] = get_decoder(syntax).as_array(source, **options)[0]
     native = plane.astype(plane.dtype.newbyteorder("="))
-    return native.view(f"u{native.dtype.itemsize}")
+    return native if native.dtype.kind == "f" else native.view(f"u{native.dtype.itemsize}")
+
+
+_PIXEL_KEYWORDS = {"PixelData": "", "FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
+"""Elements that hold pixels and their VR, which of PixelData depends on the bits."""
+_PYDICOM_SYNTAXES = frozenset(NATIVE_SYNTAXES - {GE_BIG_PIXELS})

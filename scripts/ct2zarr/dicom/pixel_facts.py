@@ -7,7 +7,7 @@ from .element_values import ABSENT, read_code
 from .fragments import walk_items
 from .header import ByteSource, PixelPlace, RawHeader
 from .tags import DOUBLE_FLOAT_PIXEL_DATA, LOSSY_COMPRESSION, PIXEL_DATA
-from .transfer_syntaxes import ALWAYS_LOSSY, LOSSY_OR_NOT, is_encapsulated
+from .transfer_syntaxes import ALWAYS_LOSSY, LOSSY_OR_NOT, NATIVE_SYNTAXES
 
 _COLOUR_422 = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
 """Colour images with half the chrominance: two bytes per pixel instead of three."""
@@ -48,7 +48,7 @@ def pixels_missing(
     if fields.get("photometric") in _COLOUR_422:
         bits = bits * 2 // 3
     expected = (bits * frames + 7) // 8
-    encapsulated = is_encapsulated(header.transfer_syntax)
+    encapsulated = header.transfer_syntax not in NATIVE_SYNTAXES
     if place.length is not None:
         present = min(place.length, header.size - place.offset)
         cut: int = place.length - present

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoders.layout import Integers
+from .decoders.layout import Pixels
 from .rescale import Rescale
 
 Values = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
@@ -41,14 +41,14 @@ def first_type(rescales: Iterable[Rescale]) -> ValueType:
 
 
 def write_values(
-    stored: Integers, rescale: Rescale, padding_value: int | None, out: NDArray[Any]
+    stored: Pixels, rescale: Rescale, padding_value: int | None, out: NDArray[Any]
 ) -> PlaneRange:
     """Write the values of a plane into ``out``.
 
     Parameters
     ----------
     stored
-        (rows, columns), any integer type.
+        (rows, columns), any integer or floating point type.
     padding_value
         As a stored value.
     out
@@ -59,6 +59,8 @@ def write_values(
     DoesNotFitError
         A value does not fit the type of ``out``; ``out`` is then unchanged.
     """
+    if stored.dtype.kind == "f":
+        return _write_floats(stored, rescale, out)
     ends = [int(stored.min()), int(stored.max())]
     padding = 0
     if padding_value is not None and ends[0] <= padding_value <= ends[1]:
@@ -81,7 +83,22 @@ def write_values(
     return PlaneRange(low, high, padding)
 
 
-def _rescale_modulo(stored: Integers, slope: int, intercept: int, out: NDArray[Any]) -> None:
+def _write_floats(stored: Pixels, rescale: Rescale, out: NDArray[Any]) -> PlaneRange:
+    """Floating point numbers stay such; NaN and infinity, which some use as padding, too."""
+    if out.dtype.kind != "f":
+        raise DoesNotFitError
+    exact = stored.astype(np.float64)
+    exact *= rescale.slope
+    exact += rescale.intercept
+    with np.errstate(over="ignore"):
+        out[...] = exact
+    finite = out[np.isfinite(out)]
+    if not finite.size:
+        return PlaneRange(np.inf, -np.inf, 0)
+    return PlaneRange(float(finite.min()), float(finite.max()), 0)
+
+
+def _rescale_modulo(stored: Pixels, slope: int, intercept: int, out: NDArray[Any]) -> None:
     """Integer arithmetic modulo the width of ``out``: exact, as the results are known to fit."""
     if stored.dtype.itemsize == out.dtype.itemsize:
         source: NDArray[Any] = stored.view(out.dtype)

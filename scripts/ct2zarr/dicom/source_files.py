@@ -10,7 +10,6 @@ from ..model import Frame
 from .element_values import sop_instance_uid
 from .fragments import Place
 from .header import ByteSource, OpenFile, PixelPlace, RawHeader, read_header
-from .tags import PIXEL_DATA
 
 
 def frame_error(frame: Frame, code: Code, template: str, **facts: Fact) -> FileError:
@@ -55,7 +54,7 @@ class SourceFile:
         Raises
         ------
         FileError
-            The file cannot be opened, is not the one that was scanned, or has no integer pixels.
+            The file cannot be opened, is not the one that was scanned, or has no pixels.
         """
         try:
             descriptor = os.open(frame.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -89,12 +88,6 @@ class SourceFile:
         pixels = header.pixels
         if pixels is None or pixels.length == 0:
             raise frame_error(frame, Code.NO_PIXELS, "{file} has no pixel data")
-        if pixels.tag != PIXEL_DATA:
-            raise frame_error(
-                frame,
-                Code.CANNOT_DECODE,
-                "{file} has floating point pixels, which CT objects do not have",
-            )
         return cls(frame.path, descriptor, source, header, pixels)
 
     def close(self) -> None:

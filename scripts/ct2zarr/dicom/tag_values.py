@@ -7,7 +7,7 @@ from typing import Self
 from pydicom.datadict import dictionary_VR
 
 from ..model import Frame, Json
-from .element_values import ABSENT, BINARY_FORMATS, Raw, decimals, unpack_binary
+from .element_values import ABSENT, BINARY_FORMATS, Raw, decimals, plain_forms, unpack_binary
 from .header import RawHeader
 from .header_text import PADDING, decode_text, decode_uid, split_values
 from .tags import CHARACTER_SET
@@ -35,6 +35,25 @@ class ParsingContext:
         """The context of one frame."""
         character_set = header.values.get(CHARACTER_SET, ABSENT)[1]
         return cls(character_set, header.little_endian, frame.pixel_representation == 1)
+
+
+def parse_as_meant(tag: int, raw: Raw, context: ParsingContext) -> tuple[Json, bool]:
+    """The value of an element, and whether it follows the standard.
+
+    As ``element_values.read_as_meant``, by which the scan reads the same elements.
+    """
+    vr, content = raw
+    try:
+        return parse_value(tag, raw, context), True
+    except NOT_PARSED:
+        if not _holds_numbers(tag, vr):
+            return None, False
+        for meant in plain_forms(tag, vr, content):
+            try:
+                return parse_value(tag, (vr, meant), context), False
+            except NOT_PARSED:
+                continue
+    return None, False
 
 
 def parse_value(tag: int, raw: Raw, context: ParsingContext) -> Json:
@@ -88,6 +107,14 @@ def _one_or_list(parts: list[Json]) -> Json:
 def _whole_if_possible(number: float | None) -> Json:
     """5.0 and 5 are one value, however the header writes it."""
     return int(number) if number is not None and number == int(number) else number
+
+
+def _holds_numbers(tag: int, vr: str) -> bool:
+    try:
+        known = vr if vr and vr != "UN" else dictionary_VR(tag)
+    except KeyError:
+        return False
+    return known in ("DS", "IS", *BINARY_FORMATS)
 
 
 def _dictionary_vr(tag: int, signed: bool) -> str:

@@ -6,6 +6,15 @@ SOP_INSTANCE_UID = 0x00080018
 LOSSY_COMPRESSION = 0x00282110
 """LossyImageCompression: 01 if the image ever was compressed with loss (PS3.3 C.7.6.1.1.5)."""
 
+PIXEL_SPACING = 0x00280030
+MODALITY_LUT = 0x00283000
+"""ModalityLUTSequence: a table instead of slope and intercept (PS3.3 C.11.1)."""
+PRIVATE_COMPRESSED_PIXELS = 0x07A1100A
+"""Where ELSCINT and Philips keep pixels that their own method compressed (PMSCT_RLE1)."""
+
+OVERLAY_BIT_POSITION = 0x60000102
+"""Not 0 where an overlay lies in unused bits of the pixels (retired)."""
+
 FLOAT_PIXEL_DATA = 0x7FE00008
 DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00009
 PIXEL_DATA = 0x7FE00010

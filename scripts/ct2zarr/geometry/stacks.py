@@ -14,7 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .tolerances import FLOAT_NOISE_MM, NORMAL_LENGTH_TOLERANCE, NORMAL_TOLERANCE
+from .tolerances import (
+    COSINE_ROUNDING,
+    FLOAT_NOISE_MM,
+    NORMAL_LENGTH_TOLERANCE,
+    NORMAL_TOLERANCE,
+    float_noise,
+)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,14 +34,16 @@ NOMINAL_STEP_MM = 1.0
 LISTED_MISSING = 1000
 """At most this many offsets of missing planes are listed; their count is always complete."""
 
-_DECIMALS = (1, 2, 3)
-"""Numbers of decimals that positions in headers are rounded to."""
+_DECIMALS = (1, 2, 3, 4, 5, 6, 7)
+"""Numbers of decimals that positions in headers are rounded to; more than three in micro-CT."""
 _ROUNDING_SHARE = 0.25
 """Decimals coarser than this share of the spacing explain nothing: any stack would fit them."""
 _WIDTH_NOISE = 1e-4
 """Share of a unit that float64 arithmetic adds to the width of a rounded grid."""
 _WRITABLE = 1e-3
 """Share of a unit within which a spacing counts as written with those decimals."""
+_LISTED_DECIMALS = 4
+"""Decimals of the offsets of missing planes, mm; more where the spacing is below 0.01 mm."""
 _ALONG_COLUMNS = 1e-3
 """Share of the drift from which on a move along the columns gives the tilt its sign."""
 
@@ -132,6 +140,24 @@ def cross(orientation: Sequence[float]) -> tuple[float, float, float]:
     return b * f - c * e, c * d - a * f, a * e - b * d
 
 
+def unit_orientation(orientation: Sequence[float]) -> tuple[float, ...]:
+    """Direction cosines with vectors of length 1.
+
+    Vectors that are so but for the decimals of the header stay as they are. A length other than 1
+    is a fault of the writer that says nothing of the size of pixels, which PixelSpacing gives.
+    """
+    lengths = vector_lengths(orientation)
+    if max(abs(length - 1) for length in lengths) <= COSINE_ROUNDING:
+        return tuple(orientation)
+    row, column = lengths
+    return (*(a / row for a in orientation[:3]), *(b / column for b in orientation[3:]))
+
+
+def vector_lengths(orientation: Sequence[float]) -> tuple[float, float]:
+    """Lengths of the row and of the column vector."""
+    return math.hypot(*orientation[:3]), math.hypot(*orientation[3:])
+
+
 def slice_normal(orientation: Sequence[float]) -> tuple[float, float, float]:
     """Unit normal of the planes.
 
@@ -165,7 +191,7 @@ def is_uniform(offsets: Floats) -> bool:
         return True
     step = (offsets[-1] - offsets[0]) / (n - 1)
     deviation = np.abs(offsets - (offsets[0] + step * np.arange(n))).max()
-    return bool(deviation <= NORMAL_TOLERANCE * step + FLOAT_NOISE_MM)
+    return bool(deviation <= NORMAL_TOLERANCE * step + float_noise(step))
 
 
 def written_unit(positions: Floats, normal: Sequence[float]) -> float:
@@ -176,23 +202,32 @@ def written_unit(positions: Floats, normal: Sequence[float]) -> float:
     agree with their rounding to k decimals do. Whole numbers count as one decimal, never coarser.
     """
     for decimals in _DECIMALS:
-        if np.abs(positions - np.round(positions, decimals)).max() < FLOAT_NOISE_MM:
-            return float(10.0**-decimals * sum(abs(component) for component in normal))
+        last = 10.0**-decimals
+        noise = min(FLOAT_NOISE_MM, _WIDTH_NOISE * last)
+        if np.abs(positions - np.round(positions, decimals)).max() < noise:
+            return float(last * sum(abs(component) for component in normal))
     return 0.0
 
 
 def spacing_of(
-    offsets: Floats, hints: Sequence[float] = (), unit: float = 0.0, numbers: Integers | None = None
+    offsets: Floats,
+    hints: Sequence[float] = (),
+    unit: float = 0.0,
+    numbers: Integers | None = None,
+    *,
+    steps_count: bool = True,
 ) -> Spacing:
     """Say whether ascending, distinct offsets are uniform, uniform with holes, or uneven.
 
     A base spacing is tried from the smallest gaps, then from the hints; if every gap is a whole
     multiple of it the planes between are missing. Three or more equal wide gaps in a row are a
     change of spacing instead, and so are wide gaps that outnumber the base gaps, unless a hint
-    confirms the base.
+    confirms the base. More planes than there are can be missing only if InstanceNumber skips just
+    as many in each gap: two passes of the scanner 0.05 mm apart look like holes, too.
 
     A stack from which every second plane is gone is uniform again. It counts as missing only
-    where InstanceNumber skips the same number at every gap.
+    where InstanceNumber skips the same number at every gap, and no header declares the spacing
+    that is there.
 
     Parameters
     ----------
@@ -202,13 +237,16 @@ def spacing_of(
         Spacings that the headers declare, mm, the more credible first.
     numbers
         (N,) InstanceNumber of the planes, where all have one.
+    steps_count
+        No frame elsewhere has the numbers that are skipped at every gap.
     """
     n = len(offsets)
     if n < 2:
         return Spacing("uniform", 0)
     gaps = np.diff(offsets)
     if is_uniform(offsets) or _rounding_explains(offsets, np.arange(n), unit):
-        steps = _thinned_steps(float(offsets[-1] - offsets[0]) / (n - 1), hints, numbers)
+        counted = numbers if steps_count else None
+        steps = _thinned_steps(float(offsets[-1] - offsets[0]) / (n - 1), hints, counted)
         if steps > 1:
             multiples = np.full(n - 1, steps, dtype=np.int64)
             return Spacing("uniform", 0, _missing_planes(offsets, multiples))
@@ -219,10 +257,10 @@ def spacing_of(
         bases = (float(near.mean()), *hints)
         for base in bases:
             found = _on_grid_with_holes(offsets, gaps, base, hints, unit)
-            if found is not None:
+            if found is not None and _are_credible(found, numbers):
                 return Spacing("missing", int((found > 1).sum()), _missing_planes(offsets, found))
     usual = float(np.median(gaps))
-    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + FLOAT_NOISE_MM
+    off = np.abs(gaps - usual) > 2 * NORMAL_TOLERANCE * usual + float_noise(usual)
     return Spacing("uneven", max(int(off.sum()), 1))
 
 
@@ -232,6 +270,8 @@ def stack_geometry(
     pixel_spacing: Sequence[float],
     hints: Sequence[float] = (),
     numbers: Integers | None = None,
+    *,
+    steps_count: bool = True,
 ) -> StackGeometry:
     """Geometry of planes that are already in ascending order along the normal.
 
@@ -240,13 +280,15 @@ def stack_geometry(
     positions
         (N, 3) ImagePositionPatient, mm.
     orientation
-        (6,) direction cosines.
+        (6,) direction cosines, unit vectors.
     pixel_spacing
         (between rows, between columns), mm.
     hints
         Spacings that the headers declare; the first is the nominal dz of a single plane.
     numbers
         (N,) InstanceNumber, where all planes have one.
+    steps_count
+        As in ``spacing_of``.
 
     Raises
     ------
@@ -265,7 +307,7 @@ def stack_geometry(
     error = np.sqrt((((origins[0] + np.arange(n)[:, None] * step) - origins) ** 2).sum(axis=1))
     drift, tilt, shift = _shear(origins, orientation, offsets)
     unit = 0.0 if is_uniform(offsets) else written_unit(origins, normal)
-    found = spacing_of(offsets, hints, unit, numbers)
+    found = spacing_of(offsets, hints, unit, numbers, steps_count=steps_count)
     return StackGeometry(
         spacing=(dz, float(pixel_spacing[0]), float(pixel_spacing[1])),
         orientation=tuple(float(cosine) for cosine in orientation),
@@ -316,8 +358,10 @@ def _shear(
 def _thinned_steps(step: float, hints: Sequence[float], numbers: Integers | None) -> int:
     """How many planes of the original stack lie from one plane to the next; 1 if all are there.
 
-    InstanceNumber must skip equally at each gap. From three gaps on that is enough evidence; with
-    fewer a declared spacing has to agree.
+    InstanceNumber must skip equally at each gap. Then the first declared spacing that agrees with
+    the planes as they are, or with the skipped ones between them, decides: numbers may well run in
+    steps of 2 or 10. Where none agrees, every second plane is missing if three gaps say so; more
+    than there are cannot be missing by their numbers alone.
     """
     if numbers is None or len(numbers) < 2:
         return 1
@@ -325,8 +369,12 @@ def _thinned_steps(step: float, hints: Sequence[float], numbers: Integers | None
     skip = abs(int(skips[0]))
     if skip < 2 or not (skips == skips[0]).all():
         return 1
-    agrees = any(abs(step - skip * hint) <= NORMAL_TOLERANCE * step for hint in hints)
-    return skip if agrees or len(skips) >= CHANGE_OF_SPACING_RUN else 1
+    for hint in hints:
+        for steps in (1, skip):
+            if abs(step - steps * hint) <= NORMAL_TOLERANCE * step:
+                return steps
+    few = (skip - 1) * len(skips) <= len(numbers)
+    return skip if few and len(skips) >= CHANGE_OF_SPACING_RUN else 1
 
 
 def _on_grid_with_holes(
@@ -341,7 +389,7 @@ def _on_grid_with_holes(
     if abs(fitted - base) > 2 * NORMAL_TOLERANCE * base + unit:
         return None
     deviation = np.abs(offsets - (offsets[0] + fitted * steps)).max()
-    on_grid = deviation <= NORMAL_TOLERANCE * fitted + FLOAT_NOISE_MM
+    on_grid = deviation <= NORMAL_TOLERANCE * fitted + float_noise(fitted)
     if not (on_grid or _rounding_explains(offsets, steps, unit)):
         return None
     run = 1
@@ -356,17 +404,26 @@ def _on_grid_with_holes(
     return multiples
 
 
+def _are_credible(multiples: Integers, numbers: Integers | None) -> bool:
+    """Whether holes are no more than the planes, or InstanceNumber counts them."""
+    if int((multiples - 1).sum()) <= len(multiples) + 1:
+        return True
+    return numbers is not None and bool((np.abs(np.diff(numbers)) == multiples).all())
+
+
 def _missing_planes(offsets: Floats, multiples: Integers) -> MissingPlanes:
     """Describe the holes of a grid whose neighbours are ``multiples`` steps apart."""
     holes = np.flatnonzero(multiples > 1)
+    spacing = float(offsets[-1] - offsets[0]) / int(multiples.sum())
+    decimals = max(_LISTED_DECIMALS, 2 - math.floor(math.log10(spacing)))
     listed: list[float] = []
     for hole in holes:
         steps = int(multiples[hole])
         width = (offsets[hole + 1] - offsets[hole]) / steps
         for step in range(1, min(steps, LISTED_MISSING - len(listed) + 1)):
-            listed.append(round(float(offsets[hole] + step * width), 4))
+            listed.append(round(float(offsets[hole] + step * width), decimals))
     return MissingPlanes(
-        spacing_mm=float(offsets[-1] - offsets[0]) / int(multiples.sum()),
+        spacing_mm=spacing,
         count=int((multiples - 1).sum()),
         after=tuple(int(hole) for hole in holes),
         offsets_mm=tuple(listed),

@@ -83,7 +83,9 @@ def make_account(frames: pa.Table, selection: SelectionSettings) -> Account:
     with isolated_pixels() as pixels:
         for rows, series in _whole_series(frames):
             with_roles = [assign_role(frame, selection) for frame in series]
-            plans, unused = plan_volumes(with_roles, pixels.digest, pixels.preview, hashes)
+            plans, unused = plan_volumes(
+                with_roles, pixels.digest, pixels.preview, hashes, pixels.headers
+            )
             _enter(account, rows, with_roles, plans, unused)
     account.series.sort(key=row_order)
     return account

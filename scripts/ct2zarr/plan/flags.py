@@ -13,18 +13,33 @@ from ..dicom.sop_classes import (
     SECONDARY_CLASSES,
 )
 from ..geometry.stacks import StackGeometry
-from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM
+from ..geometry.tolerances import in_plane_tolerance, varying_numbers
 from ..model import Frame, Json, RaisedFlag, UnusedFrame
 from ..vocabulary import Flag, Role
-from .stack import missing_geometry
+from .ordering import order_of, position_does_not_vary
+from .orientation import inexact_orientation
+from .stack import missing_geometry, nominal_step
 
-HU_NAMES = frozenset({"", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
-"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it."""
+UNSPECIFIED = "US"
+"""RescaleType of an unspecified unit; GDCM and ITK write it where their source has none."""
+
+HU_NAMES = frozenset({"", "HU", UNSPECIFIED, "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"})
+"""RescaleType of Hounsfield units (PS3.3 C.11.1.1.2), and how some vendors spell it;
+an unspecified one says no more than its absence."""
 
 HU_CONTRASTS = frozenset(
     {"", "NONE", "ADDITION", "FILTERED", "MAXIMUM", "MEAN", "MEDIAN", "MINIMUM", "RESAMPLED"}
 )
 """Values of ImageType's fourth value (PS3.3 C.8.16.1.4) whose pixels still are Hounsfield units."""
+
+MAP_CONTRASTS = frozenset(
+    {"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL", "MAT_SPECIFIC", "MAT_VALUE_BASED"}
+)
+"""Values of ImageType's fourth value (PS3.3 C.8.2.1.1.1) that name a map of a multi-energy CT, in
+classic and Enhanced objects. The others there (VMI, MAT_REMOVED, MAT_MODIFIED) are attenuation."""
+
+LISTED_VALUES = 20
+"""Values that the evidence of ``varying_acquisition`` lists at most: the commonest."""
 
 _FLAG_ORDER = {flag: number for number, flag in enumerate(Flag)}
 
@@ -38,16 +53,20 @@ def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> l
     """Flags of order and place: missing, uneven, tilt, shift, no geometry, single."""
     flags = []
     if len(planes) == 1:
-        nominal = geometry.spacing[0] if geometry else None
+        nominal = geometry.spacing[0] if geometry else nominal_step(planes)
         flags.append(RaisedFlag(Flag.SINGLE_SLICE, {"nominal_spacing_mm": nominal}))
     if geometry is None:
         missing: list[Json] = []
         missing.extend(sorted({name for plane in planes for name in missing_geometry(plane)}))
-        flags.append(RaisedFlag(Flag.NO_GEOMETRY, {"planes": len(planes), "missing": missing}))
+        evidence: dict[str, Json] = {"planes": len(planes), "missing": missing}
+        if position_does_not_vary(planes):
+            evidence["unusable"] = "the position does not vary"
+        evidence["order_by"] = str(order_of(planes)[0])
+        flags.append(RaisedFlag(Flag.NO_GEOMETRY, evidence))
         return flags
     if geometry.missing is not None:
         holes = geometry.missing
-        evidence: dict[str, Json] = {
+        evidence = {
             "count": holes.count,
             "after": list(holes.after),
             "offsets_mm": list(holes.offsets_mm),
@@ -62,14 +81,31 @@ def geometry_flags(planes: Sequence[Frame], geometry: StackGeometry | None) -> l
             "median_mm": float(np.median(gaps)),
         }
         flags.append(RaisedFlag(Flag.UNEVEN_SPACING, evidence))
-    if geometry.in_plane_shift_mm > IN_PLANE_TOLERANCE_MM:
+    flags.extend(_written_geometry_flags(planes))
+    tolerance = in_plane_tolerance(geometry.spacing[1:])
+    if geometry.in_plane_shift_mm > tolerance:
         shift = geometry.in_plane_shift_mm
         flags.append(RaisedFlag(Flag.IN_PLANE_SHIFT, {"max_mm": shift}))
-    elif geometry.drift_mm > IN_PLANE_TOLERANCE_MM:
+    elif geometry.drift_mm > tolerance:
         declared = {plane.gantry_tilt for plane in planes}
         header = declared.pop() if len(declared) == 1 else None
         evidence = {"degrees": geometry.tilt_degrees, "header_degrees": header}
         flags.append(RaisedFlag(Flag.GANTRY_TILT, evidence))
+    return flags
+
+
+def _written_geometry_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
+    """Flags of cosines and positions that are not what the header should say."""
+    flags = []
+    inexact = inexact_orientation(planes)
+    if inexact is not None:
+        flags.append(RaisedFlag(Flag.INEXACT_ORIENTATION, inexact))
+    nominal = [plane for plane in planes if plane.nominal_position]
+    if nominal:
+        spacings: list[Json] = []
+        spacings.extend(sorted({plane.spacing_between_slices or 0.0 for plane in nominal}))
+        evidence: dict[str, Json] = {"planes": len(nominal), "spacing_between_slices": spacings}
+        flags.append(RaisedFlag(Flag.NOMINAL_POSITIONS, evidence))
     return flags
 
 
@@ -94,6 +130,7 @@ def pixel_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
             plane.rescale_slope,
             plane.rescale_intercept,
             plane.rescale_type,
+            plane.modality_lut,
             plane.image_type,
             plane.padding_value,
             plane.bits_allocated,
@@ -109,11 +146,26 @@ def pixel_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
     )
     kinds = [_Kind(*values, planes=count) for values, count in counts.items()]
     found = [*_rescale_flags(kinds), *_format_flags(kinds), *_source_flags(kinds)]
+    found += _acquisition_flags(planes)
     bad = {plane.path: plane.bad_elements for plane in planes if plane.bad_elements}
     if bad:
         evidence: dict[str, Json] = {"count": sum(bad.values()), "files": len(bad)}
         found.append(RaisedFlag(Flag.UNPARSED_ELEMENTS, evidence))
     return found
+
+
+def _acquisition_flags(planes: Sequence[Frame]) -> list[RaisedFlag]:
+    """Tube voltage and thickness, with the number of planes per value, where they differ."""
+    evidence: dict[str, Json] = {}
+    for keyword, values in (
+        ("KVP", [plane.kvp for plane in planes]),
+        ("SliceThickness", [plane.slice_thickness for plane in planes]),
+    ):
+        counts = Counter(value for value in values if value is not None and value > 0)
+        if varying_numbers(counts):
+            most = counts.most_common(LISTED_VALUES)
+            evidence[keyword] = {f"{value:g}": count for value, count in sorted(most)}
+    return [RaisedFlag(Flag.VARYING_ACQUISITION, evidence)] if evidence else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +175,7 @@ class _Kind:
     rescale_slope: float | None
     rescale_intercept: float | None
     rescale_type: str
+    modality_lut: bool
     image_type: str
     padding_value: int | None
     bits_allocated: int
@@ -136,9 +189,9 @@ class _Kind:
     planes: int
 
     @property
-    def bare(self) -> bool:
-        """Neither slope nor intercept is in the header."""
-        return self.rescale_slope is None and self.rescale_intercept is None
+    def incomplete(self) -> bool:
+        """Slope or intercept is absent, or cannot be read."""
+        return self.rescale_slope is None or self.rescale_intercept is None
 
 
 def _rescale_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
@@ -157,10 +210,21 @@ def _rescale_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
         types: list[Json] = []
         types.extend(sorted({kind.image_type for kind in maps}))
         flags.append(RaisedFlag(Flag.NOT_HU, {"rescale_type": named, "image_type": types}))
-    bare = sum(kind.planes for kind in kinds if kind.bare and not is_derived_map(kind))
+    bare = [kind for kind in kinds if kind.incomplete and not is_derived_map(kind)]
     if bare:
-        flags.append(RaisedFlag(Flag.NO_RESCALE, {"planes": bare}))
+        flags.append(RaisedFlag(Flag.NO_RESCALE, _why_no_rescale(bare)))
     return flags
+
+
+def _why_no_rescale(bare: Sequence[_Kind]) -> dict[str, Json]:
+    """How many planes lack what; half a rescale and a table are named beside the count of all."""
+    only = {
+        "without_intercept": sum(k.planes for k in bare if k.rescale_slope is not None),
+        "without_slope": sum(k.planes for k in bare if k.rescale_intercept is not None),
+        "modality_lut": sum(kind.planes for kind in bare if kind.modality_lut),
+    }
+    counts: dict[str, Json] = {"planes": sum(kind.planes for kind in bare)}
+    return counts | {name: count for name, count in only.items() if count}
 
 
 def _format_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
@@ -204,14 +268,18 @@ def _source_flags(kinds: Sequence[_Kind]) -> list[RaisedFlag]:
 
 
 def is_derived_map(plane: "Frame | _Kind") -> bool:
-    """Whether a frame of an Enhanced CT holds something other than attenuation.
+    """Whether a frame holds something other than attenuation, as ImageType's fourth value says.
 
-    Perfusion and other parameter maps are named in the fourth value of ImageType or FrameType and
-    have no rescale to Hounsfield units.
+    Spectral maps bear a name of their own, whatever their rescale. Perfusion and other parameter
+    maps of Enhanced CT are named freely, and have no rescale to Hounsfield units: none at all, or
+    one to values of an unspecified unit.
     """
-    if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
-        return False
     values = plane.image_type.split("\\")
     contrast = values[3].strip() if len(values) > 3 else ""
+    if contrast in MAP_CONTRASTS:
+        return True
+    if plane.sop_class_uid not in (ENHANCED_CT, LEGACY_CONVERTED_ENHANCED_CT):
+        return False
     bare = plane.rescale_slope is None and plane.rescale_intercept is None
-    return bare and contrast not in HU_CONTRASTS
+    unspecified = plane.rescale_type.upper() == UNSPECIFIED
+    return (bare or unspecified) and contrast not in HU_CONTRASTS

@@ -1,10 +1,10 @@
 """Frames to plans of volumes: the heart of the manifest.
 
-Each series goes through the same steps: copies are removed (``duplicates``), frames that cannot
-share a grid are separated (``split_by_geometry``), then those that tags explain
-(``split_by_tags``), then frames that still share a position (``duplicates``); each volume gets its
-order and its flags (``stack``, ``flags``). The result depends on headers alone, and on pixels only
-where positions repeat; never on the order of the input.
+Each series goes through the same steps: copies are removed (``duplicates``), studies and patients
+are separated (``owners``), then frames that cannot share a grid (``split_by_geometry``), then
+layers that share positions (``layers``); each volume gets its order and its flags (``stack``,
+``flags``). The result depends on headers alone, and on pixels only where positions repeat; never on
+the order of the input.
 """
 
 from collections import defaultdict
@@ -15,31 +15,25 @@ from pathlib import Path
 from ..codes import Code
 from ..errors import FileError, SeriesError
 from ..geometry.stacks import StackGeometry, stack_geometry
-from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
+from ..model import SHORTENED, Frame, RaisedFlag, UnusedFrame, VolumePlan
 from ..vocabulary import Flag, Role
-from .duplicates import (
-    INSTANCE_NUMBER_KEY,
-    Digests,
-    PixelDigest,
-    Preview,
-    RemovedFrame,
-    find_same_pixels,
-    remove_copies,
-    remove_repeated_objects,
-    resolve_conflicts,
-)
+from .duplicates import Digests, PixelDigest, Preview, RemovedFrame, remove_copies
+from .explanations import HeaderReader, WholeHeaders
 from .flags import geometry_flags, in_order, pixel_flags, unused_frame_flags
 from .identity import (
-    acquisition_order,
     check_hashes,
     common_folder,
     frame_order,
     series_hash,
     series_key,
 )
-from .split_by_geometry import GridGroup, split_by_geometry
-from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
-from .stack import Stack, has_geometry, instance_numbers, make_stack, spacing_hints
+from .layers import Part, Sources, parts_of
+from .ordering import position_does_not_vary
+from .orientation import common_orientation
+from .owners import divide_by_owner
+from .split_by_geometry import split_by_geometry
+from .split_by_tags import SPLIT_TAGS
+from .stack import has_geometry, instance_numbers, spacing_hints
 
 __all__ = [
     "plan_geometry",
@@ -54,16 +48,15 @@ _SERIES_ROLES = frozenset({Role.SLICE, Role.LOCALIZER, Role.UNREADABLE, Role.EXC
 """Roles of files that are accounted with a volume of their series, where it has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The planes of one volume, in order, and the tags that set it apart within its grid group.
-
-    ``conflict``: the flag of frames that share a position and that no tag distinguishes.
-    """
-
-    frames: tuple[Frame, ...]
-    keywords: tuple[str, ...]
-    conflict: RaisedFlag | None = None
+_LASTING = frozenset(
+    {
+        Flag.SPLIT_SERIES,
+        Flag.REUSED_SERIES_UID,
+        Flag.CONFLICTING_SLICES,
+        Flag.AMBIGUOUS_LAYERS,
+    }
+)
+"""Flags of how a series was divided; they stay when planes are left out later."""
 
 
 def plan_volumes(
@@ -71,6 +64,7 @@ def plan_volumes(
     pixel_digest: PixelDigest,
     preview: Preview | None = None,
     hashes: dict[str, str] | None = None,
+    headers: WholeHeaders | None = None,
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """Plan the volumes of many series.
 
@@ -85,6 +79,9 @@ def plan_volumes(
         ``FileError`` likewise. Without it the tags alone decide.
     hashes
         Hash to folder of volumes that were planned before; the new ones are added.
+    headers
+        Whole headers of frames, to find what tells frames in conflict apart. Without it only what
+        the scan has read may explain.
 
     Returns
     -------
@@ -105,7 +102,7 @@ def plan_volumes(
             unused.append(UnusedFrame.of(frame))
     plans: list[VolumePlan] = []
     for key in sorted(series):
-        planned, unplanned = plan_one_series(series[key], pixel_digest, preview)
+        planned, unplanned = plan_one_series(series[key], pixel_digest, preview, headers)
         plans.extend(planned)
         unused.extend(unplanned)
     check_hashes(plans, {} if hashes is None else hashes)
@@ -114,7 +111,10 @@ def plan_volumes(
 
 
 def plan_series(
-    frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+    frames: Sequence[Frame],
+    pixel_digest: PixelDigest,
+    preview: Preview | None = None,
+    headers: WholeHeaders | None = None,
 ) -> list[VolumePlan]:
     """Plan the volumes of one series from all its frames, in any order.
 
@@ -125,33 +125,57 @@ def plan_series(
     share a grid by their number of frames, the largest first; within a group by the values of the
     tags that split it, then from the lowest position up.
     """
-    return plan_one_series(frames, pixel_digest, preview)[0]
+    return plan_one_series(frames, pixel_digest, preview, headers)[0]
 
 
 def plan_one_series(
-    frames: Sequence[Frame], pixel_digest: PixelDigest, preview: Preview | None = None
+    frames: Sequence[Frame],
+    pixel_digest: PixelDigest,
+    preview: Preview | None = None,
+    headers: WholeHeaders | None = None,
 ) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     """As ``plan_series``, with the unused frames of a series that has no volume."""
     slices, others = _slices_and_others(frames)
-    digests = Digests(pixel_digest, preview)
-    distinct, removed = remove_copies(slices, digests)
-    numbered: list[tuple[GridGroup, tuple[str, ...], _Part]] = []
-    if distinct:
-        for group in split_by_geometry(distinct):
-            parts, more = _parts_of(group, digests)
-            removed.extend(more)
-            used = tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords))
-            numbered.extend((group, used, part) for part in parts)
+    sources = Sources(Digests(pixel_digest, preview), HeaderReader(headers))
+    distinct, removed = remove_copies(slices, sources.digests)
+    owned = divide_by_owner(distinct) if distinct else []
+    shares = [_Share(one.key, one.flags, *_numbered_parts(one.frames, sources)) for one in owned]
+    for share in shares:
+        removed.extend(share.removed)
+    numbered = [(share, part) for share in shares for part in share.parts]
     if not numbered:
         return [], others + [one.unused for one in removed]
-    unused = _unused_by_part([part for _, _, part in numbered], removed, others)
+    unused = iter(_unused_by_part([part for _, (_, part) in numbered], removed, others))
     plans = [
-        _plan(part, number, len(numbered), "+".join(group.keywords + used), own)
-        for number, ((group, used, part), own) in enumerate(
-            zip(numbered, unused, strict=True), start=1
-        )
+        _plan(share, number, split_by, part, next(unused))
+        for share in shares
+        for number, (split_by, part) in enumerate(share.parts, start=1)
     ]
     return plans, []
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The volumes of one study and patient under a series, each with its ``split_by``."""
+
+    key: str
+    flags: tuple[RaisedFlag, ...]
+    parts: list[tuple[str, Part]]
+    removed: list[RemovedFrame]
+
+
+def _numbered_parts(
+    frames: Sequence[Frame], sources: Sources
+) -> tuple[list[tuple[str, Part]], list[RemovedFrame]]:
+    """The parts of frames that belong together, in the order of their numbers."""
+    parts: list[tuple[str, Part]] = []
+    removed: list[RemovedFrame] = []
+    for group in split_by_geometry(frames):
+        own, more = parts_of(group, sources)
+        removed.extend(more)
+        used = tuple(dict.fromkeys(keyword for part in own for keyword in part.keywords))
+        parts.extend(("+".join(group.keywords + used), part) for part in own)
+    return parts, removed
 
 
 def plan_geometry(plan: VolumePlan) -> StackGeometry | None:
@@ -187,11 +211,7 @@ def plan_without(plan: VolumePlan, bad: Mapping[int, FileError]) -> VolumePlan:
         for index, error in sorted(bad.items())
     ]
     unused = plan.unused + tuple(undecoded)
-    lasting = [
-        raised
-        for raised in plan.flags
-        if raised.flag in (Flag.SPLIT_SERIES, Flag.CONFLICTING_SLICES)
-    ]
+    lasting = [raised for raised in plan.flags if raised.flag in _LASTING]
     found = _flags_of(planes, unused, lasting, plan.parts)
     return replace(plan, planes=planes, unused=unused, flags=found)
 
@@ -215,69 +235,8 @@ def _slices_and_others(frames: Sequence[Frame]) -> tuple[list[Frame], list[Unuse
     return slices, others
 
 
-def _parts_of(group: GridGroup, digests: Digests) -> tuple[list[_Part], list[RemovedFrame]]:
-    """Split a grid group into parts without repeated positions, in the order of their numbers."""
-    if not group.located:
-        return [_Part(tuple(sorted(group.frames, key=acquisition_order)), ())], []
-    frames, removed = remove_repeated_objects(group.frames, digests)
-    while True:
-        split = split_by_tags(make_stack(frames))
-        repeating = [stack for _, stack in split if stack.repeats]
-        copies = [copy for stack in repeating for copy in find_same_pixels(stack, digests)]
-        if not copies:
-            break
-        removed.extend(copies)
-        copied = {copy.unused.frame for copy in copies}
-        frames = tuple(frame for frame in frames if frame not in copied)
-        if not frames:
-            return [], removed
-    parts: list[_Part] = []
-    for keywords, stack in split:
-        if not stack.repeats:
-            parts.append(_Part(stack.frames, keywords))
-            continue
-        found, excluded = _parts_in_conflict(stack, keywords, digests)
-        parts.extend(found)
-        removed.extend(excluded)
-    return _in_order_of_values(parts), removed
-
-
-def _parts_in_conflict(
-    stack: Stack, keywords: tuple[str, ...], digests: Digests
-) -> tuple[list[_Part], tuple[RemovedFrame, ...]]:
-    resolved = resolve_conflicts(stack, digests)
-    evidence = {"frames": resolved.repeated, "positions": resolved.positions}
-    conflict = RaisedFlag(Flag.CONFLICTING_SLICES, {**evidence, "excluded": len(resolved.removed)})
-    if len(resolved.layers) > 1:
-        keywords = (*keywords, INSTANCE_NUMBER_KEY)
-    return [_Part(layer.frames, keywords, conflict) for layer in resolved.layers], resolved.removed
-
-
-def _in_order_of_values(parts: list[_Part]) -> list[_Part]:
-    """By the values of the keywords in use, then by InstanceNumber for layers, then by position."""
-    if len(parts) < 2:
-        return parts
-    keywords = {keyword for part in parts for keyword in part.keywords}
-    used = [keyword for keyword in SPLIT_TAGS if keyword in keywords]
-    layered = any(INSTANCE_NUMBER_KEY in part.keywords for part in parts)
-
-    def order(entry: tuple[int, _Part]) -> tuple[object, ...]:
-        number, part = entry
-        values: list[Label] = [min(map(SPLIT_TAGS[name], part.frames)) for name in used]
-        first = min(acquisition_order(frame) for frame in part.frames) if layered else ()
-        return *values, first, number
-
-    numbered = list(enumerate(sorted(parts, key=_lowest_position)))
-    return [part for _, part in sorted(numbered, key=order)]
-
-
-def _lowest_position(part: _Part) -> tuple[float, tuple[str, int, int, str]]:
-    stack = make_stack(part.frames[:1])
-    return float(stack.offsets[0]), frame_order(part.frames[0])
-
-
 def _unused_by_part(
-    parts: Sequence[_Part], removed: Sequence[RemovedFrame], others: Sequence[UnusedFrame]
+    parts: Sequence[Part], removed: Sequence[RemovedFrame], others: Sequence[UnusedFrame]
 ) -> list[tuple[UnusedFrame, ...]]:
     """The unused frames of each part: copies of its frames, and others that fit it best."""
     unused: list[list[UnusedFrame]] = [[] for _ in parts]
@@ -289,15 +248,25 @@ def _unused_by_part(
                 number = _best_fit(one.unused.frame, parts)
             unused[number].append(one.unused)
     for other in others:
-        unreadable = other.role is Role.UNREADABLE and len(parts) > 1
-        unused[_best_fit(other.frame, parts) if unreadable else 0].append(other)
+        fits = _best_fit if other.role is Role.UNREADABLE else _first_of_owner
+        unused[fits(other.frame, parts) if len(parts) > 1 else 0].append(other)
     return [tuple(sorted(some, key=lambda entry: frame_order(entry.frame))) for some in unused]
 
 
-def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
+def _first_of_owner(frame: Frame, parts: Sequence[Part]) -> int:
+    """The first part of the study and patient of a frame; the first of all where none is."""
+    return max(range(len(parts)), key=lambda number: (_owner_fits(frame, parts[number]), -number))
+
+
+def _owner_fits(frame: Frame, part: Part) -> int:
+    plane = part.frames[0]
+    return (frame.study_uid == plane.study_uid) + (frame.patient == plane.patient)
+
+
+def _best_fit(frame: Frame, parts: Sequence[Part]) -> int:
     """The part with a copy of a frame, else that with which it shares most; the first of equals."""
 
-    def shared(number: int) -> tuple[bool, int, int]:
+    def shared(number: int) -> tuple[bool, int, int, int]:
         planes = parts[number].frames
         uid = frame.sop_instance_uid
         copied = any(
@@ -313,29 +282,30 @@ def _best_fit(frame: Frame, parts: Sequence[_Part]) -> int:
         tags = sum(
             read(frame) in {read(plane) for plane in planes}
             for name, read in SPLIT_TAGS.items()
-            if name != "SOPInstanceUID"
+            if name != "file"
         )
-        return bool(uid) and copied, layout, tags
+        return bool(uid) and copied, _owner_fits(frame, parts[number]), layout, tags
 
     return max(range(len(parts)), key=lambda number: (shared(number), -number))
 
 
 def _plan(
-    part: _Part, number: int, parts: int, split_by: str, unused: tuple[UnusedFrame, ...]
+    share: _Share, number: int, split_by: str, part: Part, unused: tuple[UnusedFrame, ...]
 ) -> VolumePlan:
-    planes = part.frames
+    planes, parts = part.frames, len(share.parts)
     first = planes[0]
-    lasting = [] if part.conflict is None else [part.conflict]
+    lasting = list(share.flags)
+    lasting.extend(part.flags)
     if parts > 1:
         lasting.append(
             RaisedFlag(Flag.SPLIT_SERIES, {"by": split_by, "part": number, "parts": parts})
         )
     return VolumePlan(
-        series_hash=series_hash(first.dataset, series_key(first), number),
+        series_hash=series_hash(first.dataset, share.key, number),
         dataset=first.dataset,
         series_dir=common_folder(planes),
         series_uid=first.series_uid,
-        study_uid=min(plane.study_uid for plane in planes),
+        study_uid=max(plane.study_uid for plane in planes),
         part=number,
         parts=parts,
         split_by=split_by if parts > 1 else "",
@@ -358,6 +328,18 @@ def _flags_of(
     return in_order([*lasting, *found])
 
 
+def whole_flags(plan: VolumePlan) -> tuple[RaisedFlag, ...]:
+    """The flags of a plan; evidence that its manifest holds shortened is measured again."""
+    if not any(SHORTENED in raised.evidence for raised in plan.flags):
+        return plan.flags
+    measured = [*geometry_flags(plan.planes, plan_geometry(plan)), *pixel_flags(plan.planes)]
+    again = {raised.flag: raised for raised in measured}
+    return tuple(
+        again.get(raised.flag, raised) if SHORTENED in raised.evidence else raised
+        for raised in plan.flags
+    )
+
+
 def _numbers_count_planes(parts: int, unused: Sequence[UnusedFrame]) -> bool:
     """Whether a skip in InstanceNumber may be a missing plane: no unused frame has the number."""
     taken = any(entry.role in (Role.DUPLICATE, Role.EXCLUDED) for entry in unused)
@@ -366,15 +348,16 @@ def _numbers_count_planes(parts: int, unused: Sequence[UnusedFrame]) -> bool:
 
 def _geometry(planes: tuple[Frame, ...], numbers_count: bool) -> StackGeometry | None:
     first = planes[0]
-    if first.orientation is None or first.pixel_spacing is None or not has_geometry(first):
+    if first.pixel_spacing is None or not has_geometry(first) or position_does_not_vary(planes):
         return None
     positions = [plane.position for plane in planes if plane.position is not None]
     if len(positions) < len(planes):
         return None
     return stack_geometry(
         positions,
-        first.orientation,
+        common_orientation(planes),
         first.pixel_spacing,
         spacing_hints(planes),
-        instance_numbers(planes) if numbers_count else None,
+        instance_numbers(planes),
+        steps_count=numbers_count,
     )

@@ -292,9 +292,10 @@ def _frames_below(
 
 def _plan(frames: Sequence[Frame]) -> tuple[list[VolumePlan], list[UnusedFrame]]:
     from ..dicom.frame_comparison import pixel_digest, preview
+    from ..dicom.whole_headers import read_whole_headers
     from .grouping import plan_volumes
 
-    return plan_volumes(frames, pixel_digest, preview)
+    return plan_volumes(frames, pixel_digest, preview, headers=read_whole_headers)
 
 
 def _named(plans: Sequence[VolumePlan], dataset: str, given: str) -> list[VolumePlan]:

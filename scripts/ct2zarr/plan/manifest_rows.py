@@ -1,14 +1,14 @@
 """One volume to its row in the manifest, and back: the pair that must agree."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..codes import Code
 from ..errors import SettingsError
-from ..model import Frame, RaisedFlag, UnusedFrame, VolumePlan
+from ..model import SHORTENED, Frame, Json, RaisedFlag, UnusedFrame, VolumePlan
 from ..run.cells import SEPARATOR
 from ..run.csv_tables import Cell, Column, Schema
 from ..scan.frame_tables import path_to_text
@@ -64,6 +64,9 @@ SERIES_SCHEMA = Schema(
 """series_all.csv and series_shard_XX.csv: a row per volume. Several values of one volume are joined
 by ``;``; ``findings`` is JSON, flag to evidence."""
 
+LISTED_IN_TABLE = 20
+"""Values of a list in the evidence of a flag that a row of the table holds at most."""
+
 _FLAGS = {str(flag): flag for flag in Flag}
 
 
@@ -96,9 +99,9 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
         "flags": SEPARATOR.join(raised.flag for raised in plan.flags),
         "split_by": plan.split_by,
         **asdict(geometry_columns(plan)),
-        **_spacing(first, geometry),
+        **_spacing(planes, geometry),
         "slice_thickness": _one(plane.slice_thickness for plane in planes),
-        "tilt_degrees": None if geometry is None else geometry.tilt_degrees,
+        "tilt_degrees": geometry.tilt_degrees if geometry and len(planes) > 1 else None,
         "rows": first.rows,
         "columns": first.columns,
         "kernel": _joined(plane.kernel for plane in planes),
@@ -110,9 +113,15 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
     }
 
 
-def _spacing(first: Frame, geometry: "StackGeometry | None") -> dict[str, Cell]:
-    """Spacing, mm, along z, y and x; what is known of it where there is no geometry."""
-    mm: tuple[float | None, ...] = (None, *(first.pixel_spacing or (None, None)))
+def _spacing(planes: Sequence[Frame], geometry: "StackGeometry | None") -> dict[str, Cell]:
+    """Spacing, mm, along z, y and x; what is known of it where there is no geometry.
+
+    A single plane has the nominal spacing of its store.
+    """
+    from .stack import nominal_step
+
+    dz = nominal_step(planes) if len(planes) == 1 else None
+    mm: tuple[float | None, ...] = (dz, *(planes[0].pixel_spacing or (None, None)))
     if geometry is not None:
         mm = geometry.spacing
     return dict(zip(("spacing_z", "spacing_y", "spacing_x"), mm, strict=True))
@@ -205,9 +214,26 @@ def _flags_of_row(row: Mapping[str, Any], path: Path) -> tuple[RaisedFlag, ...]:
 
 
 def flags_to_text(flags: Iterable[RaisedFlag]) -> str:
-    """JSON: pairs of flag and evidence, in order."""
-    pairs = [[str(raised.flag), dict(raised.evidence)] for raised in flags]
+    """JSON: pairs of flag and evidence, in order; long lists are cut, and named under shortened.
+
+    The conversion measures what was cut again (``grouping.whole_flags``).
+    """
+    pairs = [[str(raised.flag), _shortened(raised.evidence)] for raised in flags]
     return json.dumps(pairs, separators=(",", ":"), ensure_ascii=True)
+
+
+def _shortened(evidence: Mapping[str, Json]) -> dict[str, Json]:
+    long = {
+        name: value
+        for name, value in evidence.items()
+        if isinstance(value, list) and len(value) > LISTED_IN_TABLE
+    }
+    if not long:
+        return dict(evidence)
+    cut: dict[str, Json] = {name: value[:LISTED_IN_TABLE] for name, value in long.items()}
+    names: list[Json] = []
+    names.extend(sorted(long))
+    return {**evidence, **cut, SHORTENED: names}
 
 
 def flags_from_text(text: str) -> tuple[RaisedFlag, ...]:

@@ -1,10 +1,10 @@
-"""The pixels that a manifest compares, read in a process of their own.
+"""The pixels and whole headers that a manifest compares, read in a process of their own.
 
-Only files that share a position, and their neighbours, are read. A file may crash the decoder or
-never return; that must cost this file alone, not the manifest of a million files.
+Only files that share a position, and the others of their stack, are read. A file may crash the
+decoder or never return; that must cost this file alone, not the manifest of a million files.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import Code
+from ..dicom.whole_headers import Elements
 from ..errors import FileError, SeriesError
 from ..model import Frame
 from ..run.workers import Worker, WorkerServer
@@ -19,13 +20,17 @@ from ..run.workers import Worker, WorkerServer
 READING_SECONDS = 120.0
 """Limit for one file; decoding one takes some milliseconds."""
 
+HEADERS_AT_ONCE = 256
+"""Frames whose headers the worker reads between two answers."""
+
 Result = TypeVar("Result")
 
 
 class IsolatedPixels:
-    """``decoding.pixel_digest`` and ``decoding.preview`` in a worker, started when first needed.
+    """Digests, previews and whole headers by a worker, which is started when first needed.
 
-    Both raise FileError for a file that cannot be decoded or ends its process.
+    ``digest`` and ``preview`` raise FileError for a file that cannot be decoded or that ends its
+    process.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -38,6 +43,17 @@ class IsolatedPixels:
     def preview(self, frame: Frame) -> NDArray[np.float64]:
         """Rescaled values in coarse blocks."""
         return self._run(_preview, frame)
+
+    def headers(self, frames: Sequence[Frame]) -> list[Elements]:
+        """All elements of each frame; none of those that cannot be read or end the process."""
+        read: list[Elements] = []
+        for begin in range(0, len(frames), HEADERS_AT_ONCE):
+            some = list(frames[begin : begin + HEADERS_AT_ONCE])
+            try:
+                read.extend(self._worker.run(_headers, some, timeout=READING_SECONDS))
+            except SeriesError:
+                read.extend({} for _ in some)
+        return read
 
     def _run(self, function: Callable[[Frame], Result], frame: Frame) -> Result:
         try:
@@ -69,3 +85,9 @@ def _preview(frame: Frame) -> NDArray[Any]:
     from ..dicom.frame_comparison import preview
 
     return preview(frame)
+
+
+def _headers(frames: Sequence[Frame]) -> list[Elements]:
+    from ..dicom.whole_headers import read_whole_headers
+
+    return read_whole_headers(frames)

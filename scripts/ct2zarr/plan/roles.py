@@ -19,13 +19,19 @@ from ..vocabulary import Role
 LOCALIZER_WORDS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 """Any of them in any value of ImageType makes a localizer."""
 
+SECONDARY_LOCALIZER_WORDS = ("SURVIEW",)
+"""Further words of scouts that are stored as secondary captures (Philips). A CT object of that name
+says LOCALIZER as well."""
+
 MODALITY = "CT"
 
-GREY = frozenset({"MONOCHROME1", "MONOCHROME2", ""})
-"""Photometric interpretations of grey images; an absent one is taken as grey."""
+COLOUR_WORDS = ("RGB", "YBR", "HSV", "CMYK", "PALETTE")
+"""Begin or end the photometric interpretations of colour (PS3.3 C.7.6.3.1.2). One sample per pixel
+under any other name, or none, is grey: ACR-NEMA called it MONOCHROME."""
 
-BITS = frozenset({8, 16, 32})
-"""BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT)."""
+BITS = frozenset({8, 16, 32, 64})
+"""BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT); 64 is that of
+DoubleFloatPixelData."""
 
 _LONGEST_TEXT = 80
 """Characters of a header's text that fit into a sentence."""
@@ -51,7 +57,7 @@ def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, FileError |
         return Role.NOT_CT, why
     if (why := _why_unreadable(frame)) is not None:
         return Role.UNREADABLE, why
-    if is_localizer(frame.image_type):
+    if is_localizer(frame.image_type, frame.sop_class_uid):
         why = FileError(
             Code.LOCALIZER,
             "ImageType {image_type} is that of a localizer",
@@ -63,9 +69,10 @@ def _role(frame: Frame, selection: SelectionSettings) -> tuple[Role, FileError |
     return Role.SLICE, None
 
 
-def is_localizer(image_type: str) -> bool:
+def is_localizer(image_type: str, sop_class_uid: str = "") -> bool:
     """Whether any value of ImageType (upper case) says localizer, scout or topogram."""
-    return any(word in image_type for word in LOCALIZER_WORDS)
+    more = SECONDARY_LOCALIZER_WORDS if sop_class_uid in SECONDARY_CLASSES else ()
+    return any(word in image_type for word in LOCALIZER_WORDS + more)
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +111,13 @@ def _why_not_ct(frame: Frame, selection: SelectionSettings) -> FileError | None:
     uid = frame.sop_class_uid
     modality = _shown(frame.modality) or "absent"
     if uid in CT_CLASSES:
-        return None
+        if frame.modality in (MODALITY, ""):
+            return None
+        return FileError(
+            Code.NOT_CT,
+            "the SOP class is {sop_class}, but Modality is {modality}, not CT",
+            sop_class=sop_class_name(uid), modality=modality,
+        )  # fmt: skip
     if uid in SECONDARY_CLASSES:
         name = sop_class_name(uid)
         if frame.modality != MODALITY:
@@ -145,7 +158,7 @@ def _why_unreadable(frame: Frame) -> FileError | None:
 
 
 def _why_excluded(frame: Frame, selection: SelectionSettings) -> FileError | None:
-    if frame.samples_per_pixel > 1 or frame.photometric not in GREY:
+    if frame.samples_per_pixel > 1 or any(word in frame.photometric for word in COLOUR_WORDS):
         return FileError(
             Code.COLOUR,
             "the image is in colour: PhotometricInterpretation is {photometric} and "

@@ -6,16 +6,30 @@ something, divide further in ``split_by_tags``.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry.tolerances import COSINE_ROUNDING, IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
+from ..geometry.stacks import unit_orientation
+from ..geometry.tolerances import (
+    COSINE_JITTER,
+    COSINE_ROUNDING,
+    COSINE_SPREAD,
+    NORMAL_TOLERANCE,
+    in_plane_tolerance,
+)
 from ..model import Frame
-from .stack import Stack, is_spacing, make_stack, spans_a_plane
+from .identity import frame_order
+from .ordering import is_constant, position_does_not_vary
+from .orientation import spans_a_plane
+from .split_by_tags import SPLIT_TAGS
+from .stack import Stack, is_spacing, make_stack
 
 PER_SLICE_FRAMES_OF_REFERENCE = 2
 """With fewer planes than this per frame of reference on average, the UID names single planes."""
+
+SMALLEST_SERIES_AT_ONE_POSITION = 3
+"""Two frames at one position are a conflict; from three on the writer gave all the first one's."""
 
 SMALLEST_GRID = 3
 """Two positions are always evenly spaced; only three or more show a grid."""
@@ -51,10 +65,12 @@ def split_by_geometry(frames: Sequence[Frame]) -> list[GridGroup]:
     frames
         In the order of ``identity.frame_order``.
     """
-    groups = _group_by_layout(frames)
+    groups = _join_jittering(_group_by_layout(frames))
     divided = []
     for layout, members in groups:
         references = {frame.frame_of_reference_uid for frame in members}
+        if layout.located and _position_means_nothing(members):
+            layout = replace(layout, located=False)
         if len(references) == 1 or not layout.located:
             divided.append((layout, "", members))
             continue
@@ -66,6 +82,28 @@ def split_by_geometry(frames: Sequence[Frame]) -> list[GridGroup]:
         GridGroup(frames=members, located=layout.located, keywords=keywords)
         for layout, _, members in divided
     ]
+
+
+def _position_means_nothing(frames: Sequence[Frame]) -> bool:
+    """Whether all frames have one position although they are not images of one place.
+
+    They are of one place where tags tell each from the others, as in the monitoring of a bolus, or
+    where they have one SliceLocation as well and are of several kinds, such as lossy copies.
+    Otherwise the writer repeated the position of the first frame.
+    """
+    if not position_does_not_vary(frames):
+        return False
+    locations = [frame.slice_location for frame in frames if frame.slice_location is not None]
+    located = len(locations) == len(frames)
+    if located and not is_constant(np.array(locations)):
+        return True
+    if len(frames) < SMALLEST_SERIES_AT_ONE_POSITION:
+        return False
+    kinds = {
+        (frame.lossy, frame.transfer_syntax_uid, *(read(frame) for read in SPLIT_TAGS.values()))
+        for frame in frames
+    }
+    return len(kinds) == 1 if located else len(kinds) < len(frames)
 
 
 _KEYWORDS = (
@@ -105,30 +143,43 @@ class _Layout:
 def _group_by_layout(frames: Sequence[Frame]) -> list[tuple[_Layout, tuple[Frame, ...]]]:
     """Group by layout; orientations and spacings that differ by rounding count as one."""
     edge = max(max(frame.rows, frame.columns) for frame in frames)
-    orientations = _clusters(
-        {frame.orientation for frame in frames if frame.orientation}, COSINE_ROUNDING
-    )
-    spacings = _clusters(
-        {frame.pixel_spacing for frame in frames if frame.pixel_spacing},
-        IN_PLANE_TOLERANCE_MM / max(edge, 1),
-    )
-    layouts: dict[_Raw, _Layout] = {}
+    cosines = {frame.orientation for frame in frames if frame.orientation}
+    units = {one: unit_orientation(one) for one in cosines if spans_a_plane(one)}
+    clusters = _clusters(set(units.values()), COSINE_ROUNDING)
+    orientations: _Clusters = {one: clusters[unit] for one, unit in units.items()}
+    pixels = {frame.pixel_spacing for frame in frames if frame.pixel_spacing}
+    pixels = {one for one in pixels if is_spacing(one)}
+    finest = min(map(min, pixels), default=1.0)
+    spacings = _clusters(pixels, in_plane_tolerance((finest,)) / max(edge, 1))
+    raws = [_raw(frame) for frame in frames]
+    layouts = {raw: _layout(raw, orientations, spacings) for raw in set(raws)}
+    placeless = {layout for layout in layouts.values() if not layout.located}
+    one_orientation = len({layout.orientation for layout in placeless} - {()}) < 2
+    one_spacing = len({layout.pixel_spacing for layout in placeless} - {()}) < 2
     groups: dict[_Layout, list[Frame]] = {}
-    for frame in frames:
-        position = frame.position
-        raw = (
-            position is not None and math.isfinite(sum(position)),
-            frame.rows,
-            frame.columns,
-            frame.photometric,
-            frame.orientation,
-            frame.pixel_spacing,
-        )
-        layout = layouts.get(raw)
-        if layout is None:
-            layout = layouts[raw] = _layout(raw, orientations, spacings)
+    for frame, raw in zip(frames, raws, strict=True):
+        layout = layouts[raw]
+        if not layout.located:  # an absent value goes with the one that is present
+            layout = replace(
+                layout,
+                orientation=() if one_orientation else layout.orientation,
+                pixel_spacing=() if one_spacing else layout.pixel_spacing,
+            )
         groups.setdefault(layout, []).append(frame)
     return [(layout, tuple(members)) for layout, members in groups.items()]
+
+
+def _raw(frame: Frame) -> "_Raw":
+    """What the header says of the layout."""
+    position = frame.position
+    return (
+        position is not None and math.isfinite(sum(position)),
+        frame.rows,
+        frame.columns,
+        frame.photometric,
+        frame.orientation,
+        frame.pixel_spacing,
+    )
 
 
 _Raw = tuple[bool, int, int, str, tuple[float, ...] | None, tuple[float, float] | None]
@@ -137,15 +188,59 @@ _Clusters = dict[tuple[float, ...], tuple[float, ...]]
 
 def _layout(raw: _Raw, orientations: _Clusters, spacings: _Clusters) -> _Layout:
     positioned, rows, columns, photometric, orientation, spacing = raw
-    located = positioned and spans_a_plane(orientation) and is_spacing(spacing)
+    along = orientations.get(orientation, ()) if orientation else ()
+    pixel = spacings.get(spacing, ()) if spacing else ()
     return _Layout(
-        located=located,
+        located=positioned and bool(along) and bool(pixel),
         rows=rows,
         columns=columns,
         palette=photometric.startswith("PALETTE"),
-        orientation=orientations[orientation] if located and orientation else (),
-        pixel_spacing=spacings[spacing] if located and spacing else (),
+        orientation=along,
+        pixel_spacing=pixel,
     )
+
+
+def _join_jittering(
+    groups: list[tuple[_Layout, tuple[Frame, ...]]],
+) -> list[tuple[_Layout, tuple[Frame, ...]]]:
+    """Join groups whose cosines differ by noise, and whose planes together make a stack.
+
+    Noise scatters the planes of a stack over groups that are no stacks by themselves. Two stacks
+    that are regular apart, and not together, were turned on purpose.
+    """
+    if len(groups) == 1:
+        return groups
+    alike: dict[_Layout, list[tuple[_Layout, tuple[Frame, ...]]]] = {}
+    for layout, members in groups:
+        alike.setdefault(replace(layout, orientation=()), []).append((layout, members))
+    joined = [entry for some in alike.values() for entry in some if not entry[0].orientation]
+    for every in alike.values():
+        some = [entry for entry in every if entry[0].orientation]
+        near = _clusters({layout.orientation for layout, _ in some}, COSINE_JITTER)
+        for leader in sorted(set(near.values())):
+            related = [entry for entry in some if near[entry[0].orientation] == leader]
+            joined.extend(_joined(related) if len(related) > 1 else related)
+    return joined
+
+
+def _joined(
+    groups: list[tuple[_Layout, tuple[Frame, ...]]],
+) -> list[tuple[_Layout, tuple[Frame, ...]]]:
+    """The groups as one, or as they are."""
+    cosines = np.array([layout.orientation for layout, _ in groups])
+    if float(np.ptp(cosines, axis=0).max()) > COSINE_SPREAD:
+        return groups
+    frames = tuple(sorted((f for _, members in groups for f in members), key=frame_order))
+    if groups[0][0].located:
+        apart = all(len(some) >= SMALLEST_GRID and _is_regular(some) for _, some in groups)
+        if apart and not _is_regular(frames):
+            return groups
+    return [(groups[0][0], frames)]
+
+
+def _is_regular(frames: Sequence[Frame]) -> bool:
+    stack = make_stack(frames)
+    return stack.repeats == 0 and stack.spacing().kind != "uneven"
 
 
 def _clusters(values: Iterable[tuple[float, ...]], tolerance: float) -> _Clusters:

@@ -7,7 +7,7 @@ to three tags is tried, and scored by the violations that it leaves.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..geometry.stacks import (
     is_uniform,
     spacing_of,
 )
-from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM, NORMAL_TOLERANCE
+from ..geometry.tolerances import NORMAL_TOLERANCE
 from ..model import Frame
 from .stack import Stack
 
@@ -29,6 +29,15 @@ LARGEST_COMBINATION = 3
 
 HOLE_AT_JOINT = 3
 """Where one acquisition continues another, up to two planes may be missing between them."""
+
+SMALLEST_INTERLEAVED = 3
+"""Planes of a stack that lies between those of another one; fewer show no spacing."""
+
+OTHER_THICKNESS = 1.2
+"""Slices so many times as thick are of another reconstruction; less is how a writer rounds."""
+
+FRAMES_PER_GROUP = 2
+"""With fewer frames per value a tag counts frames; parts are then ranges of its values."""
 
 _PARTS_TRIED = 64
 """A group is joined to one of the first 64 parts only; this bounds the work for unique values."""
@@ -45,15 +54,22 @@ def _text(value: str) -> Label:
 SPLIT_TAGS: dict[str, Callable[[Frame], Label]] = {
     "AcquisitionNumber": lambda frame: _number(frame.acquisition_number),
     "TemporalPositionIdentifier": lambda frame: _number(frame.temporal_position),
+    "TemporalPositionIndex": lambda frame: _number(frame.temporal_index),
     "TriggerTime": lambda frame: _number(frame.trigger_time),
+    "NominalPercentageOfCardiacPhase": lambda frame: _number(frame.cardiac_phase),
+    "NominalCardiacTriggerDelayTime": lambda frame: _number(frame.cardiac_delay),
     "ConvolutionKernel": lambda frame: _text(frame.kernel),
+    "KVP": lambda frame: _number(frame.kvp),
+    "SliceThickness": lambda frame: _number(frame.slice_thickness),
     "ImageType": lambda frame: _text(frame.image_type),
     "StackID": lambda frame: _text(frame.stack_id),
     "EchoNumbers": lambda frame: _number(frame.echo_number),
+    "ScanOptions": lambda frame: _text(frame.scan_options),
     "SOPClassUID": lambda frame: _text(frame.sop_class_uid),
-    "SOPInstanceUID": lambda frame: _text(frame.sop_instance_uid if frame.frames > 1 else ""),
+    "LossyImageCompression": lambda frame: _text("01" if frame.lossy else "00"),
+    "file": lambda frame: _text(frame.sop_instance_uid if frame.frames > 1 else ""),
 }
-"""The tags in order of preference. SOPInstanceUID is the multi-frame file of a frame."""
+"""The usual tags in order of preference; ``file`` is the multi-frame file of a frame."""
 
 IN_PLANE_KEY = "ImagePositionPatient"
 """The keyword of a split by origins that differ within the plane; tried last."""
@@ -105,8 +121,10 @@ def best_split(stack: Stack) -> Split:
     whole = Split((), (np.arange(len(stack.frames)),), stack.repeats, 0)
     if stack.repeats:
         return _split_of_repeats(stack, whole)
-    if stack.spacing().irregular_gaps > 1:
+    if stack.measured and stack.spacing().irregular_gaps > 1:
         return _split_of_overlap(stack, whole)
+    if stack.measured:
+        return _split_of_interleaved(stack, whole)
     return whole
 
 
@@ -153,6 +171,54 @@ def _split_of_overlap(stack: Stack, whole: Split) -> Split:
     return whole
 
 
+def _split_of_interleaved(stack: Stack, whole: Split) -> Split:
+    """The split into regular stacks whose planes lie between each other, by one tag.
+
+    Together they may make a regular grid too, as two spectra do that lie half a plane apart. Planes
+    that alternate in kVp or thickness are two stacks in any case. Other tags count only where the
+    headers declare the spacing of the parts: interleaved acquisitions complete each other.
+    """
+    for name, labels in _varying_labels(stack).items():
+        parts = [
+            np.array([i for i, label in enumerate(labels) if label == value])
+            for value in sorted(set(labels))
+        ]
+        if len(parts) * SMALLEST_INTERLEAVED > len(labels) or not _alternate(stack, parts):
+            continue
+        if _differs_in_kind(stack, name) or _declared_apart(stack, parts):
+            return Split((name,), tuple(parts), 0, 0)
+    return whole
+
+
+def _alternate(stack: Stack, parts: Sequence[Integers]) -> bool:
+    """Whether each part is regular by itself, and planes of the others lie in all of its gaps."""
+    between = len(parts)
+    for part in parts:
+        inner = np.diff(part)
+        alone = len(part) >= SMALLEST_INTERLEAVED and is_uniform(stack.offsets[part])
+        if not alone or (inner != between).sum() > len(inner) // 2:
+            return False
+    return True
+
+
+def _differs_in_kind(stack: Stack, name: str) -> bool:
+    """Whether a tag says that the values or the planes of the parts are of another kind."""
+    if name == "KVP":
+        return True
+    if name != "SliceThickness":
+        return False
+    thicknesses = [frame.slice_thickness or 0.0 for frame in stack.frames]
+    return min(thicknesses) * OTHER_THICKNESS <= max(thicknesses)
+
+
+def _declared_apart(stack: Stack, parts: Sequence[Integers]) -> bool:
+    """Whether the headers declare the spacing of each part, and not that of all planes together."""
+    steps = [_usual_gap(stack, part) for part in parts]
+    return any(
+        all(abs(step - hint) <= NORMAL_TOLERANCE * hint for step in steps) for hint in stack.hints
+    ) and not any(abs(stack.step - hint) <= NORMAL_TOLERANCE * hint for hint in stack.hints)
+
+
 def _any_overlap(parts: Sequence[Integers]) -> bool:
     """Whether the extents of any two parts overlap along the normal."""
     reached = -1
@@ -177,7 +243,7 @@ def _splits_by(stack: Stack, labels: dict[str, list[Label]], size: int) -> Itera
         groups = len(set(combined))
         fewer = combinations(names, size - 1) if size > 1 else ()
         if all(len(set(_combined(labels, some))) < groups for some in fewer):
-            yield _split_by(stack, names, combined)
+            yield split_by(stack, names, combined)
 
 
 def _combined(labels: dict[str, list[Label]], names: tuple[str, ...]) -> list[tuple[Label, ...]]:
@@ -205,7 +271,7 @@ def _in_plane_labels(stack: Stack) -> list[Label]:
     labels: list[Label] = []
     for u, v in stack.in_plane:
         for number, (a, b) in enumerate(origins):
-            if abs(a - u) <= IN_PLANE_TOLERANCE_MM and abs(b - v) <= IN_PLANE_TOLERANCE_MM:
+            if abs(a - u) <= stack.same_origin_mm and abs(b - v) <= stack.same_origin_mm:
                 labels.append((False, number))
                 break
         else:
@@ -216,16 +282,26 @@ def _in_plane_labels(stack: Stack) -> list[Label]:
     return labels if len(origins) > 1 else []
 
 
-def _split_by(stack: Stack, names: tuple[str, ...], labels: list[tuple[Label, ...]]) -> Split:
+def split_by(stack: Stack, names: tuple[str, ...], labels: Sequence[tuple[Label, ...]]) -> Split:
+    """Split a stack by a label of each frame; groups that continue each other are one part."""
     groups: dict[tuple[Label, ...], list[int]] = {}
     for index, label in enumerate(labels):
         groups.setdefault(label, []).append(index)
     parts = _join_continuing(stack, [np.array(groups[label]) for label in sorted(groups)])
     repeats = sum(int((np.diff(stack.offsets[part]) <= stack.tolerance).sum()) for part in parts)
+    counted = names != ("AcquisitionNumber",) and FRAMES_PER_GROUP * len(groups) > len(labels)
+    if counted and _any_between(parts, labels):  # an AcquisitionNumber may count planes
+        repeats = stack.repeats
     irregular = 0
     if not repeats:
         irregular = sum(stack.spacing(part).irregular_gaps for part in parts)
     return Split(names, tuple(parts), repeats, irregular)
+
+
+def _any_between(parts: Sequence[Integers], labels: Sequence[tuple[Label, ...]]) -> bool:
+    """Whether values of one part lie between those of another: chance has joined single frames."""
+    ranges = sorted((min(labels[i] for i in part), max(labels[i] for i in part)) for part in parts)
+    return any(low <= high for (_, high), (low, _) in pairwise(ranges))
 
 
 def _join_continuing(stack: Stack, groups: list[Integers]) -> list[Integers]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..run.counts import Counts, size_words
 from ..run.settings import ReportSettings
-from ..vocabulary import Status
+from ..vocabulary import Belonging, Status
 from .plots import Plot, plot_histogram
 from .redaction import redact
 from .sentences import flag_sentence, syntax_names
@@ -75,7 +75,7 @@ def headline_tiles(counts: Counts) -> tuple[Tile, ...]:
     rate = size_words(counts.rate) if counts.rate else ("not known", "")
     return (
         Tile("Volumes", f"{counts.volumes:,}", note=f"{counts.ok:,} converted"),
-        Tile("Verified", f"{counts.verified:,}", note="compared with the source"),
+        Tile("Verified", f"{counts.verified:,}", note=_compared(counts)),
         Tile("Not usable", f"{counts.failed + counts.rejected:,}", note="failed or rejected"),
         Tile("Slices", f"{counts.slices:,}", note="in converted volumes"),
         Tile("Source", *size_words(counts.input_bytes), note="read"),
@@ -88,6 +88,13 @@ def headline_tiles(counts: Counts) -> tuple[Tile, ...]:
         ),
         Tile("Speed", rate[0], f"{rate[1]}/s" if rate[1] else "", "of source per worker"),
     )
+
+
+def _compared(counts: Counts) -> str:
+    """What verified means; volumes that no second decoder could read are counted apart."""
+    if not counts.same_decoder:
+        return "compared with the source"
+    return f"compared with the source; {counts.same_decoder:,} by the decoder that converted them"
 
 
 def settings_lines(
@@ -125,6 +132,7 @@ def bar_groups(rows: Sequence[JoinedRow]) -> list[BarGroup]:
         )
         groups.append(_flag_bars("Failed and rejected, by flag", lost, "bad"))
     groups += [
+        _value_bars("Headers of all planes", map(_belonging, ok)),
         _value_bars("Datasets", (row.dataset for row in rows)),
         _value_bars("Manufacturer", (row.manufacturer for row in ok)),
         _value_bars("Kernel", (row.kernel for row in ok)),
@@ -132,6 +140,15 @@ def bar_groups(rows: Sequence[JoinedRow]) -> list[BarGroup]:
         _value_bars("Rows x columns", (f"{row.rows} x {row.columns}" for row in ok)),
     ]
     return [group for group in groups if group.rows]
+
+
+def _belonging(row: JoinedRow) -> str:
+    """What the check of belonging said of a converted volume; older summaries say nothing."""
+    words: dict[str, str] = {
+        Belonging.CONSTANT: "of one volume in every element checked",
+        Belonging.FLAGGED: "of one volume; KVP or thickness varies, flagged",
+    }
+    return words.get(row.belonging, "not checked, or not all")
 
 
 def histograms(rows: Sequence[JoinedRow]) -> list[Plot]:

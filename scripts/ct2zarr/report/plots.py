@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ..geometry.tolerances import NORMAL_TOLERANCE, SMALLEST_STEP_MM
+from ..geometry.tolerances import NORMAL_TOLERANCE
 from .views import Array, Placement
 
 _CSS_VARIABLES = {
@@ -143,7 +143,7 @@ def plot_placement(placement: Placement, rows: int, thickness: float | None = No
     offsets, count = placement.offsets, len(placement.offsets)
     gaps = np.diff(offsets)
     usual = placement.usual_gap
-    odd = np.abs(gaps - usual) > max(NORMAL_TOLERANCE * usual, SMALLEST_STEP_MM)
+    odd = np.abs(gaps - usual) > NORMAL_TOLERANCE * usual
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(430 / 72, 240 / 72), layout="constrained")
         FigureCanvasSVG(figure)

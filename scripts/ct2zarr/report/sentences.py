@@ -119,11 +119,14 @@ def verification_line(record: VolumeRecord) -> Line:
         return Line("look", "not verified during conversion")
     if record.verification.get("ok") is not True:
         return Line("bad", "verification failed during conversion")
+    same = record.verification.get("same_decoder")
+    apart = f"; {same} read by the decoder of the conversion" if same else ""
     if count == record.shape[0]:
-        return Line("good", "verified during conversion: all planes equal their source")
+        return Line("good", f"verified during conversion: all planes equal their source{apart}")
     return Line(
         "good",
-        f"verified during conversion: {count} of {record.shape[0]} planes compared, all equal",
+        f"verified during conversion: {count} of {record.shape[0]} planes compared, all equal"
+        f"{apart}",
     )
 
 

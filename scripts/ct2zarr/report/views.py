@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..geometry.tolerances import INDEX_ROUNDING, SMALLEST_STEP_MM
+from ..geometry.tolerances import INDEX_ROUNDING, smallest_step
 
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
@@ -223,7 +223,9 @@ def _display_grid(placement: Placement, side: int) -> npt.NDArray[np.intp]:
     gap = offsets[right] - offsets[right - 1]
     distance = np.abs(at - offsets[nearest])
     empty = (
-        (gap > _GAP * usual) & (distance > 0.5 * usual + SMALLEST_STEP_MM) & _is_missing(gap, usual)
+        (gap > _GAP * usual)
+        & (distance > 0.5 * usual + smallest_step((usual,)))
+        & _is_missing(gap, usual)
     )
     return np.where(empty, -1, nearest).astype(np.intp)
 

@@ -15,7 +15,10 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
     all rows; the other members are of the converted volumes. Bytes, and seconds of wall clock.
     """
     numbers: dict[str, int | float] = dict.fromkeys(("volumes", *Status, "flagged"), 0)
-    sums = ("ok_flagged", "reused", "verified", "slices", "localizers_skipped", "files_unreadable")
+    sums = (
+        "ok_flagged", "reused", "verified", "same_decoder", "slices", "localizers_skipped",
+        "files_unreadable",
+    )  # fmt: skip
     numbers |= dict.fromkeys((*sums, "input_bytes", "output_bytes"), 0)
     seconds = 0.0
     for row in rows:
@@ -29,6 +32,7 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
         numbers["ok_flagged"] += row.flags != ""
         numbers["reused"] += row.reused
         numbers["verified"] += row.verify_ok is True
+        numbers["same_decoder"] += row.verify_ok is True and row.same_decoder_slices > 0
         numbers["slices"] += row.slice_count
         numbers["input_bytes"] += row.input_bytes
         numbers["output_bytes"] += row.output_bytes
@@ -46,6 +50,8 @@ class Counts:
         Converted; ``reused`` of them were there before.
     flagged
         Of all volumes. ok_flagged, verified: of the converted ones.
+    same_decoder
+        Of the verified ones, those whose planes were not all read by another decoder.
     slices, input_bytes, output_bytes, seconds
         Of the converted ones; seconds are summed over workers.
     """
@@ -62,6 +68,7 @@ class Counts:
     ok_flagged: int = 0
     verified: int = 0
     slices: int = 0
+    same_decoder: int = 0
 
     @classmethod
     def of_totals(cls, totals: Mapping[str, Any]) -> "Counts":

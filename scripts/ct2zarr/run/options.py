@@ -216,6 +216,14 @@ _DECLARED = (
         "the flag as reason. The flags are listed below.",
     ),
     Option(
+        name="accept_ambiguous_layers",
+        kind=kinds.BOOLEAN,
+        default=False,
+        changes=SHARD,
+        about="Convert volumes with the flag `ambiguous_layers` too: files share positions, and "
+        "nothing tells which of them belong together. Without it their status is `rejected`.",
+    ),
+    Option(
         name="on_bad_slice",
         kind=choice("fail", "drop"),
         default="fail",

@@ -111,10 +111,18 @@ class ConvertSettings:
     verify_slices: int | Literal["all"] = option("verify_slices")
     summary_suffix: str = option("summary_suffix")
     reject_flags: frozenset[Flag] = option("reject_flags")
+    accept_ambiguous_layers: bool = option("accept_ambiguous_layers")
     on_bad_slice: Literal["fail", "drop"] = option("on_bad_slice")
     series_timeout_seconds: float = option("series_timeout")
     series_memory_mb: int = option("series_memory")
     retry_failed: bool = option("retry_failed")
+
+    @property
+    def rejected_flags(self) -> frozenset[Flag]:
+        """The flags of volumes that are not converted."""
+        if self.accept_ambiguous_layers:
+            return self.reject_flags
+        return self.reject_flags | {Flag.AMBIGUOUS_LAYERS}
 
     @property
     def store_root(self) -> Path:

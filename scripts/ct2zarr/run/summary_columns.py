@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..vocabulary import Status
+from ..vocabulary import Belonging, Status
 from .csv_tables import Schema, columns_of, read_records, records_to_csv
 
 
@@ -70,6 +70,12 @@ class SummaryRow:
         See ``codes.Code``; empty when ok.
     error_public
         ``error`` without names of files and text from headers.
+    same_decoder_slices
+        Of the verified slices, those that only a decoder of the conversion could read.
+    belonging
+        See ``vocabulary.Belonging``; empty when the volume was not converted.
+    belonging_planes
+        Number of planes whose headers were compared with each other.
     """
 
     series_hash: str
@@ -113,6 +119,9 @@ class SummaryRow:
     version: str = ""
     code: str = ""
     error_public: str = ""
+    belonging: str = ""
+    belonging_planes: int = 0
+    same_decoder_slices: int = 0
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
@@ -121,8 +130,17 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(SummaryRow))
 SUMMARY_SCHEMA = Schema(
     columns_of(
         SummaryRow,
-        optional=("code", "error_public"),  # a summary of version 0.1 has none
-        allowed={"status": tuple(map(str, Status))},
+        optional=(  # not in version 0.1
+            "code",
+            "error_public",
+            "belonging",
+            "belonging_planes",
+            "same_decoder_slices",
+        ),
+        allowed={
+            "status": tuple(map(str, Status)),
+            "belonging": ("", *map(str, Belonging)),
+        },
     ),
     "convert that shard again (delete its summary and run the workflow)",
     one_line=True,

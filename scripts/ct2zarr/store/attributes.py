@@ -9,6 +9,8 @@ from ..geometry.pyramid import METHOD, Level
 from ..geometry.stacks import NOMINAL_STEP_MM, StackGeometry
 from ..model import Json, RaisedFlag, Vector, VolumePlan
 from ..plan.grouping import plan_geometry
+from ..plan.orientation import common_orientation, spans_a_plane
+from ..plan.stack import nominal_step
 from ..vocabulary import Flag
 from .zarr_documents import ArrayLayout, Scale, multiscales
 
@@ -18,13 +20,13 @@ RECORD_ONLY = frozenset({"tilt_degrees"})
 
 def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, Json]:
     """Geometry in JSON; members that a volume without geometry lacks are ``None``."""
-    first = plan.planes[0]
-    reference: Json = first.frame_of_reference_uid
-    if protect is not None:
+    references = {plane.frame_of_reference_uid for plane in plan.planes}
+    reference: Json = references.pop() if len(references) == 1 else None
+    if protect is not None and reference is not None:
         reference = protect("FrameOfReferenceUID", reference)
     stack = plan_geometry(plan)
     if stack is None:
-        orientation = first.orientation
+        orientation = common_orientation(plan.planes) if _oriented(plan) else None
         return {
             "spacing": list(_nominal_spacing(plan)),
             "orientation": [list(orientation[:3]), list(orientation[3:])] if orientation else None,
@@ -40,9 +42,14 @@ def geometry_attributes(plan: VolumePlan, protect: Protect | None) -> dict[str, 
         "index_to_lps": stack.index_to_lps.tolist(),
         "slice_origins_lps": stack.slice_origins_lps.tolist(),
         "max_position_error_mm": stack.max_position_error_mm,
-        "tilt_degrees": stack.tilt_degrees,
+        # A single plane has no stacking direction that could be tilted.
+        "tilt_degrees": stack.tilt_degrees if len(plan.planes) > 1 else None,
         "frame_of_reference_uid": reference,
     }
+
+
+def _oriented(plan: VolumePlan) -> bool:
+    return all(spans_a_plane(plane.orientation) for plane in plan.planes)
 
 
 def spacing_of_plan(plan: VolumePlan) -> Vector:
@@ -53,10 +60,8 @@ def spacing_of_plan(plan: VolumePlan) -> Vector:
 
 def _nominal_spacing(plan: VolumePlan) -> Vector:
     """Spacing (dz, dy, dx) of a volume without geometry, mm; nominal if the header has none."""
-    first = plan.planes[0]
-    dz = abs(first.spacing_between_slices or 0.0) or first.slice_thickness or NOMINAL_STEP_MM
-    dy, dx = first.pixel_spacing or (NOMINAL_STEP_MM, NOMINAL_STEP_MM)
-    return dz, dy, dx
+    dy, dx = plan.planes[0].pixel_spacing or (NOMINAL_STEP_MM, NOMINAL_STEP_MM)
+    return nominal_step(plan.planes), dy, dx
 
 
 def _translation(stack: StackGeometry) -> Vector:

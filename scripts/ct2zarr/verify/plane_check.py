@@ -13,12 +13,13 @@ from ..dicom.decoding import SourceReader, StoredFrame
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
 from ..dicom.transfer_syntaxes import COSINE_TRANSFORMED
 from ..errors import Private, VerificationError
-from ..geometry.tolerances import COPIED_POSITION_TOLERANCE_MM
+from ..geometry.tolerances import copied_position_tolerance
 from ..model import Frame, SliceTable, VolumePlan
 from ..run.checksums import PLANE_MD5, plane_md5
 from ..run.settings import ConvertSettings
 from ..volume.volume import Volume
 from .geometry_check import triple
+from .source_values import possible_values
 
 DCT_ROUNDING = 1.001
 """Stored units by which two correct decoders of these syntaxes may differ: one (measured between
@@ -55,11 +56,27 @@ def check_planes(
                 frame = plan.planes[index]
                 source = reader.read(frame)
                 header = headers.of(source, frame)
-                _check_values(plane, source, header, index, settings, frame.transfer_syntax_uid)
+                rescaled = _is_rescaled(header, index, settings, declared)
+                _check_values(plane, source, header, index, rescaled, frame.transfer_syntax_uid)
                 _check_source_header(header, index, frame, table, settings)
                 _check_scale(header, index, declared)
                 used[source.decoder] += 1
     return dict(sorted(used.items()))
+
+
+def _is_rescaled(
+    header: FrameHeader, index: int, settings: ConvertSettings, declared: Mapping[str, Any]
+) -> bool:
+    """Whether the plane is due in rescaled values; they are HU only with a whole rescale."""
+    kind = declared.get("kind")
+    if kind == "hu" and not header.rescaled:
+        raise VerificationError(
+            Code.VERIFICATION_FAILED,
+            "verification failed: the store calls its values Hounsfield units, and the header of "
+            "plane {plane} lacks RescaleSlope or RescaleIntercept",
+            plane=index,
+        )
+    return settings.encoding.values == "hu" and kind != "stored"
 
 
 def _check_values(
@@ -67,21 +84,22 @@ def _check_values(
     frame: StoredFrame,
     header: FrameHeader,
     index: int,
-    settings: ConvertSettings,
+    rescaled: bool,
     syntax: str,
 ) -> None:
-    expected: NDArray[Any] = frame.stored
-    if settings.encoding.values == "hu" and (header.slope, header.intercept) != (1.0, 0.0):
-        expected = frame.stored.astype(np.float64) * header.slope + header.intercept
+    for stored in possible_values(frame, header):
+        expected = stored
+        if rescaled and (header.slope, header.intercept) != (1.0, 0.0):
+            expected = stored.astype(np.float64) * header.slope + header.intercept
         if np.issubdtype(plane.dtype, np.floating):
             expected = expected.astype(plane.dtype)
-    different = plane != expected
-    if different.any() and syntax in COSINE_TRANSFORMED:
-        step = DCT_ROUNDING * (abs(header.slope) if settings.encoding.values == "hu" else 1.0)
-        distance = np.abs(plane.astype(np.float64) - expected)
-        different = distance > step
-    if not different.any():
-        return
+        different = _differ(plane, expected)
+        if different.any() and syntax in COSINE_TRANSFORMED:
+            step = DCT_ROUNDING * (abs(header.slope) if rescaled else 1.0)
+            distance = np.abs(plane.astype(np.float64) - expected)
+            different = distance > step
+        if not different.any():
+            return
     row, column = (int(place) for place in np.argwhere(different)[0])
     raise VerificationError(
         Code.VERIFICATION_FAILED,
@@ -95,6 +113,14 @@ def _check_values(
         found=plane[row, column].item(),
         due=expected[row, column].item(),
     )
+
+
+def _differ(plane: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where two planes differ; NaN equals NaN."""
+    different: NDArray[np.bool_] = plane != expected
+    if plane.dtype.kind == "f":
+        different &= ~(np.isnan(plane) & np.isnan(expected))
+    return different
 
 
 def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> None:
@@ -129,11 +155,11 @@ def _check_source_header(
                 "verification failed: plane {plane} comes from a file with another SOPInstanceUID",
                 plane=index,
             )
-    position = triple(table.column("ImagePositionPatient")[index])
+    position = triple(table.column("ImagePositionPatient")[index]) or frame.position
     if position is None or header.position is None or frame.position is None:
         return
     distance = float(np.linalg.norm(np.subtract(position, header.position)))
-    if not distance <= COPIED_POSITION_TOLERANCE_MM:
+    if not distance <= copied_position_tolerance(frame.pixel_spacing or (1.0,)):
         raise VerificationError(
             Code.VERIFICATION_FAILED,
             "verification failed: plane {plane} is {distance:.3f} mm away from where its file "

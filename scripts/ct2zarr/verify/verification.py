@@ -8,7 +8,8 @@ computed here, in float64. The checks are:
 - of each chosen plane: its bytes against the source and the MD5 in slices.csv; the SOPInstanceUID,
   position and rescale in its file against slices.csv and the attributes;
 - of all planes: positions, index_to_lps, slices.csv and the directions and distances of the header
-  agree, and planes ascend along the normal.
+  agree, and planes ascend along the normal;
+- of all planes, unless no plane is chosen: the headers of their files are those of one volume.
 
 A comparison of the store with what was in memory could not find planes in a wrong order.
 """
@@ -26,6 +27,7 @@ from ..model import Json, SliceTable, VolumePlan
 from ..run.settings import ConvertSettings
 from ..store.records import read_slices
 from ..volume.volume import Volume, open_volume
+from .belonging_check import BelongingCheck, check_belonging
 from .geometry_check import check_geometry
 from .plane_check import check_planes
 from .pyramid_check import check_pyramid
@@ -41,15 +43,28 @@ class Verification:
         Their indices.
     decoders
         Decoder name → number of planes that it read.
+    same_decoder
+        Number of planes that only a decoder of the conversion could read, whose faults the
+        comparison cannot find.
+    belonging
+        What the headers of the planes have in common.
     """
 
     slices: tuple[int, ...]
     decoders: Mapping[str, int]
+    belonging: BelongingCheck
+    same_decoder: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """The content of series.json. ``ok`` is never false, since a difference raises."""
         ok = True if self.slices else None
-        return {"ok": ok, "slices": list(self.slices), "decoders": dict(self.decoders)}
+        return {
+            "ok": ok,
+            "slices": list(self.slices),
+            "decoders": dict(self.decoders),
+            "same_decoder": self.same_decoder,
+            "belonging": self.belonging.as_json(),
+        }
 
 
 def verify_volume(
@@ -85,6 +100,7 @@ def verify_volume(
             _check_shape(volume, plan, table)
             _check_identity(plan, table, volume.attrs, settings)
             check_geometry(plan, table, volume.attrs)
+            belonging = check_belonging(plan, chosen)
             decoders = check_planes(volume, plan, table, settings, chosen, decoders_used)
             found = volume.attrs.get("levels")
         check_pyramid(
@@ -103,7 +119,8 @@ def verify_volume(
             frame=error.frame,
             cause=error,
         ) from error
-    return Verification(chosen, decoders)
+    same = sum(planes for name, planes in decoders.items() if name in decoders_used)
+    return Verification(chosen, decoders, belonging, same)
 
 
 def choose_planes(count: int, wanted: int | Literal["all"]) -> tuple[int, ...]:

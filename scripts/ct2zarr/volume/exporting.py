@@ -18,7 +18,7 @@ from ..codes import Code
 from ..errors import FileError
 from ..geometry.resampling import grid_around, resample, stack_axes
 from ..geometry.stacks import StackGeometry
-from ..geometry.tolerances import IN_PLANE_TOLERANCE_MM
+from ..geometry.tolerances import in_plane_tolerance
 from ..run.atomic_files import temporary_path
 from .readable import Readable
 
@@ -105,7 +105,7 @@ def even_volume(
     with suppress(FileError):  # values of another unit are exported unchanged
         volume = volume.hu
     if not why and spacing is None:
-        sheared = stack.drift_mm > IN_PLANE_TOLERANCE_MM
+        sheared = stack.drift_mm > in_plane_tolerance(stack.spacing[1:])
         matrix = stack.index_to_lps.copy()
         if not sheared:  # the remaining drift is rounding, and SimpleITK expects right angles
             matrix[:3, :3] = stack_axes(stack).T * stack.spacing
@@ -199,9 +199,9 @@ def _unevenness(stack: StackGeometry, allow_shear: bool) -> str:
     if not stack.uniform:
         gaps = stack.gaps_mm
         return f"planes unevenly spaced ({gaps.min():.4g} to {gaps.max():.4g} mm)"
-    if stack.in_plane_shift_mm > IN_PLANE_TOLERANCE_MM:
+    if stack.in_plane_shift_mm > in_plane_tolerance(stack.spacing[1:]):
         return f"planes up to {stack.in_plane_shift_mm:.3g} mm off the line of the stack"
-    if stack.drift_mm > IN_PLANE_TOLERANCE_MM and not allow_shear:
+    if stack.drift_mm > in_plane_tolerance(stack.spacing[1:]) and not allow_shear:
         return f"planes sheared by a gantry tilt of {abs(stack.tilt_degrees):.3g} degrees"
     return ""
 

@@ -19,10 +19,10 @@ from ..transfer_syntaxes import (
     JPEG_2000_FAMILY,
     JPEG_FAMILY,
     JPEG_LS_FAMILY,
-    RLE,
 )
 
 Integers = NDArray[np.integer[Any]]
+Pixels = Integers | NDArray[np.floating[Any]]
 
 _RLE_HEADER = struct.Struct("<16L")  # number of segments and 15 offsets, PS3.5 G.5
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC then SIZ marker, ISO/IEC 15444-1 A.5.1
@@ -59,7 +59,7 @@ def read_codestream(encoded: bytes, syntax: str) -> Codestream:
             return Codestream()
         ssiz = encoded[start + _J2K_SSIZ]
         return Codestream(precision=(ssiz & 0x7F) + 1, signed=bool(ssiz & 0x80))
-    if syntax == RLE:
+    if syntax not in JPEG_FAMILY and syntax not in JPEG_LS_FAMILY:
         return Codestream()
     return Codestream(precision=_jpeg_precision(encoded))
 

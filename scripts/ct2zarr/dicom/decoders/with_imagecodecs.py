@@ -1,4 +1,7 @@
-"""JPEG, JPEG-LS, JPEG 2000 and RLE by imagecodecs (libjpeg-turbo 3, CharLS, OpenJPEG, its own)."""
+"""JPEG, JPEG-LS, JPEG 2000, JPEG XL, RLE and deflated frames by imagecodecs.
+
+It calls libjpeg-turbo 3, CharLS, OpenJPEG, libjxl and libdeflate; PackBits is its own.
+"""
 
 from importlib.util import find_spec
 
@@ -7,7 +10,15 @@ from numpy.typing import NDArray
 
 from ...codes import Code
 from ...errors import FileError
-from ..transfer_syntaxes import HTJ2K_FAMILY, JPEG_2000_FAMILY, JPEG_FAMILY, JPEG_LS_FAMILY, RLE
+from ..transfer_syntaxes import (
+    DEFLATED_FRAME,
+    HTJ2K_FAMILY,
+    JPEG_2000_FAMILY,
+    JPEG_FAMILY,
+    JPEG_LS_FAMILY,
+    JPEG_XL_FAMILY,
+    RLE,
+)
 from .layout import FrameLayout, Integers, as_plane, rle_segments
 
 NAME = "imagecodecs"
@@ -16,7 +27,9 @@ SYNTAXES: tuple[str, ...] = (
     *JPEG_LS_FAMILY,
     *JPEG_2000_FAMILY,
     *HTJ2K_FAMILY,
+    *JPEG_XL_FAMILY,
     RLE,
+    DEFLATED_FRAME,
 )
 
 
@@ -31,6 +44,12 @@ def decode(encoded: bytes, layout: FrameLayout) -> Integers:
 
     if layout.syntax == RLE:
         return _decode_rle(encoded, layout)
+    if layout.syntax == DEFLATED_FRAME:
+        due = layout.rows * layout.columns * layout.bits_allocated // 8
+        raw = imagecodecs.deflate_decode(encoded, raw=True, out=due + due % 2)
+        return as_plane(bytes(raw[:due]), layout, layout.bits_allocated)
+    if layout.syntax in JPEG_XL_FAMILY:
+        return as_plane(imagecodecs.jpegxl_decode(encoded), layout, 0)
     if layout.syntax in JPEG_FAMILY:
         decoded = imagecodecs.jpeg_decode(encoded)
     elif layout.syntax in JPEG_LS_FAMILY:

@@ -24,7 +24,7 @@ from ..tags import (
     SEQUENCE_END,
     UNDEFINED_LENGTH,
 )
-from ..transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
+from ..transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_SYNTAXES
 from .raw_header import (
     LONGEST_VALUE,
     ByteSource,
@@ -43,6 +43,15 @@ _LAST_OF_META = 0x0007FFFF
 """The data set has no elements below group 8 (PS3.5 section 7.8.1)."""
 _DEFLATED_LIMIT = 1 << 28
 """Bytes to which a deflated file is unpacked in memory; guards against a decompression bomb."""
+
+_COMPRESSED_FILES = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\3\4": "zip",
+}
+"""How files begin that hold others, compressed."""
 
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
@@ -78,6 +87,13 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
         raise FileError(Code.NOT_DICOM, "the file is empty (zero bytes)")
     start = source.read(0, _FIRST_READ)
     if start[128:132] != b"DICM":
+        for mark, kind in _COMPRESSED_FILES.items():
+            if start.startswith(mark):
+                raise FileError(
+                    Code.NOT_DICOM,
+                    "the file is compressed with {kind}; unpack it, and scan again",
+                    kind=kind,
+                )
         if not _looks_like_elements(start, source.size):
             raise FileError(Code.NOT_DICOM, "the file does not begin like a DICOM file")
         return read_with_pydicom(source, wanted), source
@@ -89,7 +105,7 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
             start = source.read(0, _FIRST_READ)
         elif syntax in ("", EXPLICIT_BIG):
             raise _UnusualError
-        explicit = syntax != IMPLICIT_LITTLE
+        explicit = syntax not in IMPLICIT_SYNTAXES
         header = _walk(source, start, position, explicit, wanted, meta)
     except _UnusualError:
         if isinstance(source, Unpacked):

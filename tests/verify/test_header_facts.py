@@ -1,0 +1,130 @@
+"""Equal bytes count as read only where they cannot mean anything else."""
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from converted import plans_in
+from ct2zarr.model import Frame
+from ct2zarr.verify.header_facts import COMPARED, READER, SAME_BYTES, HeaderReader
+from phantom import make_series, write
+
+
+def frames_of(folder: Path, **series: object) -> tuple[Frame, ...]:
+    make_series(folder, **series)  # type: ignore[arg-type]
+    (plan,) = plans_in(folder)
+    return plan.planes
+
+
+def edited(frame: Frame, edit) -> None:
+    dataset = dcmread(frame.path)
+    edit(dataset)
+    write(dataset, Path(frame.path))
+
+
+def test_both_ways_of_reading_give_the_same(tmp_path):
+    frames = frames_of(tmp_path, n=3)
+    reader, other = HeaderReader(), HeaderReader()
+    first = reader.read(frames[0], by_pydicom=False)
+    assert first is not None
+    assert first.texts["Modality"] == "CT"
+    assert first.numbers["SliceThickness"] == (2.5,)
+    for frame in frames[1:]:
+        by_bytes = reader.read(frame, by_pydicom=False)
+        by_pydicom = other.read(frame, by_pydicom=True)
+        assert by_bytes == by_pydicom
+    assert reader.readers == {READER: 1, SAME_BYTES: 2}
+    assert other.readers == {READER: 2}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientID", "ANOTHER"),
+        ("Modality", "MR"),
+        ("KVP", "80"),
+        ("Rows", 12),
+        ("ImageOrientationPatient", [0, 1, 0, -1, 0, 0]),
+        ("SOPInstanceUID", "1.2.3"),
+        ("PatientID", None),
+    ],
+)
+def test_a_header_with_another_value_is_read_by_pydicom(tmp_path, keyword, value):
+    frames = frames_of(tmp_path, n=3)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+
+    def edit(dataset: Dataset) -> None:
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+
+    edited(frames[1], edit)
+    facts = reader.read(frames[1], by_pydicom=False)
+    assert facts is not None
+    assert reader.readers == {READER: 2}
+    due = dcmread(frames[1].path)
+    assert facts.sop_instance_uid == due.SOPInstanceUID
+    assert facts.texts["PatientID"] == str(due.get("PatientID", ""))
+    assert facts.numbers["Rows"] == (due.Rows,)
+
+
+def hide_study_in_a_sequence(dataset: Dataset) -> None:
+    """The study of the other files stands in an item, and another one at the top level."""
+    request = Dataset()
+    request.StudyInstanceUID = dataset.StudyInstanceUID
+    dataset.RequestAttributesSequence = [request]
+    dataset.StudyInstanceUID = "1.2.3.4"
+
+
+def test_a_value_within_a_sequence_is_not_taken_for_the_one_of_the_header(tmp_path):
+    frames = frames_of(tmp_path, n=3)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+    edited(frames[1], hide_study_in_a_sequence)
+    facts = reader.read(frames[1], by_pydicom=False)
+    assert facts is not None
+    assert facts.texts["StudyInstanceUID"] == "1.2.3.4"
+    assert reader.readers == {READER: 2}
+
+
+def test_a_second_kind_of_header_is_remembered_too(tmp_path):
+    frames = frames_of(tmp_path, n=6, KVP=["80"] * 3 + ["120"] * 3)
+    reader = HeaderReader()
+    found = [reader.read(frame, by_pydicom=False) for frame in frames]
+    assert [facts and facts.numbers["KVP"] for facts in found] == [(80.0,)] * 3 + [(120.0,)] * 3
+    assert reader.readers == {READER: 2, SAME_BYTES: 4}
+
+
+def test_a_header_that_is_longer_than_the_one_before_is_still_compared_whole(tmp_path):
+    frames = frames_of(tmp_path, n=3)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+    edited(frames[1], lambda dataset: setattr(dataset, "ImageComments", "x" * 5000))
+    assert reader.read(frames[1], by_pydicom=False) is not None
+    assert reader.readers == {READER: 2}
+
+
+def test_what_cannot_be_parsed_is_absent(tmp_path):
+    frames = frames_of(tmp_path, n=2)
+    path = Path(frames[0].path)
+    content = path.read_bytes()
+    thickness = str(dcmread(path).SliceThickness).encode()
+    at = content.index(b"\x18\x00\x50\x00DS")
+    start = content.index(thickness, at)
+    path.write_bytes(content[:start] + b"?" * len(thickness) + content[start + len(thickness) :])
+    facts = HeaderReader().read(frames[0], by_pydicom=True)
+    assert facts is not None
+    assert facts.numbers["SliceThickness"] == ()
+    assert set(facts.texts) | set(facts.numbers) == set(COMPARED)
+
+
+def test_a_file_that_cannot_be_read_is_counted(tmp_path):
+    frames = frames_of(tmp_path, n=2)
+    path = Path(frames[0].path)
+    path.unlink()
+    reader = HeaderReader()
+    assert reader.read(frames[0], by_pydicom=True) is None
+    assert (reader.unreadable, reader.readers) == (1, {})
