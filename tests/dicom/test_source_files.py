@@ -9,7 +9,7 @@ from pydicom import Dataset
 from ct2zarr.codes import Code
 from ct2zarr.dicom.decoding import SourceReader
 from ct2zarr.dicom.frames import read_frames
-from ct2zarr.dicom.source_files import SourceFile, frame_error, one_line
+from ct2zarr.dicom.source_files import SourceFile
 from ct2zarr.errors import FileError, sentence
 from ct2zarr.model import Frame
 from phantom import forbidden, make_multiframe, make_series, patch_bytes, truncate
@@ -36,13 +36,6 @@ def refusal(frame: Frame) -> FileError:
     assert caught.value.path == frame.path
     assert Path(frame.path).name not in sentence(caught.value, private=False)
     return caught.value
-
-
-def test_an_error_names_the_frame_only_where_the_file_has_several():
-    frame = Frame("d", "/", "/x/a.dcm", 0, 0, "slice", frames=1)
-    assert str(frame_error(frame, Code.NO_PIXELS, "{file} is bad")) == "a.dcm is bad"
-    several = replace(frame, frames=2, frame_number=2)
-    assert str(frame_error(several, Code.NO_PIXELS, "{file} is bad")) == "a.dcm (frame 2) is bad"
 
 
 @pytest.mark.parametrize("field", ["bytes", "mtime_ns"])
@@ -132,15 +125,3 @@ def test_an_open_file_has_what_is_wanted_of_its_header(tmp_path):
         assert opened.pixels.length == frame.rows * frame.columns * 2
     finally:
         opened.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (ValueError("a\n  b"), "a b"),
-        (ValueError(""), "ValueError"),
-        (ValueError("x" * 200), "x" * 120),
-    ],
-)
-def test_an_error_of_another_package_is_one_line(error, text):
-    assert one_line(error) == text

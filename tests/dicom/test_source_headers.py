@@ -216,6 +216,7 @@ def test_a_position_has_three_numbers(raw):
 def test_the_first_item_of_a_macro_is_the_one_that_counts():
     items = [Dataset(), Dataset()]
     items[0].RescaleSlope, items[1].RescaleSlope = 2.0, 3.0
+    items[0].RescaleIntercept = items[1].RescaleIntercept = -1024.0
     group = Dataset()
     group.PixelValueTransformationSequence = items
     header = replace(header_of(), groups={SHARED_GROUPS: [group]})

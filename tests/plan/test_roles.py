@@ -63,13 +63,13 @@ OTHERS: list[tuple[dict[str, Any], Role, Code, str]] = [
         {"modality": "MR"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "The SOP class is CT Image Storage, but Modality is MR, not CT.",
+        "the SOP class is CT Image Storage, but Modality is MR, not CT",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.2.1", "modality": "OT"},
         Role.NOT_CT,
         Code.NOT_CT,
-        "The SOP class is Enhanced CT Image Storage, but Modality is OT, not CT.",
+        "the SOP class is Enhanced CT Image Storage, but Modality is OT, not CT",
     ),
     (
         {"sop_class_uid": f"{STORAGE}.128"},

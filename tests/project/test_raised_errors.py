@@ -39,7 +39,7 @@ FAMILY = names_of_family()
 OWN_ARGUMENTS = {"RejectedError"}
 """Classes that make code and template themselves, in a call of ``super().__init__``."""
 
-HELPERS = {"frame_error": "dicom/source_files.py"}
+HELPERS = {"frame_error": "dicom/frame_errors.py"}
 """Functions that take a frame, whose path and number they add, then what ``FileError`` takes; and
 the module of each, in which its own construction is not checked."""
 

@@ -20,9 +20,10 @@ from .decoders import is_known
 from .decoders.layout import Codestream, Pixels
 from .element_values import ABSENT
 from .encapsulated_frames import read_encapsulated_frame
+from .frame_errors import frame_error
 from .header import RawHeader
 from .native_frames import is_raw, read_native_frame
-from .source_files import SourceFile, frame_error
+from .source_files import SourceFile
 from .stored_values import AS_THE_HEADER_SAYS, Assumed, StoredPixels, stored_values
 from .tags import CHARACTER_SET, FUNCTIONAL_GROUPS, OVERLAY_BIT_POSITION, SOP_INSTANCE_UID
 from .transfer_syntaxes import NATIVE_SYNTAXES, syntax_name

@@ -11,7 +11,8 @@ from ..model import Frame
 from .decoders import decoders_for, takes_damaged
 from .decoders.layout import Codestream, FrameLayout, Pixels, is_complete, read_codestream
 from .fragments import Place, walk_items
-from .source_files import SourceFile, frame_error, one_line
+from .frame_errors import frame_error, one_line
+from .source_files import SourceFile
 from .stored_values import StoredPixels, bits_of
 from .transfer_syntaxes import syntax_name
 

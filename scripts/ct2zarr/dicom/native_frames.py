@@ -14,7 +14,8 @@ from ..codes import Code
 from ..errors import Private
 from ..model import Frame
 from .decoders.layout import Pixels
-from .source_files import SourceFile, frame_error, one_line
+from .frame_errors import frame_error, one_line
+from .source_files import SourceFile
 from .tags import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA
 from .transfer_syntaxes import BIG_ENDIAN_PIXELS, GE_BIG_PIXELS, NATIVE_SYNTAXES
 

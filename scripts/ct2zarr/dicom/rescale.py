@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from ..codes import Code
 from ..model import Frame
-from .source_files import frame_error
+from .frame_errors import frame_error
 
 DEFAULT_SLOPE = 1.0
 DEFAULT_INTERCEPT = 0.0
