@@ -331,6 +331,25 @@ def test_manifest_is_named_by_the_shards_or_by_its_own_checksum(tmp_path):
     assert manifest()["shards_by_md5"] == {"aa": 1, "bb": 1}
 
 
+def test_localizers_of_series_without_a_volume_are_in_the_totals(tmp_path):
+    rows = [row(0, localizers_skipped=2), row(1, localizers_skipped=1)]
+    settings = write_shards(tmp_path, rows, num_shards=2)
+
+    def counted(**values: object) -> tuple[int, str]:
+        aggregate(replace(settings, **values))
+        content = json.loads((tmp_path / "zarr_sqlite/summary_all.json").read_text())
+        return content["totals"]["localizers_skipped"], content["localizers_counted_in"]
+
+    summary = tmp_path / "manifest_summary.json"
+    summary.write_text(json.dumps({"roles": {"slice": 20, "localizer": 8}}))
+    assert counted(manifest_dir=tmp_path) == (8, "manifest_summary.json")
+    assert counted() == (3, "summary_all.csv")
+    assert counted(manifest_dir=tmp_path / "gone") == (3, "summary_all.csv")
+    for damaged in ("{", "[]", "{}", '{"roles": {"localizer": null}}'):
+        summary.write_text(damaged)
+        assert counted(manifest_dir=tmp_path) == (3, "summary_all.csv")
+
+
 def test_totals_are_those_of_the_shards_added_up(tmp_path):
     aggregate(write_shards(tmp_path, ROWS))
     content = json.loads((tmp_path / "zarr_sqlite/summary_all.json").read_text())

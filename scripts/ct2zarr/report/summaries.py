@@ -21,6 +21,7 @@ from ..run.counts import Counts, totals_of
 from ..run.csv_tables import parse_table
 from ..run.job_log import log_outcome
 from ..run.paths import (
+    MANIFEST_SUMMARY,
     SERIES_ALL,
     SUFFIXED_SHARD_SUMMARY,
     joined_summary,
@@ -32,7 +33,7 @@ from ..run.paths import (
 from ..run.settings import AggregateSettings
 from ..run.summary_columns import SUMMARY_SCHEMA
 from ..version import __version__
-from ..vocabulary import Status
+from ..vocabulary import Role, Status
 from .decisions import apply_decisions, read_decisions
 from .summary_table import JoinedRow, joined_to_csv
 from .tallies import count_flags, count_values, distributions
@@ -87,8 +88,12 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     shards = [read_shard(path) for path in settings.summaries or find_summaries(root)]
     check_shards(shards, root)
     rows = apply_decisions(join(shards), reviews, settings.decisions)
-    content = {**summary_content(rows, shards), "manifest": manifest_content(settings, shards)}
     paths = joined_summary(root)
+    content = {**summary_content(rows, shards), "manifest": manifest_content(settings, shards)}
+    localizers = localizers_of_manifest(settings.manifest_dir)
+    content["localizers_counted_in"] = paths.table.name if localizers is None else MANIFEST_SUMMARY
+    if localizers is not None:
+        content["totals"]["localizers_skipped"] = localizers
     write_atomically(paths.totals, json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_atomically(paths.table, joined_to_csv(rows))
     logger.info("joined %d shards, applied %d decisions", len(shards), len(reviews))
@@ -308,6 +313,20 @@ def manifest_content(settings: AggregateSettings, shards: Sequence[ShardTable]) 
         with suppress(OSError):  # the results may lie where their manifest does not
             md5 = file_md5(settings.manifest_dir / SERIES_ALL)
     return {"file": SERIES_ALL, "md5": md5, "shards_by_md5": dict(sorted(named.items()))}
+
+
+def localizers_of_manifest(folder: Path | None) -> int | None:
+    """Number of localizer files in the manifest; None where its summary cannot be read.
+
+    Rows count only the localizers that belong to a volume; a series may hold nothing else.
+    """
+    if folder is None:
+        return None
+    try:
+        content = json.loads((folder / MANIFEST_SUMMARY).read_text(encoding="utf-8"))
+        return int(content["roles"][Role.LOCALIZER])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # the results may lie where their manifest does not
 
 
 def _agreed(settings: Sequence[dict[str, Any] | None]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
 
     ``volumes``, the statuses, ``flagged``, ``localizers_skipped`` and ``files_unreadable`` are of
     all rows; the other members are of the converted volumes. Bytes, and seconds of wall clock.
+    ``aggregate`` replaces ``localizers_skipped`` by the count of all files in the manifest.
     """
     numbers: dict[str, int | float] = dict.fromkeys(("volumes", *Status, "flagged"), 0)
     sums = (
