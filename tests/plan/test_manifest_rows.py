@@ -59,8 +59,9 @@ def test_files_are_counted_once_whatever_their_frames():
     ("fields", "spacing"),
     [
         ({}, (2.0, 0.8, 0.7)),
-        ({"position": None}, (None, 0.8, 0.7)),
-        ({"pixel_spacing": None}, (None, None, None)),
+        ({"position": None}, (1.0, 0.8, 0.7)),
+        ({"pixel_spacing": None}, (1.0, None, None)),
+        ({"position": None, "slice_thickness": 3.0}, (3.0, 0.8, 0.7)),
     ],
 )
 def test_the_spacing_is_what_is_known_of_it(fields, spacing):
@@ -79,6 +80,20 @@ def test_a_single_plane_has_one_nominal_spacing_everywhere_and_no_tilt(fields):
     assert raised[Flag.SINGLE_SLICE]["nominal_spacing_mm"] == 5.0
     assert (row["spacing_z"], stored["spacing"][0], spacing_of_plan(plan)[0]) == (5.0, 5.0, 5.0)
     assert (row["tilt_degrees"], stored["tilt_degrees"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("declared", "spacing"),
+    [
+        ({"spacing_between_slices": 3.0, "slice_thickness": 5.0}, 3.0),
+        ({"slice_thickness": 5.0}, 5.0),
+        ({}, 1.0),
+    ],
+)
+def test_planes_without_positions_have_one_nominal_spacing_everywhere(declared, spacing):
+    (plan,) = plan_series(stack(grid(3), position=None, **declared), unread)
+    stored = geometry_attributes(plan, None)["spacing"][0]
+    assert (series_row(plan)["spacing_z"], stored, spacing_of_plan(plan)[0]) == (spacing,) * 3
 
 
 def test_long_evidence_is_cut_in_the_row_and_measured_again_for_the_record():

@@ -116,12 +116,13 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
 def _spacing(planes: Sequence[Frame], geometry: "StackGeometry | None") -> dict[str, Cell]:
     """Spacing, mm, along z, y and x; what is known of it where there is no geometry.
 
-    A single plane has the nominal spacing of its store.
+    Along z this is the nominal spacing of the store then.
     """
     from .stack import nominal_step
 
-    dz = nominal_step(planes) if len(planes) == 1 else None
-    mm: tuple[float | None, ...] = (dz, *(planes[0].pixel_spacing or (None, None)))
+    mm: tuple[float | None, ...] = (
+        nominal_step(planes), *(planes[0].pixel_spacing or (None, None)),
+    )  # fmt: skip
     if geometry is not None:
         mm = geometry.spacing
     return dict(zip(("spacing_z", "spacing_y", "spacing_x"), mm, strict=True))
