@@ -16,14 +16,18 @@ from typing import Any
 
 import psutil
 import pytest
+from pyarrow.parquet import read_table
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 
+from ct2zarr import open_volume
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.errors import MachineError
 from ct2zarr.run.settings import ConvertSettings
 from jumping_clock import sitecustomize as jumping_clock
-from phantom import make_series
+from phantom import hu_error, make_series
 from poison import sitecustomize as poison
 from shard_runs import (
     in_a_process,
@@ -39,6 +43,7 @@ from shard_runs import (
 SEED = 505
 SERIES = 10
 LIMIT_SECONDS = 120
+LONG_UID = 65536
 
 MACHINE_ERROR = 3
 """Exit code of a job that the machine ended."""
@@ -204,6 +209,29 @@ def test_poisoned_series_among_good_ones_are_one_failed_row_each(tmp_path):
     assert temporary_files(settings.store_root) == []
     # With sound decoders the same series are fine: nothing of the failures is left.
     assert {row.status for row in run_shard(settings).rows} == {"ok"}
+
+
+@pytest.mark.parametrize("sign", ["1", "\\", "1.2\\"])
+def test_one_endless_uid_among_sound_files_does_not_fail_their_series(tmp_path, sign):
+    series = make_series(tmp_path / "in" / "s", n=6, transfer_syntax="implicit")
+    odd = dcmread(series.paths[2])
+    text = (sign * LONG_UID)[:LONG_UID].encode()
+    tag = Tag("SOPInstanceUID")
+    odd[tag] = RawDataElement(tag, "UI", LONG_UID, text, 0, True, True)
+    odd.save_as(series.paths[2])
+    assert text in series.paths[2].read_bytes()
+
+    folder = manifest(tmp_path / "in", num_shards=1)
+    files = read_table(folder / "shards" / "files_shard_00.parquet").to_pylist()
+    assert [file["role"] for file in files] == ["slice"] * 6
+    settings = settings_for(folder / "shards" / "series_shard_00.csv")
+    (row,) = run_shard(settings).rows
+    assert (row.status, row.slice_count, row.flags, row.verify_ok) == ("ok", 6, "", True), row.error
+    (store,) = settings.store_root.rglob("*.zarr.sqlite")
+    volume = open_volume(store)
+    assert len(volume.slice_table()) == 6
+    # Values are rounded to integers.
+    assert hu_error(volume.numpy(), volume.index_to_lps) <= 0.5 + 1e-6
 
 
 def memory_of(process: psutil.Process) -> int:
