@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ct2zarr.codes import Code
+from ct2zarr.convert.shard import run_shard
 from ct2zarr.convert.shard_summary import ShardSummary, write_summary
 from ct2zarr.errors import SettingsError
 from ct2zarr.report.summaries import aggregate
@@ -18,6 +19,8 @@ from ct2zarr.report.tallies import distribution
 from ct2zarr.run.paths import shard_label
 from ct2zarr.run.settings import AggregateSettings, ConvertSettings
 from ct2zarr.run.summary_columns import COLUMNS, SummaryRow
+from phantom import localizer, make_series
+from shard_runs import manifest, settings_for
 
 LARGE = 100_000
 
@@ -348,6 +351,21 @@ def test_localizers_of_series_without_a_volume_are_in_the_totals(tmp_path):
     for damaged in ("{", "[]", "{}", '{"roles": {"localizer": null}}'):
         summary.write_text(damaged)
         assert counted(manifest_dir=tmp_path) == (3, "summary_all.csv")
+
+
+def test_a_series_of_nothing_but_localizers_counts_in_the_totals_of_a_run(tmp_path):
+    series = make_series(tmp_path / "in" / "scan", n=3)
+    shared = {"series_uid": series.series_uid, "study_uid": series.study_uid}
+    localizer(tmp_path / "in" / "scan" / "scout", **shared)
+    for view in ("front", "side"):
+        localizer(tmp_path / "in" / view, name=view)
+    folder = manifest(tmp_path / "in", num_shards=1)
+    settings = settings_for(folder / "shards" / "series_shard_00.csv")
+    run_shard(settings)
+    aggregate(AggregateSettings(settings.out_root, manifest_dir=folder))
+    (joined,) = read(settings.store_root / "summary_all.csv")
+    totals = json.loads((settings.store_root / "summary_all.json").read_text())["totals"]
+    assert (joined["localizers_skipped"], totals["localizers_skipped"]) == ("1", 3)
 
 
 def test_totals_are_those_of_the_shards_added_up(tmp_path):

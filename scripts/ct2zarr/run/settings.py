@@ -179,8 +179,8 @@ class AggregateSettings:
     summaries
         The CSVs to join; empty for all that are in the folder.
     manifest_dir
-        Folder of the manifest that the joined summary names; None for the manifest that the shards
-        name.
+        Folder of the manifest that the joined summary names and whose localizers it counts; None
+        for the manifest that the shards name, and for the localizers in their rows.
     decisions
         What people decided on volumes, as the report exports it; None for nothing.
     """
