@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ct2zarr.dicom.element_values import (
     BINARY_FORMATS,
+    Remembered,
     decimal,
     decimals,
     read_as_meant,
@@ -22,6 +23,8 @@ from ct2zarr.dicom.element_values import (
     read_text,
     read_uid,
     read_yes,
+    remember,
+    remembered_values,
     sop_instance_uid,
     unpack_binary,
     vector_reader,
@@ -262,3 +265,25 @@ def test_a_number_is_the_same_with_a_comma_and_repeated(number, count, comma):
     value, regular = read_as_meant(INTERCEPT, read_float, "DS", raw, header())
     assert value == float(number)
     assert regular is (count == 1 and not comma)
+
+
+def test_each_encoding_remembers_its_own_values() -> None:
+    latin, utf_8 = ("CS", b"ISO_IR 100"), ("CS", b"ISO_IR 192")
+    own = remembered_values(True, latin)
+    assert remembered_values(True, latin) is own
+    assert remembered_values(False, latin) is not own
+    assert remembered_values(True, utf_8) is not own
+    assert remembered_values(True, None) is not own
+
+
+def test_few_and_short_values_are_remembered() -> None:
+    remembered: Remembered = {}
+    remember(remembered, (1, ("LO", bytes(257))), ("kernel", "long"))
+    assert remembered == {}
+    remember(remembered, (1, ("LO", bytes(256))), ("kernel", "short"))
+    assert remembered == {(1, ("LO", bytes(256))): ("kernel", "short")}
+    for number in range(4095):
+        remember(remembered, (number, ("IS", b"1")), ("rows", number))
+    assert len(remembered) == 4096
+    remember(remembered, (1, ("IS", b"2")), ("rows", 2))
+    assert remembered == {(1, ("IS", b"2")): ("rows", 2)}

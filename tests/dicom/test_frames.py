@@ -256,6 +256,29 @@ def test_text_is_read_in_its_character_set(tmp_path: Path, charset: str, value: 
     assert read(path).manufacturer == value
 
 
+def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path: Path) -> None:
+    latin = one_file(tmp_path / "1", SpecificCharacterSet="ISO_IR 100", Manufacturer="MÃ¼ller")
+    utf_8 = one_file(tmp_path / "2", SpecificCharacterSet="ISO_IR 192", Manufacturer="Müller")
+    read_in_turn = [read(path).manufacturer for path in (latin, utf_8, latin)]
+    assert read_in_turn == ["MÃ¼ller", "Müller", "MÃ¼ller"]
+
+
+def test_the_same_bytes_in_another_byte_order_are_another_number(tmp_path: Path) -> None:
+    little = one_file(tmp_path / "1", rows=0x0102, transfer_syntax=ExplicitVRLittleEndian)
+    big = one_file(tmp_path / "2", rows=0x0201, transfer_syntax=ExplicitVRBigEndian)
+    assert [read(path).rows for path in (little, big, little)] == [0x0102, 0x0201, 0x0102]
+
+
+def test_an_element_that_repeats_is_read_and_counted_in_each_file(tmp_path: Path) -> None:
+    comma = one_file(tmp_path / "1", edit=raw("SliceThickness", "DS", b"1,25"))
+    tilted = one_file(tmp_path / "2", GantryDetectorTilt="1.25", SliceThickness="2.5")
+    for _ in range(2):
+        frame = read(comma)
+        assert (frame.slice_thickness, frame.bad_elements) == (1.25, 1)
+        frame = read(tilted)
+        assert (frame.gantry_tilt, frame.slice_thickness, frame.bad_elements) == (1.25, 2.5, 0)
+
+
 @pytest.mark.parametrize(
     ("signed", "stored", "expected"), [(True, 63536, -2000), (True, 12, 12), (False, 63536, 63536)]
 )

@@ -23,6 +23,9 @@ SMALLEST_PIXEL_MM, LARGEST_PIXEL_MM = 1e-6, 100.0
 _LARGEST_INTEGER = 1 << 62
 """Integers beyond this cannot be what a header means."""
 
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 4096, 256
+"""Values that are kept parsed, and bytes of each: they fill some MiB at most."""
+
 BINARY_FORMATS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
@@ -269,3 +272,27 @@ def _number_or_text(part: bytes) -> float | bytes:
         return float(part)
     except ValueError:
         return part
+
+
+# Values that repeat from file to file --------------------------------------------------------
+
+Remembered = dict[tuple[int, Raw], tuple[str, Any]]
+"""Element of a header to what it was parsed to: the name of a field, and the value."""
+
+
+@lru_cache(maxsize=8)
+def remembered_values(_little_endian: bool, _character_set: Raw | None) -> Remembered:
+    """What was parsed before in an encoding, always the same dictionary for the same encoding.
+
+    Most elements are the same in all files of a series, so each needs to be parsed only once.
+    """
+    return {}
+
+
+def remember(remembered: Remembered, element: tuple[int, Raw], parsed: tuple[str, Any]) -> None:
+    """Keep a parsed element, unless it is long; a full dictionary is emptied first."""
+    if len(element[1][1]) > _LONGEST_REMEMBERED:
+        return
+    if len(remembered) >= _MOST_REMEMBERED:
+        remembered.clear()
+    remembered[element] = parsed

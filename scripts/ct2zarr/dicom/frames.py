@@ -36,6 +36,8 @@ from .element_values import (
     read_text,
     read_uid,
     read_yes,
+    remember,
+    remembered_values,
     unpack_binary,
     vector_reader,
 )
@@ -117,6 +119,8 @@ _FIELDS: dict[int, tuple[str, ValueReader]] = {
 }
 """Tag → field of ``Frame`` and how its bytes are read. Of two tags that give the same field the
 higher one counts, where it can be read: elements of a header ascend."""
+_OF_ONE_FILE = frozenset({SOP_INSTANCE_UID, 0x00200013, 0x00200030, 0x00200032, 0x00201041})
+"""Number and place, which differ from file to file; all other elements repeat in a series."""
 _FRAMES, _PADDING = 0x00280008, 0x00280120
 WANTED = (
     frozenset(_FIELDS)
@@ -247,17 +251,22 @@ def _top_level_values(header: RawHeader) -> tuple[dict[str, Any], int]:
     """Fields that the top level gives, and how many elements could not be parsed."""
     fields: dict[str, Any] = {}
     bad = header.bad_elements
-    for tag, (vr, raw) in header.values.items():
-        known = _FIELDS.get(tag)
+    remembered = remembered_values(header.little_endian, header.values.get(CHARACTER_SET))
+    for element in header.values.items():
+        known = remembered.get(element)
         if known is None:
-            continue
-        try:  # read_as_meant does the same, but costs a call for each element of a million files
-            value = known[1](vr, raw, header)
-        except UNPARSED:
-            value, _ = read_as_meant(tag, known[1], vr, raw, header)
-            bad += 1
+            tag, (vr, raw) = element
+            if tag not in _FIELDS:
+                continue
+            field, reader = _FIELDS[tag]
+            value, regular = read_as_meant(tag, reader, vr, raw, header)
+            bad += not regular
+            if regular and tag not in _OF_ONE_FILE:
+                remember(remembered, element, (field, value))
+        else:
+            field, value = known
         if value is not None:
-            fields[known[0]] = value
+            fields[field] = value
     fields["frames"], wrong = _frame_count(header)
     bad += wrong
     padding, wrong = _padding(header, fields.get("pixel_representation", 0))

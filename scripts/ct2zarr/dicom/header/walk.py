@@ -61,7 +61,8 @@ _SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-_VRS = _LONG_VRS | _SHORT_VRS
+_VRS = {vr: vr.decode() for vr in _LONG_VRS | _SHORT_VRS}
+"""VR in a file → as text."""
 
 
 class _UnusualError(Exception):
@@ -236,10 +237,10 @@ def _walk_to_pixels(
         if explicit:
             group, element, vr, length, long = unpack("<HH2sHI", data, at)
             value = position + 8
-            if vr in _LONG_VRS:
+            if vr not in _SHORT_VRS:
+                if vr not in _LONG_VRS:
+                    raise _UnusualError
                 value, length = position + 12, long
-            elif vr not in _SHORT_VRS:
-                raise _UnusualError
         else:
             group, element, length = unpack("<HHI", data, at)
             value, vr = position + 8, b""
@@ -263,7 +264,7 @@ def _walk_to_pixels(
                 content = data[at : at + length] if end - base <= edge else b""
                 if len(content) != length:
                     content = source.read(value, length)
-                values[tag] = (vr.decode(), content)
+                values[tag] = (_VRS[vr] if explicit else "", content)
             else:
                 values[tag] = ("SQ", b"")  # no value of this element is so long: counted as bad
         position = end
