@@ -78,7 +78,9 @@ for module in pkgutil.walk_packages(ct2zarr.__path__, "ct2zarr."):
 """
     missing = dict(line.split() for line in run(python, tmp_path, "-c", code).splitlines())
     assert missing == {
+        "ct2zarr.workflow.bars": "snakemake_interface_logger_plugins",
         "ct2zarr.workflow.config_check": "jsonschema",
+        "ct2zarr.workflow.display": "snakemake_interface_logger_plugins",
         "ct2zarr.volume.monai_reader": "monai",
         "ct2zarr.volume.patch_dataset": "torch",
         "ct2zarr.volume.torchio_reader": "torch",
@@ -94,7 +96,7 @@ def test_the_command_is_installed(python: Path, tmp_path: Path) -> None:
         [command, "export", path, tmp_path / "v.nii"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("which is not there: pip install 'ct2zarr[nifti]'")
+    assert done.stderr.strip().endswith("is not installed; run pip install 'ct2zarr[nifti]'")
 
 
 def test_a_type_checker_sees_the_types(python: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_summary_without_its_volumes_says_so(zipped: Dataset, tmp_path: Path) 
     with pytest.raises(FileError, match="keep the table beside the volumes"):
         ct2zarr.volumes_in(tmp_path / "summary_all.csv")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(FileError, match="no summary of ct2zarr: it has no column"):
+    with pytest.raises(FileError, match="lacks the column series_hash"):
         ct2zarr.volumes_in(tmp_path / "other.csv")
 
 

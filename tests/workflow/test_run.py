@@ -187,8 +187,9 @@ def test_new_file_converts_only_its_own_shard(tmp_path):
     times = project.times()
     assert "add `-R manifest`" in project.snakemake("-n", "-q", "rules", "host")
 
-    series_uid = make_series(tmp_path / "unused", name="s2", n=4).series_uid
-    make_series(root / "s2", name="more", n=2, start=4, series_uid=series_uid)
+    same = make_series(tmp_path / "unused", name="s2", n=4)
+    uids = {"series_uid": same.series_uid, "study_uid": same.study_uid}
+    make_series(root / "s2", name="more", n=2, start=4, **uids)
     project.snakemake("-R", "manifest")
 
     shard = f"summary_shard_{int(hashes['s2'], 16) % 4:02}.csv"
@@ -262,7 +263,7 @@ def test_scan_in_several_jobs_gives_the_same_run_and_is_asked_for_again_as_one(p
     assert project.pending("--until", "manifest") == {"manifest": 1, "scan_part": 3}
     project.snakemake()
     assert (project.manifest / "series_all.csv").read_bytes() == index
-    assert not list((project.manifest / "scan").iterdir()), "the parts are temporary"
+    assert not list((project.manifest / "scan").glob("*")), "the shares are temporary"
     assert project.times() == times
     assert project.final_state() == before
     assert "Nothing to be done" in project.snakemake()
