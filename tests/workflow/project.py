@@ -149,3 +149,19 @@ def account(manifest: Path) -> pd.DataFrame:
     """Every file of the manifest, from all its parquet files."""
     files = [manifest / "files_excluded.parquet", *manifest.glob("shards/files_shard_*.parquet")]
     return pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+
+
+def snakemake_in(folder: Path, *arguments: str) -> str:
+    """Run in ``folder``, with the Snakefile and profile that Snakemake finds there by itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout

@@ -1,15 +1,13 @@
 """The workflow as a part of somebody else's, and as tools that deploy workflows find it."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 import ct2zarr
-from project import LIMIT_SECONDS, REPOSITORY, clean_environment, read_csv
+from project import REPOSITORY, read_csv, snakemake_in
 
 pytestmark = pytest.mark.slow
 
@@ -28,27 +26,11 @@ rule count:
 """
 
 
-def snakemake(folder: Path, *arguments: str) -> str:
-    """Run in ``folder``, with the Snakefile and profile that Snakemake finds there by itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-        cwd=folder,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT_SECONDS,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 def test_another_workflow_uses_the_rules_as_a_module(dataset: Path, tmp_path: Path) -> None:
     ours = {"datasets": {"v1": str(dataset)}, "num_shards": 2, "out_root": "volumes"}
     (tmp_path / "Snakefile").write_text(THEIRS.format(repository=REPOSITORY))
     (tmp_path / "their.yaml").write_text(yaml.safe_dump({"theirs": 1, "volumes": ours}))
-    said = snakemake(tmp_path, "--configfile", "their.yaml")
+    said = snakemake_in(tmp_path, "--configfile", "their.yaml")
     assert "ct2zarr_convert_shard" in said
     rows = read_csv(tmp_path / "volumes" / "zarr_sqlite" / "summary_all.csv")
     assert (tmp_path / "theirs" / "count.txt").read_text().strip() == str(len(rows)) == "6"
@@ -57,7 +39,7 @@ def test_another_workflow_uses_the_rules_as_a_module(dataset: Path, tmp_path: Pa
     for series_hash in done:
         path = tmp_path / "volumes" / "zarr_sqlite" / "data" / f"{series_hash}.zarr.sqlite"
         assert ct2zarr.open_volume(path).series_hash == series_hash
-    again = snakemake(tmp_path, "--configfile", "their.yaml", "--rerun-triggers", "mtime")
+    again = snakemake_in(tmp_path, "--configfile", "their.yaml", "--rerun-triggers", "mtime")
     assert "Nothing to be done" in again
 
 
@@ -70,7 +52,7 @@ def test_a_deployed_copy_runs_from_its_workflow_folder(dataset: Path, tmp_path: 
     config = {"datasets": {"v1": str(dataset)}, "num_shards": 2}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     snakefile = str(copy / "workflow" / "Snakefile")
-    said = snakemake(
+    said = snakemake_in(
         tmp_path / "run", "--snakefile", snakefile, "--configfile", "config.yaml", "-n"
     )
     assert "profiles/default" in said, "the profile is found too"

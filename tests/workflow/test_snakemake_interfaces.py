@@ -4,13 +4,11 @@ docs/design.md lists each, with the reason. A small workflow shows what Snakemak
 """
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from project import LIMIT_SECONDS, REPOSITORY, clean_environment
+from project import REPOSITORY, snakemake_in
 
 SNAKEFILE = """
 include: "rules/parts.smk"
@@ -48,46 +46,31 @@ def workflow(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def snakemake(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
-        cwd=folder,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT_SECONDS,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 def test_rules_see_the_config_file_of_the_user_the_process_and_the_storage(workflow):
-    said = snakemake(workflow, "--configfile", "own.yaml").splitlines()
+    said = snakemake_in(workflow, "--configfile", "own.yaml").splitlines()
     (given,) = (line for line in said if line.startswith("main was given"))
     assert "own.yaml" in given
     assert "main stores by None" in said
     assert (workflow / "made" / "a.txt").read_text() == "job"
-    assert "main was given []" in snakemake(workflow, "-n", "--config", "own=1").splitlines()
+    assert "main was given []" in snakemake_in(workflow, "-n", "--config", "own=1").splitlines()
 
 
 def test_an_included_file_is_compiled_under_its_own_path(workflow, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    said = snakemake(elsewhere, "--snakefile", f"{workflow}/Snakefile", "-n")
+    said = snakemake_in(elsewhere, "--snakefile", f"{workflow}/Snakefile", "-n")
     assert f"main parses {workflow}/rules/parts.smk" in said.splitlines()
 
 
 def test_a_forced_file_is_made_again_once_and_leaves_no_trace(workflow):
-    snakemake(workflow)
+    snakemake_in(workflow)
     before = {path.name: path.stat().st_mtime_ns for path in (workflow / "made").iterdir()}
-    assert "Nothing to be done" in snakemake(workflow)
-    snakemake(workflow, "-n", "--config", "again=true")
-    snakemake(workflow, "--config", "again=true", "--rerun-triggers", "mtime", "input", "params")
+    assert "Nothing to be done" in snakemake_in(workflow)
+    snakemake_in(workflow, "-n", "--config", "again=true")
+    snakemake_in(workflow, "--config", "again=true", "--rerun-triggers", "mtime", "input", "params")
     after = {path.name: path.stat().st_mtime_ns for path in (workflow / "made").iterdir()}
     assert {name for name in after if after[name] != before[name]} == {"a.txt"}
     triggers = ("--rerun-triggers", "mtime", "input", "params")
-    assert "Nothing to be done" in snakemake(workflow, *triggers)
+    assert "Nothing to be done" in snakemake_in(workflow, *triggers)
 
 
 def test_each_use_of_the_workflow_object_is_on_the_design_page():

@@ -201,11 +201,12 @@ def _clustered(labels: Sequence[Label], count: int) -> list[Label] | None:
     if count < 2 or any(number is None for number in numbers):
         return None
     values = np.array(numbers, dtype=np.float64)
-    gaps = np.sort(np.diff(np.unique(values)))
-    if len(gaps) < count or gaps[1 - count] <= CLUSTER_GAP * max(gaps[-count], 0.0):
-        return None
     ordered = np.unique(values)
-    limits = ordered[1:][np.diff(ordered) >= gaps[1 - count]]
+    gaps = np.diff(ordered)
+    widest = np.sort(gaps)
+    if len(gaps) < count or widest[1 - count] <= CLUSTER_GAP * max(widest[-count], 0.0):
+        return None
+    limits = ordered[1:][gaps >= widest[1 - count]]
     return [(False, int(cluster)) for cluster in np.searchsorted(limits, values, side="right")]
 
 

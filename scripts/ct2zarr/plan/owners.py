@@ -4,6 +4,7 @@ Anonymisers and research exports give series of two patients one UID, or empty t
 the geometry of such frames, they never share a volume.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -94,7 +95,5 @@ def owner_order(frames: Sequence[Frame]) -> Callable[[Frame], tuple[int, _Owner]
     of the files: otherwise both studies would lose planes to each other.
     """
     owners = dict(zip(frames, owners_of(frames), strict=True))
-    counts: dict[_Owner, int] = {}
-    for owner in owners.values():
-        counts[owner] = counts.get(owner, 0) + 1
+    counts = Counter(owners.values())
     return lambda frame: (-counts[owners[frame]], owners[frame])
