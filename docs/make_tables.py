@@ -77,6 +77,8 @@ def described(option: Option) -> list[str]:
     if option.name == "reject_flags":
         allowed = "a list of [flags](../docs/flags.md)"
     default = "" if option.default is None else f"`{in_yaml(option.default)}`"
+    if option.variable_default is not None:
+        default += f"; as a variable `{in_yaml(option.variable_default)}`"
     return [default, allowed, option.about]
 
 

@@ -51,6 +51,10 @@ class Code(Described):
     BROKEN_LINK = "broken_link", "a link to a file that does not exist"
     HEADER_TIMEOUT = "header_timeout", "reading the header of a file took too long"
     HEADER_CRASH = "header_crash", "the process crashed while reading the header of a file"
+    UNLISTED_FOLDER = (
+        "unlisted_folder",
+        "a folder cannot be listed: missing permission, or a disk fault",
+    )
     TOO_DEEP = "too_deep", "a file is deeper below its root than max_depth"
     NOT_CT = "not_ct", "an image that is not CT"
     SECONDARY_CAPTURE = (

@@ -77,7 +77,7 @@ def mixed(tmp_path: Path) -> Path:
 
 
 def test_every_file_is_accounted_once(tmp_path: Path, mixed: Path) -> None:
-    make_manifest(settings(tmp_path))
+    make_manifest(settings(tmp_path, max_depth=3))
     manifest = tmp_path / "manifest"
     assert_account_adds_up(manifest, {str(p) for p in mixed.rglob("*") if p.is_file()})
     summary = summary_of(manifest)
@@ -284,10 +284,14 @@ def test_files_that_are_too_deep_are_counted_in_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_manifest(settings(tmp_path, max_depth=0))
-    (warning,) = [r.getMessage() for r in caplog.records if "ARE NOT READ" in r.message]
-    assert "max_depth 4 would reach all of them" in warning
-    make_manifest(settings(tmp_path, max_depth=4))
-    assert summary_of(tmp_path / "manifest")["roles"]["excluded"] == 0
+    warnings = [r.getMessage() for r in caplog.records if "NOT READ" in r.message]
+    assert (
+        "NOT READ: files that lie deeper than max_depth 0: 10; set max_depth to 4, or to all"
+        in warnings
+    )
+    for reaching in (4, None):
+        make_manifest(settings(tmp_path, max_depth=reaching))
+        assert summary_of(tmp_path / "manifest")["roles"]["excluded"] == 0
 
 
 def test_frames_of_a_multi_frame_file_are_counted_as_one_file(tmp_path: Path) -> None:

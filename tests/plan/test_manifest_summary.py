@@ -29,7 +29,9 @@ def test_the_summary_counts_files_by_role_code_dataset_and_flag(tmp_path):
     found = Scan(table, 7, 7, 2, 9, (("/data/caf\udce9", "Permission denied"),), 4)
     account = make_account(table, SelectionSettings())
     datasets = {"v1": Path("/data"), "v2": Path("/data2")}
-    summary = summarize(found, account, ManifestSettings(datasets, tmp_path, num_shards=3))
+    summary = summarize(
+        found, account, ManifestSettings(datasets, tmp_path, num_shards=3, max_depth=3)
+    )
     assert {role: count for role, count in summary["roles"].items() if count} == {
         "slice": 5,
         "excluded": 2,
@@ -91,7 +93,13 @@ def test_a_file_is_a_slice_if_any_of_its_frames_is_one(tmp_path):
 
 
 def test_the_log_counts_the_roles_and_warns_of_no_volume(caplog):
-    summary = {"roles": {"slice": 2, "not_ct": 0}, "files_found": 2, "series": 1, "volumes": 1}
+    summary = {
+        "roles": {"slice": 2, "not_ct": 0},
+        "files_found": 2,
+        "series": 1,
+        "volumes": 1,
+        "unread": [],
+    }
     with caplog.at_level(logging.INFO, logger="ct2zarr"):
         log_summary(summary)
     assert [record.getMessage() for record in caplog.records] == [

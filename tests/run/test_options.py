@@ -144,13 +144,23 @@ def test_variables_of_each_script_are_those_of_the_contract():
 
 
 def test_defaults_are_those_of_the_contract():
-    defaults = {name: one.default for name, one in OPTIONS.items()}
+    defaults = {name: one.variable_default or one.default for name, one in OPTIONS.items()}
     contract = {
         "num_shards": 16, "max_depth": 3, "dataset_version": "all", "store_type": "sqlite",
         "num_workers": 1, "overwrite": False, "verify_slices": 3, "summary_suffix": "",
         "num_samples": 10,
     }  # fmt: skip
     assert {name: defaults[name] for name in contract} == contract
+
+
+def test_depth_is_limited_by_a_variable_and_not_by_a_config():
+    assert config_defaults()["max_depth"] == "all"
+    roots = {"DATASET_V1_ROOT": "/one", "OUT_DIR": "m"}
+    assert records.manifest_from_environ(roots).max_depth == 3
+    assert records.manifest_from_environ(roots | {"MAX_DEPTH": "all"}).max_depth is None
+    config = {"datasets": {"v1": "/one"}, "manifest_dir": "m"}
+    assert records.manifest_from_config(config, 1).max_depth is None
+    assert records.manifest_from_config(config | {"max_depth": 3}, 1).max_depth == 3
 
 
 @pytest.mark.parametrize("record", [*SCRIPTS.values(), records.EncodingSettings, MetadataSettings])

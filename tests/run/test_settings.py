@@ -54,7 +54,7 @@ def test_manifest_defaults_are_those_of_the_contract():
 def test_convert_defaults_are_those_of_the_contract():
     settings = convert_from_environ(CONVERT)
     assert settings == ConvertSettings(
-        input_csv=Path("m/shards/series_shard_03.csv"), out_root=Path("out")
+        input_csv=Path("m/shards/series_shard_03.csv"), out_root=Path("out"), max_depth=3
     )
     assert settings.encoding.store_type is StoreType.SQLITE
     assert (settings.num_workers, settings.overwrite, settings.verify_slices) == (1, False, 3)

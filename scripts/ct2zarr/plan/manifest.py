@@ -43,7 +43,6 @@ def make_manifest(settings: ManifestSettings) -> None:
     check_roots(settings.datasets)
     _prepare(folder)
     found = _scan(settings)
-    _warn(found, settings)
     _refuse_empty_roots(found, settings)
     key = manifest_key(found, settings)
     if is_current(folder, key):
@@ -101,18 +100,3 @@ def _refuse_empty_roots(found: Scan, settings: ManifestSettings) -> None:
                 dataset=dataset,
                 root=root,
             )
-
-
-def _warn(found: Scan, settings: ManifestSettings) -> None:
-    """Warn of what may be a mistake in the settings or a fault of the machine."""
-    if found.deeper:
-        logger.warning(
-            "%d FILES ARE NOT READ: they lie deeper than max_depth %d; max_depth %d would reach "
-            "all of them",
-            found.deeper, settings.max_depth, found.deepest,
-        )  # fmt: skip
-    if found.unreadable_folders:
-        logger.warning(
-            "%d FOLDERS CANNOT BE LISTED, so their files are unknown; %s names them",
-            len(found.unreadable_folders), MANIFEST_SUMMARY,
-        )  # fmt: skip

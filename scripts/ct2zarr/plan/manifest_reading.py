@@ -197,7 +197,7 @@ def _frames(path: Path, wanted: set[str]) -> dict[str, list[tuple[Frame, int | N
 
 
 def plans_of_folder_rows(
-    table: CsvTable, selection: SelectionSettings, max_depth: int
+    table: CsvTable, selection: SelectionSettings, max_depth: int | None
 ) -> list[VolumePlan]:
     """The volumes below the folders of a CSV written by hand.
 
@@ -269,7 +269,7 @@ def _plans_of_empty_folders(
 
 
 def _frames_below(
-    folder: str, dataset: str, series_uid: str, selection: SelectionSettings, max_depth: int
+    folder: str, dataset: str, series_uid: str, selection: SelectionSettings, max_depth: int | None
 ) -> list[Frame]:
     from ..scan.scanning import scan
     from .roles import assign_role

@@ -19,6 +19,7 @@ from ..scan.scanning import Scan
 from ..version import __version__
 from ..vocabulary import Flag, Role
 from .account import Account
+from .unread import unread_as_json, unread_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,9 @@ def summarize(found: Scan, account: Account, settings: ManifestSettings) -> dict
         "deeper_than_max_depth": {
             "files": found.deeper,
             "max_depth": settings.max_depth,
-            "max_depth_needed": found.deepest,
+            "max_depth_needed": found.deepest if found.deeper else settings.max_depth,
         },
+        "unread": unread_as_json(unread_of(found, files, settings.max_depth)),
         "unreadable_folders": folders,
         "not_regular_files": found.others,
         "num_shards": settings.num_shards,
@@ -72,6 +74,11 @@ def log_summary(summary: Mapping[str, Json]) -> None:
     counts = ", ".join(f"{count} {role}" for role, count in roles.items() if count)
     logger.info("%s files found: %s", summary["files_found"], counts)
     logger.info("%s series with CT images, %s volumes", summary["series"], summary["volumes"])
+    unread = summary["unread"]
+    assert isinstance(unread, list)
+    for cause in unread:
+        assert isinstance(cause, dict)
+        logger.warning("NOT READ: %s; %s", cause["sentence"], cause["remedy"])
     if not summary["volumes"]:
         logger.warning(
             "NO CT VOLUME WAS FOUND below the roots; %s and %s say what the files are",

@@ -109,6 +109,10 @@ def _slices(value: Any) -> int | Literal["all"]:
     return "all" if value == "all" else int(whole(0).read(value))
 
 
+def _depth(value: Any) -> int | None:
+    return None if value == "all" else int(whole(0).read(value))
+
+
 def _zarr_format(value: Any) -> Literal["auto", 2, 3]:
     if value == "auto":
         return "auto"
@@ -220,6 +224,11 @@ SECONDS = Kind(
 )
 SLICES = Kind(
     _slices,
+    "a whole number, at least 0, or all",
+    {"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all"}]},
+)
+DEPTH = Kind(
+    _depth,
     "a whole number, at least 0, or all",
     {"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all"}]},
 )

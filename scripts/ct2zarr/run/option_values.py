@@ -45,9 +45,9 @@ class Values:
     def of_environ(cls, environ: Mapping[str, str]) -> "Values":
         """Values from environment variables; an empty variable counts as not set."""
         raw = {
-            name: environ[option.variable]
+            name: environ.get(option.variable) or option.variable_default
             for name, option in OPTIONS.items()
-            if environ.get(option.variable)
+            if environ.get(option.variable) or option.variable_default is not None
         }
         return cls(raw, named_as_variables=True, show=str.upper)
 

@@ -40,6 +40,8 @@ class Option:
     default
         The value in a config that does not name it, or what a script takes where the variable is
         not set; None where there is none.
+    variable_default
+        What a script takes where the variable is not set, if that differs.
     changes
         What comes out differently with another value.
     purpose
@@ -54,6 +56,7 @@ class Option:
     kind: Kind
     about: str
     default: Json = None
+    variable_default: Json = None
     changes: frozenset[Output] = frozenset()
     purpose: str = ""
     in_config: bool = True
@@ -123,12 +126,13 @@ _DECLARED = (
     ),
     Option(
         name="max_depth",
-        kind=whole(0),
-        default=3,
+        kind=kinds.DEPTH,
+        default="all",
+        variable_default=3,
         changes=SCANNED,
         about="Number of folders that may lie between the folder of a dataset and the folder of a "
-        "series. The manifest counts the files that lie deeper, and names the value that would "
-        "reach them.",
+        "series, or `all` for no limit. The files that lie deeper are not read: the manifest, the "
+        "end of a run and the report count them and name the value that would reach them.",
     ),
     Option(
         name="include_secondary_capture",

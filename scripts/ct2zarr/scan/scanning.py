@@ -6,6 +6,7 @@ Rows of files that have not changed are taken from the cache.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,7 @@ class Scan:
     deeper
         Number of files that lie deeper than ``max_depth``.
     deepest
-        The ``max_depth`` that would reach all files.
+        The ``max_depth`` that would reach all files; 0 where nothing is too deep.
     unreadable_folders
         Folders that could not be listed, with the system's reason.
     others
@@ -91,7 +92,7 @@ class Scan:
 def scan(
     datasets: Mapping[str, Path],
     *,
-    max_depth: int,
+    max_depth: int | None,
     workers: int,
     cache: Path | None = None,
     log: Callable[[str], None] = logger.info,
@@ -103,8 +104,8 @@ def scan(
     datasets
         Name to root.
     max_depth
-        Folders that may lie between a root and the folder of a file; deeper files are counted, not
-        read.
+        Folders that may lie between a root and the folder of a file, or None for no limit; deeper
+        files are counted, not read.
     workers
         Processes that read headers.
     cache
@@ -142,7 +143,7 @@ def walking_log(log: Callable[[str], None]) -> Callable[[int], None]:
 def scan_walked(
     walks: Iterable[WalkedRoot],
     *,
-    max_depth: int,
+    max_depth: int | None,
     workers: int,
     cache: Path | None = None,
     log: Callable[[str], None] = logger.info,
@@ -160,7 +161,7 @@ def scan_walked(
         files_found=sum(root.files for root in scanned),
         headers_read=read,
         deeper=len(deeper),
-        deepest=max([max_depth, *deeper]),
+        deepest=max(deeper, default=0),
         unreadable_folders=tuple(entry for root in scanned for entry in root.unreadable_folders),
         others=sum(root.others for root in scanned),
     )
@@ -195,18 +196,19 @@ class _ScannedRoot:
 
 def _scan_root(
     walked: WalkedRoot,
-    max_depth: int,
+    max_depth: int | None,
     workers: int,
     cache: ScanCache,
     log: Callable[[str], None],
 ) -> _ScannedRoot:
-    reachable = [f for f in walked.files if f.between <= max_depth and not f.broken]
-    not_read = [f for f in walked.files if f.between > max_depth or f.broken]
+    limit = math.inf if max_depth is None else max_depth
+    reachable = [f for f in walked.files if f.between <= limit and not f.broken]
+    not_read = [f for f in walked.files if f.between > limit or f.broken]
     known, read = _rows_of_files(reachable, walked.root, workers, cache)
     known = _with_root(known, walked.dataset, walked.root)
     table = known
     if not_read:
-        others = [_not_read(f, walked.dataset, walked.root, max_depth) for f in not_read]
+        others = [_not_read(f, walked.dataset, walked.root, limit) for f in not_read]
         table = _merge(walked.files, known, frames_to_table(others))
     log(
         f"dataset {walked.dataset}: {len(walked.files)} files below {walked.root}, "
@@ -217,22 +219,22 @@ def _scan_root(
         known=known,
         files=len(walked.files),
         read=read,
-        deeper=tuple(f.between for f in not_read if f.between > max_depth),
+        deeper=tuple(f.between for f in not_read if f.between > limit),
         unreadable_folders=tuple(walked.unreadable_folders),
         others=walked.others,
     )
 
 
-def _not_read(file: FoundFile, dataset: str, root: str, max_depth: int) -> Frame:
+def _not_read(file: FoundFile, dataset: str, root: str, limit: float) -> Frame:
     """The row of a file that is accounted without being opened."""
     role = Role.UNREADABLE
     error = FileError(Code.BROKEN_LINK, "the file is a link to a file that is not there")
-    if file.between > max_depth:
+    if file.between > limit:
         role = Role.EXCLUDED
         error = FileError(
             Code.TOO_DEEP,
             "the file lies deeper than max_depth {max_depth}; max_depth {needed} would reach it",
-            max_depth=max_depth,
+            max_depth=limit,
             needed=file.between,
         )
     about = (sentence(error), error.code)
