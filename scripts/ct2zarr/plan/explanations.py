@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from ..dicom.whole_headers import Elements, is_temporal
-from ..geometry.stacks import Integers
+from ..geometry.spacing import Integers
 from ..model import Frame
 from .identity import acquisition_order, relative_path
 from .passes import find_passes

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from ..geometry.stacks import Floats, project, slice_normal
+from ..geometry.spacing import Floats
+from ..geometry.stacks import project, slice_normal
 from ..geometry.tolerances import FLOAT_NOISE_SHARE
 from ..model import Frame
 from .identity import relative_path

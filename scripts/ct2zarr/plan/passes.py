@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..geometry.stacks import Integers
+from ..geometry.spacing import Integers
 from .stack import SMALLEST_PASS, Stack
 
 LAYER_SHARE = 0.5

@@ -11,12 +11,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from ..geometry.stacks import (
-    CHANGE_OF_SPACING_RUN,
-    Integers,
-    is_uniform,
-    spacing_of,
-)
+from ..geometry.spacing import CHANGE_OF_SPACING_RUN, Integers, is_uniform, spacing_of
 from ..geometry.tolerances import NORMAL_TOLERANCE
 from ..model import Frame
 from .stack import Stack

@@ -7,17 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..geometry.stacks import (
-    NOMINAL_STEP_MM,
-    Floats,
-    Integers,
-    Spacing,
-    is_uniform,
-    project,
-    slice_normal,
-    spacing_of,
-    written_unit,
-)
+from ..geometry.spacing import Floats, Integers, Spacing, is_uniform, spacing_of, written_unit
+from ..geometry.stacks import NOMINAL_STEP_MM, project, slice_normal
 from ..geometry.tolerances import (
     IN_PLANE_TOLERANCE_MM,
     LARGEST_REPEAT_MM,
