@@ -13,6 +13,7 @@ from ct2zarr.plan.identity import (
     check_hashes,
     common_folder,
     frame_order,
+    natural_order,
     relative_path,
     series_hash,
     series_key,
@@ -73,6 +74,12 @@ def test_acquisition_goes_by_number_and_frames_without_one_come_last():
         frame(0, 0.0, instance_number=None, sop_instance_uid="0"),
     ]
     assert sorted(expected[3:] + expected[:3], key=acquisition_order) == expected
+
+
+def test_numbers_in_names_count_as_numbers_and_names_with_equal_ones_go_by_text():
+    expected = ["2/1", "10/x", "a", "a1b2", "a1b10", "a01b11", "a2", "a010", "a10", "a10-", "b"]
+    for mixed in (expected[::-1], expected[5:] + expected[:5]):
+        assert sorted(mixed, key=natural_order) == expected
 
 
 @pytest.mark.parametrize(

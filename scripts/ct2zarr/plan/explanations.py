@@ -18,7 +18,7 @@ import numpy as np
 from ..dicom.whole_headers import Elements, is_temporal
 from ..geometry.spacing import Integers
 from ..model import Frame
-from .identity import acquisition_order, relative_path
+from .identity import acquisition_order, natural_order, relative_path
 from .passes import find_passes
 from .split_by_tags import Label, split_by
 from .stack import Stack
@@ -300,7 +300,7 @@ def _places_in_folder(frames: Sequence[Frame]) -> list[float] | None:
         return None
     if any(frame.frames > 1 or _named_by_uid(frame) for frame in frames):
         return None
-    order = sorted(range(len(frames)), key=lambda i: _natural(frames[i].path))
+    order = sorted(range(len(frames)), key=lambda i: natural_order(frames[i].path))
     places = [0.0] * len(frames)
     for place, i in enumerate(order):
         places[i] = float(place)
@@ -312,11 +312,3 @@ def _named_by_uid(frame: Frame) -> bool:
     return bool(re.search(r"\d(\.\d+){3}", frame.path.rpartition("/")[2])) or (
         bool(uid) and uid in frame.path
     )
-
-
-def _natural(path: str) -> list[tuple[bool, int, str]]:
-    name = path.rpartition("/")[2]
-    return [
-        (part.isdecimal(), int(part) if part.isdecimal() else 0, part)
-        for part in re.split(r"(\d+)", name)
-    ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os.path
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -60,6 +61,12 @@ def relative_path(frame: Frame) -> str:
     if frame.path.startswith(root):
         return frame.path[len(root) :]
     return os.path.relpath(frame.path, frame.root)
+
+
+def natural_order(path: str) -> tuple[list[tuple[int, str]], str]:
+    """Order of names in which the numbers count as numbers; names with equal numbers as text."""
+    parts = re.split(r"(\d+)", path)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path
 
 
 def frame_order(frame: Frame) -> tuple[str, int, int, str]:

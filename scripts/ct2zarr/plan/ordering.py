@@ -1,7 +1,6 @@
 """The order of frames that have no complete geometry, and what it is taken from."""
 
 import math
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -11,7 +10,7 @@ from ..geometry.spacing import Floats
 from ..geometry.stacks import project, slice_normal
 from ..geometry.tolerances import FLOAT_NOISE_SHARE
 from ..model import Frame
-from .identity import relative_path
+from .identity import natural_order, relative_path
 from .orientation import common_orientation, spans_a_plane
 
 
@@ -87,6 +86,5 @@ def _number_of(frame: Frame) -> int | None:
 def _file_order(frame: Frame) -> tuple[object, ...]:
     """InstanceNumber where there is one, then the path, whose numbers count as numbers."""
     number = frame.instance_number
-    parts = re.split(r"(\d+)", relative_path(frame))
-    path = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return number is None, number or 0, path, frame.path, frame.frame_number
+    path = natural_order(relative_path(frame))
+    return number is None, number or 0, path, frame.frame_number
