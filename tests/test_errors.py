@@ -99,3 +99,16 @@ def test_the_frame_is_named_where_the_file_may_not_be():
 def test_a_template_says_how_many_digits_a_number_has():
     error = SeriesError(Code.TIMEOUT, "It took longer than {limit:g} s.", limit=2.0)
     assert sentence(error, private=False) == str(error) == "It took longer than 2 s."
+
+
+def test_what_a_sentence_names_can_neither_break_its_line_nor_rewrite_a_terminal():
+    error = FileError(
+        Code.TRUNCATED,
+        "{path}: {file} says {said} of {many}\nand ends",
+        path="/a\nb/\x1b[2J.dcm",
+        said=Private("\u202eDOE"),
+        many=("x\ty", "\x9b"),
+    )
+    assert str(error) == (
+        r"/a\x0ab/\x1b[2J.dcm: \x1b[2J.dcm says \u202eDOE of x\x09y, \x9b" + "\nand ends"
+    )

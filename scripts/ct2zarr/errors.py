@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 from .codes import Code
+from .visible_text import visible
 
 
 class Private(str):
@@ -108,7 +109,7 @@ class MachineError(Ct2zarrError):
 
 
 def sentence(error: Ct2zarrError, *, private: bool = True) -> str:
-    """The sentence of an error for users.
+    """The sentence of an error for users, without hidden characters of what it names.
 
     Parameters
     ----------
@@ -118,8 +119,9 @@ def sentence(error: Ct2zarrError, *, private: bool = True) -> str:
     """
     fields = {name: _shown(fact, private) for name, fact in error.facts.items()}
     if error.path is not None:
-        name = error.path.rpartition("/")[2] if private else "[file]"
-        fields["path"] = error.path if private else "[file]"
+        path = visible(error.path) if private else "[file]"
+        name = path.rpartition("/")[2]
+        fields["path"] = path
         fields["file"] = name if error.frame is None else f"{name} (frame {error.frame})"
     return error.template.format_map(fields)
 
@@ -136,4 +138,4 @@ def _shown(fact: Fact, private: bool) -> bool | int | float | str:
         return "[path]"
     if not private and isinstance(fact, Private):
         return "[removed]"
-    return str(fact)
+    return visible(str(fact))

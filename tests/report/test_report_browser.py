@@ -16,6 +16,7 @@ import report_dataset
 from ct2zarr.report.decisions import apply_decisions, read_decisions
 from ct2zarr.report.page import make_report
 from ct2zarr.report.summary_table import joined_to_csv, read_joined
+from ct2zarr.run.cells import from_cell
 from ct2zarr.run.settings import ReportSettings
 from report_dataset import Dataset
 
@@ -238,6 +239,8 @@ def test_decisions_are_kept_and_exported(page: Any, dataset: Dataset) -> None:
     page.keyboard.press("r")
     page.keyboard.press("c")
     page.keyboard.type('=odd, "very"')
+    third = page.locator(".sample").nth(2).get_by_label("Comment")
+    third.fill("'@a;=b \\x41 \\x1b \u202e\x07\U000e0041")
     page.reload()
     assert page.locator("#decided").inner_text() == "2"
     assert first.get_by_role("button", name="Accept").get_attribute("aria-pressed") == "true"
@@ -249,6 +252,8 @@ def test_decisions_are_kept_and_exported(page: Any, dataset: Dataset) -> None:
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["decision"] for row in rows] == ["accept", "reject", "", ""]
     assert rows[1]["comment"] == '\'=odd, "very"'  # a spreadsheet does not run it
+    assert rows[2]["comment"] == r"''@a;'=b \x5cx41 \x5cx1b \u202e\x07\U000e0041"
+    assert from_cell(rows[2]["comment"]) == "'@a;=b \\x41 \\x1b \u202e\x07\U000e0041"
     assert {row["series_hash"] for row in rows} == set(dataset.hashes.values())
     with page.expect_download() as download:
         page.get_by_role("button", name="Export JSON").click()

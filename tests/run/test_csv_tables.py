@@ -243,3 +243,29 @@ def test_cells_are_separated_by_what_the_first_line_has_most_of() -> None:
     columns = (Column("a,b"), Column("c"))
     by_hand = Schema(columns, ADVICE, by_hand=True, delimiters=",;\t")
     assert list(parse("a,b;c;d\n1,2;3;4\n", by_hand).rows()) == [{"a,b": "1,2", "c": "3"}]
+
+
+HOSTILE = ["=cmd|'/c calc'!A0", "@x", "-2+3", "\x1b[2Jx", "a\u202eb", "'=x", r"\x1b", "x;=y"]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_hostile_texts_are_written_guarded_and_read_back(by_hand: bool) -> None:
+    schema = Schema((Column("text"),), ADVICE, by_hand=by_hand)
+    rows = [{"text": text} for text in HOSTILE]
+    text = rows_to_csv(schema, rows)
+
+    assert list(parse(text, schema).rows()) == rows
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert not [line for line in text.splitlines() if line.lstrip('"').startswith(("=", "@", "-"))]
+
+
+def test_texts_for_people_are_guarded_too_and_their_escapes_stay() -> None:
+    schema = Schema((Column("text"),), ADVICE, one_line=True)
+    text = rows_to_csv(schema, [{"text": one} for one in HOSTILE])
+
+    assert text.splitlines()[1:] == [
+        "'=cmd|'/c calc'!A0", "'@x", "'-2+3", r"\x1b[2Jx", r"a\u202eb", "''=x", r"\x1b", "x;'=y",
+    ]  # fmt: skip
+    assert parse(text, schema).columns["text"] == [
+        "=cmd|'/c calc'!A0", "@x", "-2+3", r"\x1b[2Jx", r"a\u202eb", "'=x", r"\x1b", "x;=y",
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +42,21 @@ def test_a_name_that_is_no_text_can_be_logged(log):
     handler = LOGGER.handlers[0]  # directly: what pytest captures of a log has to be UTF-8
     handler.handle(record)
     assert r"file \udcff" in log.read_text()
+
+
+def test_what_would_rewrite_a_terminal_is_written_as_its_escape(log):
+    LOGGER.info("from %s", Path("/a\nb/\x1b[2J"))
+    LOGGER.info("%s of %d", "\u202ename", 1)
+    try:
+        raise ValueError("\x1b]0;title\x07")
+    except ValueError:
+        LOGGER.exception("two\nlines")
+    text = log.read_text()
+    assert r"from /a\x0ab/\x1b[2J" in text
+    assert r"\u202ename of 1" in text
+    assert "two\nlines" in text
+    assert r"ValueError: \x1b]0;title\x07" in text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
 
 
 def test_a_second_log_replaces_the_first_while_it_lasts(log, tmp_path):

@@ -54,6 +54,13 @@ def test_closing_says_what_became_of_all_volumes():
     assert lines["rate"] == "100 MB/s of source per worker"
 
 
+def test_a_path_in_the_table_is_shown_as_it_is_and_cannot_rewrite_the_terminal():
+    path = "/data/[bold red]x[/]/\x1b[2J\u202e.html"
+    text = table_text(closing_table("t", [("report", path)]))
+    assert r"/data/[bold red]x[/]/\x1b[2J\u202e.html" in text
+    assert not {"\x1b", "\u202e"} & set(text)
+
+
 def test_nothing_at_all_closes_too():
     assert dict(Counts().lines())["rate"] == "not measured"
 

@@ -32,7 +32,7 @@ def test_a_record_is_written_as_in_the_files_that_users_have():
 
 def test_slices_are_written_as_in_the_files_that_users_have():
     assert slices_to_csv(TABLE) == (
-        'slice_index,file_name,md5\n0,"a,""b"".dcm",00\n1,"with\nline",11\n2,名前.dcm,22\n'
+        'slice_index,file_name,md5\n0,"a,""b"".dcm",00\n1,with\\x0aline,11\n2,名前.dcm,22\n'
     )
 
 
@@ -95,6 +95,9 @@ def test_slices_read_back_whatever_is_in_the_file_names(tmp_path):
     path = tmp_path / "x.slices.csv"
     path.write_text(slices_to_csv(TABLE), encoding="utf-8")
     assert read_slices(path) == TABLE
+    before = slices_to_csv(TABLE).replace(r"with\x0aline", '"with\nline"')  # as 0.1.0 wrote it
+    path.write_text(before, encoding="utf-8")
+    assert read_slices(path) == TABLE
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_slices_read_back_whatever_is_in_the_file_names(tmp_path):
     [
         (
             lambda text: text.replace("2,名前.dcm,22", "2,名前.dcm"),
-            "2 cells on line 5, where the",
+            "2 cells on line 4, where the",
         ),
         (lambda text: text.replace("1,", "7,", 1), "count its planes"),
         (lambda text: text.replace("slice_index", "index"), "lacks the column slice_index"),

@@ -21,7 +21,9 @@ import ct2zarr
 from converted import convert, plans_in, settings_for
 from ct2zarr.codes import Code
 from ct2zarr.errors import FileError
+from ct2zarr.model import SliceTable
 from ct2zarr.store.containers import open_writer
+from ct2zarr.store.records import slices_to_csv
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.volume import Volume, open_volume
 from handmade_volume import INDEX_TO_LPS, ct2zarr_attribute, voxels, write_volume
@@ -311,6 +313,18 @@ def test_series_and_slices_are_found_in_meta_and_beside(tmp_path: Path) -> None:
     for file in (tmp_path / "meta").iterdir():
         file.rename(tmp_path / "data" / file.name)
     assert open_volume(path).slices == volume.slices
+
+
+def test_the_slice_table_has_the_texts_that_the_csv_guards(tmp_path: Path) -> None:
+    names = ("=cmd()", "a\nb", "-5", r"\x1b")
+    rows = tuple((str(i), name, "-1024") for i, name in enumerate(names))
+    path = write_volume(tmp_path / f"{'0123456789abcdef' * 2}.zarr.sqlite", voxels())
+    path.with_name(path.name.replace(".zarr.sqlite", ".slices.csv")).write_text(
+        slices_to_csv(SliceTable(("slice_index", "file_name", "RescaleIntercept"), rows))
+    )
+    table = open_volume(path).slice_table()
+    assert tuple(table["file_name"]) == names
+    assert table["RescaleIntercept"].tolist() == [-1024] * 4
 
 
 # Volumes as the conversion writes them.

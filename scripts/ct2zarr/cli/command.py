@@ -15,6 +15,7 @@ from ..errors import FileError, MachineError, Private, SettingsError
 from ..run.atomic_files import prepare_folder
 from ..run.entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
 from ..version import __version__
+from ..visible_text import visible
 from ..vocabulary import StoreType
 from ..volume.exporting import ITK_SUFFIXES, NIFTI_SUFFIXES, RESAMPLED, save_with_sitk
 from ..volume.summary_volumes import volumes_in
@@ -115,7 +116,7 @@ def _exported(path: Path, file: Path, suffix: str, resampling: Resampling) -> bo
             path=file,
             cause=error.strerror or Private(error),
         ) from error
-    print(f"{file}{': ' if note else ''}{note}")
+    print(visible(f"{file}{': ' if note else ''}{note}"))
     return True
 
 

@@ -28,8 +28,6 @@ SCHEMA = Schema(
     delimiters=",;\t",  # spreadsheets choose one by their language
 )
 _HASH = re.compile(r"[0-9a-f]{32}")
-_GUARDED = re.compile(r"'[=+\-@\t\r]")
-"""A comment that the page guards with an apostrophe, so that no spreadsheet runs it."""
 _DECISIONS = {str(decision): decision for decision in Decision}
 _NAMED_MOST = 3
 
@@ -190,10 +188,7 @@ def _json_entries(text: str, path: Path) -> Iterator[_Entry]:
 
 def _csv_entries(text: str, path: Path) -> Iterator[_Entry]:
     table = parse_table(text, path, SCHEMA)
-    for number, row in zip(table.lines, table.rows(), strict=True):
-        if _GUARDED.match(row["comment"]):
-            row["comment"] = row["comment"][1:]
-        yield _Entry("line", number, row)
+    return (_Entry("line", *one) for one in zip(table.lines, table.rows(), strict=True))
 
 
 def _review(entry: _Entry, path: Path) -> Review | None:

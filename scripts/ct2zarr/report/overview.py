@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..run.counts import Counts, size_words
 from ..run.settings import ReportSettings
+from ..visible_text import visible
 from ..vocabulary import Belonging, Status
 from .plots import Plot, plot_histogram
 from .redaction import redact
@@ -197,5 +198,5 @@ def _bars(
 
 
 def _label(text: str) -> str:
-    text = redact(text)
+    text = visible(redact(text))
     return text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"

@@ -9,13 +9,15 @@ deflate, which every browser can undo (DecompressionStream). docs/design.md says
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
+
+from ..visible_text import visible
 
 LEVELS = 4095
 """Levels 1 to 4095 carry values; level 0 says that there is nothing."""
@@ -74,9 +76,20 @@ def _fold(stack: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
     return folded
 
 
+def visible_values(content: object) -> object:
+    """What JSON can hold, without hidden characters in any text of it."""
+    if isinstance(content, str):
+        return visible(content)
+    if isinstance(content, Mapping):
+        return {visible_values(key): visible_values(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [visible_values(value) for value in content]
+    return content
+
+
 def to_script_json(content: object) -> Markup:
     """JSON that is safe inside a script element: no ``<`` and no ``&`` can occur in it."""
-    text = json.dumps(content).replace("<", "\\u003c").replace(">", "\\u003e")
+    text = json.dumps(visible_values(content)).replace("<", "\\u003c").replace(">", "\\u003e")
     return Markup(text.replace("&", "\\u0026"))
 
 

@@ -23,6 +23,7 @@ from ..run.job_log import progress
 from ..run.paths import REPORT, joined_summary, store_root
 from ..run.settings import ReportSettings
 from ..version import __version__
+from ..visible_text import HIDDEN, visible_lines
 from .exports import write_exports
 from .overview import (
     bar_groups,
@@ -96,6 +97,7 @@ def render(**content: object) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: visible_lines(value) if type(value) is str else value,
         trim_blocks=True,
     )
     dark = _template_text("dark.css")
@@ -105,7 +107,7 @@ def render(**content: object) -> str:
         f"{dark}}} }}\n"
         f"@media screen {{ :root[data-theme='dark'] {{\n{dark}}} }}",
     )
-    scripts = (_template_text("early.js"), "\n".join(map(_template_text, _SCRIPTS)))
+    scripts = (_template_text("early.js"), _script())
     return environment.get_template("report.html.j2").render(
         style=Markup(style),
         early_script=Markup(scripts[0]),
@@ -119,6 +121,12 @@ def render(**content: object) -> str:
 
 def _template_text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """The script of the page, which knows the hidden characters from their one home."""
+    hidden = "".join(one if one == "-" else f"\\u{{{ord(one):x}}}" for one in HIDDEN)
+    return "\n".join(map(_template_text, _SCRIPTS)).replace("{# HIDDEN #}", hidden)
 
 
 def _script_hash(script: str) -> str:

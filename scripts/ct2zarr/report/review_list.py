@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..run.paths import LOGS_FOLDER, META_FOLDER, convert_log, volume_paths
 from ..vocabulary import Status, StoreType
-from .packing import to_base64
+from .packing import to_base64, visible_values
 from .sentences import error_sentence, flag_sentence
 from .summary_table import JoinedRow
 from .tallies import count_flags
@@ -175,7 +175,7 @@ def pack_rows(rows: Sequence[ReviewRow]) -> str:
         "slices": [row.slices for row in rows],
         "recorded": [int(bool(row.record)) for row in rows],
     }
-    text = json.dumps(content, separators=(",", ":"))
+    text = json.dumps(visible_values(content), separators=(",", ":"))
     return to_base64(zlib.compress(text.encode("utf-8"), 6))
 
 

@@ -4,8 +4,8 @@ A table is declared once, as a ``Schema``: the names of its columns, the type of
 cell may be empty. Columns are read one by one into lists of typed values, which suits both many
 small files and one of a hundred thousand rows; neither pandas nor pyarrow is imported.
 
-Texts are written unchanged, floats as the shortest text that gives the same float, truth values as
-``true`` or ``false``, and absent values as empty cells.
+Texts are written as ``cells`` says, so that no spreadsheet runs them, floats as the shortest text
+that gives the same float, truth values as ``true`` or ``false``, and absent values as empty cells.
 """
 
 import csv
@@ -21,6 +21,8 @@ from typing import Any, TextIO, TypeAlias, TypeVar, Union, get_args, get_origin,
 
 from ..codes import Code
 from ..errors import Private, SettingsError
+from ..visible_text import visible
+from .cells import from_cell, guard, remove_guard, to_cell
 
 Cell: TypeAlias = str | int | float | bool | None
 Row = TypeVar("Row")
@@ -66,7 +68,7 @@ class Schema:
     delimiters
         What may separate cells; the one that the first line has most of does.
     one_line
-        Texts are written as one line, and what is no UTF-8 as ``\\udcXX``.
+        Texts are for people: they are written as one line, and escapes in them stay when read.
     """
 
     columns: tuple[Column, ...]
@@ -155,12 +157,12 @@ def cells_to_csv(schema: Schema, header: Sequence[str], rows: Iterable[Iterable[
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    as_text = one_line if schema.one_line else str
+    as_text = one_line if schema.one_line else to_cell
     writer.writerows([cell_text(value, as_text) for value in row] for row in rows)
     return text.getvalue()
 
 
-def cell_text(value: Cell, as_text: Callable[[str], str] = str) -> str:
+def cell_text(value: Cell, as_text: Callable[[str], str]) -> str:
     """A value as it stands in a cell; ``as_text`` is applied to texts."""
     if value is None:
         return ""
@@ -172,8 +174,8 @@ def cell_text(value: Cell, as_text: Callable[[str], str] = str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks; a byte that is no UTF-8 is written as ``\\udcXX``."""
-    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+    """A text as a cell of one line; a byte that is no UTF-8 is written as ``\\udcXX``."""
+    return guard(visible(" ".join(text.split())))
 
 
 # Reading --------------------------------------------------------------------------------------
@@ -300,7 +302,7 @@ def _values(
     """The typed values of one column of a block."""
     if schema.by_hand:
         texts = [text.strip() for text in texts]
-    convert = _converter(column)
+    convert = _converter(column, remove_guard if schema.one_line else from_cell)
     seen: dict[str, Any] = {}  # equal cells share one object: most columns have few values
     for text, line in zip(texts, ends, strict=True):
         if text in seen:
@@ -321,14 +323,14 @@ def _values(
     return [seen[text] for text in texts]
 
 
-def _converter(column: Column) -> Callable[[str], Any]:
+def _converter(column: Column, as_text: Callable[[str], str]) -> Callable[[str], Any]:
     """A function from the text of a cell to its value; it raises ValueError for any other text."""
 
     def convert(text: str) -> Any:
         if column.kind is str:
             if column.allowed and text not in column.allowed:
                 raise ValueError(text)
-            return text
+            return as_text(text)
         if column.empty and not text:
             return None
         if column.kind is bool:

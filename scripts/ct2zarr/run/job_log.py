@@ -16,10 +16,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..visible_text import visible, visible_lines
 from .counts import Counts
 from .paths import PROGRESS_SUFFIX, TEMPORARY_PREFIX
 from .units import BYTES_PER_MB
@@ -78,7 +80,7 @@ def job_log(log_file: Path | None = None) -> Iterator[JobLog]:
     else:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_VisibleLines("%(asctime)s %(levelname)s %(message)s"))
     before = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
     current = JobLog(log_file, terminal=log_file is None and sys.stderr.isatty())
     token = _CURRENT.set(current)
@@ -92,6 +94,18 @@ def job_log(log_file: Path | None = None) -> Iterator[JobLog]:
         LOGGER.handlers[:], level, LOGGER.propagate = before
         LOGGER.setLevel(level)
         handler.close()
+
+
+class _VisibleLines(logging.Formatter):
+    """Lines without hidden characters; only the line breaks of a message and a traceback stay."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record; a path is one line, whatever its name."""
+        args = record.args
+        if isinstance(args, tuple):
+            record = copy(record)
+            record.args = tuple(visible(str(one)) if isinstance(one, Path) else one for one in args)
+        return visible_lines(super().format(record))
 
 
 def state_file(log_file: Path) -> Path:

@@ -24,7 +24,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from ..visible_text import visible_lines
 from .counts import Counts
 from .paths import REPORT, joined_summary, shard_summary
 
@@ -45,7 +47,8 @@ def closing_table(title: str, lines: Sequence[tuple[str, str]]) -> Table:
     colours = {"failed": "bold red", "rejected": "bold yellow"}
     for label, value in lines:
         style = colours.get(label, "") if value != "0" else ""
-        table.add_row(label, value, style=style or None)
+        # Text, since rich takes brackets in a str, such as a path, for markup.
+        table.add_row(label, Text(visible_lines(value)), style=style or None)
     return table
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..codes import Code
 from ..errors import FileError, Private
 from ..geometry.placement import FloatArray, Placement, attributes_at
+from ..run.cells import from_cell
 from ..run.checksums import PLANE_MD5
 from ..run.paths import ARRAY_NAME, META_FOLDER, RECORD_ENDING, SLICES_ENDING
 from ..store.array_reading import ReadableArray, read_region, readable_array
@@ -377,7 +378,11 @@ class Volume(Placement):
         import pandas as pd
 
         text = dict.fromkeys(_TEXT_COLUMNS, str)
-        return pd.read_csv(self._sidecar(SLICES_ENDING), dtype=text)
+        table = pd.read_csv(self._sidecar(SLICES_ENDING), dtype=text)
+        for name in table.columns:
+            if not pd.api.types.is_numeric_dtype(table[name]):
+                table[name] = table[name].map(from_cell, na_action="ignore")
+        return table
 
     def _sidecar(self, ending: str) -> Path:
         name = f"{self.series_hash}{ending}"

@@ -1,4 +1,15 @@
 // ---- decisions ----
+// Cells of a CSV file are written as run/cells.py reads them: without hidden characters, and with an
+// apostrophe before what a spreadsheet would run as a formula.
+const escaped = (text) => text
+  .replace(/\\(?=x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5})/g, "\\x5c")
+  .replace(/[{# HIDDEN #}]/gu, (one) => {
+    const digits = (count) => one.codePointAt(0).toString(16).padStart(count, "0");
+    if (one.codePointAt(0) < 0x100) return `\\x${digits(2)}`;
+    return one.length === 1 ? `\\u${digits(4)}` : `\\U${digits(8)}`;
+  });
+const guarded = (text) => text.replace(/(^|;)('*\s*[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'$2");
+
 class Decisions {
   constructor(samples) {
     this.samples = samples;
@@ -91,9 +102,7 @@ class Decisions {
   }
 
   exportCsv() {
-    // A leading apostrophe keeps spreadsheets from running a comment as a formula.
-    const safe = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
-    const cell = (text) => `"${safe(text).replaceAll('"', '""')}"`;
+    const cell = (text) => `"${guarded(escaped(text)).replaceAll('"', '""')}"`;
     const names = ["series_hash", "dataset", "decision", "comment"];
     const lines = this.rows().map((row) => names.map((name) => cell(row[name])).join(","));
     this.save("decisions.csv", "text/csv", [names.join(","), ...lines].join("\n") + "\n");
