@@ -46,6 +46,12 @@ class Code(Described):
         "cannot_rescale",
         "RescaleSlope is 0, which would lose all pixels, or slope or intercept is absurd",
     )
+    EMPTY_FILE = "empty_file", "a file is empty or begins with nothing but zeros"
+    COMPRESSED_FILE = "compressed_file", "a file is an archive or compressed as a whole"
+    TOO_LARGE = (
+        "too_large",
+        "a header is too large for an image, or declares more than the file has",
+    )
     NO_PIXELS = "no_pixels", "a file has no pixels"
     NO_MATRIX = "no_matrix", "Rows, Columns or BitsAllocated is missing or zero"
     BROKEN_LINK = "broken_link", "a link to a file that does not exist"
@@ -54,6 +60,10 @@ class Code(Described):
     UNLISTED_FOLDER = (
         "unlisted_folder",
         "a folder cannot be listed: missing permission, or a disk fault",
+    )
+    SYSTEM_FOLDER = (
+        "system_folder",
+        "a file in a folder of version control, of deleted files, of snapshots or of thumbnails",
     )
     TOO_DEEP = "too_deep", "a file is deeper below its root than max_depth"
     NOT_CT = "not_ct", "an image that is not CT"
@@ -71,6 +81,7 @@ class Code(Described):
         "a frame that was kept has the same position and different pixels",
     )
     OTHER_MATRIX = "other_matrix", "the number of rows or columns differs from that of the volume"
+    SERIES_UNREADABLE = "series_unreadable", "no file of the series can be read"
     NO_PLANES = "no_planes", "the volume has no plane that can be converted"
     SOURCE_GONE = "source_gone", "a source file is no longer where the manifest found it"
     SOURCE_CHANGED = "source_changed", "a source file has changed since the manifest was made"

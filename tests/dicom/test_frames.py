@@ -98,7 +98,7 @@ def test_the_direct_walk_reads_what_pydicom_reads_on_all_real_files() -> None:
     [
         (b"", "zero bytes"),
         (b"not a scan\n", "does not begin like a DICOM file"),
-        (b"\0" * 4096, "does not begin like a DICOM file"),
+        (b"\0" * 4096, "begins with nothing but zeros"),
     ],
 )
 def test_what_is_not_dicom_says_so(tmp_path: Path, content: bytes, reason: str) -> None:

@@ -163,11 +163,23 @@ def test_a_usual_header_costs_one_read():
     assert len(source.reads) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"notes", bytes(200)])
-def test_what_is_no_dicom_is_refused_without_its_name(content):
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", Code.EMPTY_FILE),
+        (bytes(50), Code.EMPTY_FILE),
+        (bytes(200), Code.EMPTY_FILE),
+        (b"notes", Code.NOT_DICOM),
+        (bytes(199) + b"x", Code.NOT_DICOM),
+        (b"PK\3\4" + bytes(200), Code.COMPRESSED_FILE),
+        (b"\x1f\x8b" + bytes(200), Code.COMPRESSED_FILE),
+        (b"folder/scan.dcm".ljust(257, b"\0") + b"ustar" + bytes(250), Code.COMPRESSED_FILE),
+    ],
+)
+def test_what_is_no_dicom_is_refused_without_its_name(content, code):
     with pytest.raises(FileError) as caught:
         read(content)
-    assert caught.value.code is Code.NOT_DICOM
+    assert caught.value.code is code
     assert str(caught.value).startswith("the file ")
 
 

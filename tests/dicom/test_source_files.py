@@ -84,7 +84,7 @@ def test_a_header_that_ends_too_early_is_the_cause(tmp_path):
     assert error.code is Code.TRUNCATED
     cause = error.facts["cause"]
     assert isinstance(cause, FileError)
-    assert cause.code is Code.NOT_DICOM
+    assert cause.code is Code.EMPTY_FILE
     assert str(error) == f"{path.name} cannot be decoded: {cause}"
 
 

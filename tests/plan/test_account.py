@@ -66,7 +66,7 @@ def test_every_frame_is_entered_once_whatever_the_batches(monkeypatch, batch):
     account = make_account(frames_to_table(frames), SELECTION)
     entered = by_path(account, frames)
     assert entered["/data/series/0021.dcm", 1] == ("localizer", "localizer", True, -1)
-    assert entered["/data/series/0031.dcm", 1] == ("unreadable", "truncated", False, -1)
+    assert entered["/data/series/0031.dcm", 1] == ("unreadable", "truncated", True, -1)
     assert entered["/data/series/0041.dcm", 1] == ("not_ct", "not_ct", False, -1)
     assert entered["/data/series/0051.dcm", 1] == ("not_dicom", "not_dicom", False, -1)
     for i in range(4):
@@ -76,8 +76,9 @@ def test_every_frame_is_entered_once_whatever_the_batches(monkeypatch, batch):
     assert [bool(reason) for reason in account.reasons] == [
         role != Role.SLICE for role in account.roles
     ]
-    assert [row["series_uid"] for row in account.series] == ["1.10", "1.9"]
-    assert account.series_count == 2
+    planes = {row["series_uid"]: row["slice_count"] for row in account.series}
+    assert planes == {"1.10": 3, "1.11": 0, "1.9": 4}
+    assert (account.series_count, account.unreadable_count) == (3, 1)
 
 
 def test_rows_of_a_series_may_lie_anywhere_in_the_table():

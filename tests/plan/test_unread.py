@@ -73,6 +73,13 @@ def test_json_has_the_members_of_the_documentation() -> None:
     ]
 
 
+def test_archives_are_not_read_though_they_are_not_dicom() -> None:
+    files = {("d", str(Role.NOT_DICOM), "compressed_file"): 3, ("d", str(Role.NOT_DICOM), "x"): 1}
+    (one,) = unread_of(scan_with(), files, None)
+    assert (one.code, one.files) == (Code.COMPRESSED_FILE, 3)
+    assert "unpack" in one.remedy
+
+
 def test_account_of_a_scan_names_what_was_not_read_and_adds_up(tmp_path: Path) -> None:
     root = tmp_path / "root"
     phantom.make_series(root / "ct", n=3)

@@ -152,7 +152,7 @@ def test_changed_option_runs_again_what_it_changes_and_nothing_else(project, cha
 
 
 def test_default_written_out_in_the_config_runs_nothing_again(project):
-    project.config |= {"max_depth": 3, "chunks": [64, 64, 64], "num_samples": 10}
+    project.config |= {"max_depth": "all", "chunks": [64, 64, 64], "num_samples": 10}
     assert project.pending() == {}
 
 

@@ -22,7 +22,7 @@ from ..vocabulary import Role
 from .fingerprint import fingerprint
 from .finished import finished_record
 from .provenance import library_versions, output_settings
-from .rejection import check_flags, check_readable
+from .rejection import check_flags, check_planes, check_readable
 from .staging import StagedVolume, staged_volume
 from .summary_rows import count_role
 from .writing import Source, WrittenVolume, write_volume
@@ -51,6 +51,7 @@ def convert_volume(
         The output cannot be written.
     """
     started = time.perf_counter()
+    check_planes(plan)
     check_flags(plan.flags, settings)
     check_readable(plan, settings)
     paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)

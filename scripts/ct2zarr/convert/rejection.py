@@ -48,6 +48,22 @@ def check_flags(flags: Iterable[RaisedFlag], settings: ConvertSettings) -> None:
         raise RejectedError(rejected, found, settings.reject_flags)
 
 
+def check_planes(plan: VolumePlan) -> None:
+    """Raise SeriesError where no file of the series could be read."""
+    unreadable = [one for one in plan.unused if one.role is Role.UNREADABLE]
+    if plan.planes or not unreadable:
+        return
+    first = unreadable[0]
+    raise SeriesError(
+        Code.SERIES_UNREADABLE,
+        "none of the {count} files of the series can be read, first {path}: {cause}; copy the "
+        "series from its source again, and make the manifest again",
+        path=first.frame.path,
+        count=len({one.frame.path for one in unreadable}),
+        cause=Private(first.reason),
+    )
+
+
 def check_readable(plan: VolumePlan, settings: ConvertSettings) -> None:
     """Raise SeriesError where the scan could not read a file, unless planes may be dropped.
 

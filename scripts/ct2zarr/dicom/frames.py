@@ -129,6 +129,8 @@ WANTED = (
     | {MODALITY_LUT, PRIVATE_COMPRESSED_PIXELS}
 )
 
+_NO_DICOM = (Code.NOT_DICOM, Code.EMPTY_FILE, Code.COMPRESSED_FILE)
+
 _PRIVATE_COMPRESSION = (
     "The pixels are in the private element (07a1,100a), under a compression of ELSCINT and Philips"
     " (PMSCT_RLE1) that cannot be decoded."
@@ -195,7 +197,7 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
             "the file has a header that cannot be interpreted ({kind})",
             kind=type(error).__name__,
         )
-    role = Role.NOT_DICOM if problem.code is Code.NOT_DICOM else Role.UNREADABLE
+    role = Role.NOT_DICOM if problem.code in _NO_DICOM else Role.UNREADABLE
     return [Frame(**place, role=role, reason=str(problem), code=problem.code)]
 
 

@@ -15,9 +15,11 @@ from ..run.settings import SelectionSettings
 from ..scan.frame_tables import table_to_frames
 from ..vocabulary import Role
 from .grouping import plan_volumes
+from .identity import check_hashes
 from .manifest_rows import row_order, series_row
 from .pixel_digests import isolated_pixels
 from .roles import assign_role
+from .unreadable_series import Found, unreadable_series
 
 GROUPED_ROWS = 20_000
 """Frames that are grouped at a time; millions of Python objects at once would fill the memory."""
@@ -37,7 +39,9 @@ class Account:
     series
         Rows of series_all.csv, in their order.
     series_count
-        Number of series with a CT image.
+        Number of series with a CT image, or of which no file can be read.
+    unreadable_count
+        Number of the latter.
     """
 
     roles: list[str]
@@ -47,6 +51,7 @@ class Account:
     index: np.ndarray
     series: list[dict[str, Cell]] = field(default_factory=list)
     series_count: int = 0
+    unreadable_count: int = 0
 
     @classmethod
     def of_rows(cls, count: int) -> "Account":
@@ -87,8 +92,23 @@ def make_account(frames: pa.Table, selection: SelectionSettings) -> Account:
                 with_roles, pixels.digest, pixels.preview, hashes, pixels.headers
             )
             _enter(account, rows, with_roles, plans, unused)
+    _enter_unreadable(account, frames, selection, hashes)
     account.series.sort(key=row_order)
     return account
+
+
+def _enter_unreadable(
+    account: Account, frames: pa.Table, selection: SelectionSettings, hashes: dict[str, str]
+) -> None:
+    """Enter the series of which no file can be read."""
+    found = Found(frames, account.roles, account.codes, account.hashes)
+    for plan, rows in unreadable_series(found, selection):
+        check_hashes([plan], hashes)
+        account.series.append(series_row(plan))
+        for row, entry in zip(rows, plan.unused, strict=True):
+            account.enter_unused(row, entry, plan.series_hash)
+        account.series_count += 1
+        account.unreadable_count += 1
 
 
 def _enter(

@@ -48,8 +48,8 @@ class GeometryColumns:
     unique_slice_positions: bool | None
     consistent_in_plane_row: bool | None
     consistent_in_plane_col: bool | None
-    consistent_pixel_spacing: bool
-    consistent_image_dimensions: bool
+    consistent_pixel_spacing: bool | None
+    consistent_image_dimensions: bool | None
     uniform_slice_spacing: bool | None
     regularly_spaced_3d_volume: bool
     obliquity_degrees: float | None
@@ -57,6 +57,8 @@ class GeometryColumns:
 
 def geometry_columns(plan: VolumePlan) -> GeometryColumns:
     """Answer the questions of the IDC index for one volume, from headers alone."""
+    if not plan.planes:
+        return GeometryColumns(None, None, None, None, None, None, None, None, False, None)
     frames = _distinct_frames(plan)
     spacings = {frame.pixel_spacing for frame in frames}
     one_spacing = len(spacings) == 1 and None not in spacings

@@ -73,15 +73,15 @@ _FLAGS = {str(flag): flag for flag in Flag}
 def series_row(plan: VolumePlan) -> dict[str, Cell]:
     """The row of one volume: values by column of ``SERIES_SCHEMA``.
 
-    A number that differs between planes (thickness, KVP) is absent.
+    A number that differs between planes (thickness, KVP) is absent, and so are all of a series of
+    which no file can be read.
     """
     # The conversion reads rows and writes none; it does not load what grouping needs.
     from .geometry_columns import geometry_columns
     from .grouping import plan_geometry
 
-    geometry = plan_geometry(plan)
     planes = plan.planes
-    first = planes[0]
+    geometry = plan_geometry(plan) if planes else None
     files = {plane.path: plane.bytes for plane in planes}
     localizers = {unused.frame.path for unused in plan.unused if unused.role is Role.LOCALIZER}
     return {
@@ -102,8 +102,8 @@ def series_row(plan: VolumePlan) -> dict[str, Cell]:
         **_spacing(planes, geometry),
         "slice_thickness": _one(plane.slice_thickness for plane in planes),
         "tilt_degrees": geometry.tilt_degrees if geometry and len(planes) > 1 else None,
-        "rows": first.rows,
-        "columns": first.columns,
+        "rows": planes[0].rows if planes else 0,
+        "columns": planes[0].columns if planes else 0,
         "kernel": _joined(plane.kernel for plane in planes),
         "kvp": _one(plane.kvp for plane in planes),
         "manufacturer": _joined(plane.manufacturer for plane in planes),
@@ -120,6 +120,8 @@ def _spacing(planes: Sequence[Frame], geometry: "StackGeometry | None") -> dict[
     """
     from .stack import nominal_step
 
+    if not planes:
+        return dict.fromkeys(("spacing_z", "spacing_y", "spacing_x"))
     mm: tuple[float | None, ...] = (
         nominal_step(planes), *(planes[0].pixel_spacing or (None, None)),
     )  # fmt: skip

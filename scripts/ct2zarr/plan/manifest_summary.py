@@ -49,6 +49,7 @@ def summarize(found: Scan, account: Account, settings: ManifestSettings) -> dict
         "roles": _in_order(roles),
         "codes": {str(code): codes[code] for code in Code if codes[code]},
         "series": account.series_count,
+        "unreadable_series": account.unreadable_count,
         "volumes": len(account.series),
         "slices": _total(account, "slice_count"),
         "bytes": _total(account, "bytes"),
@@ -74,6 +75,10 @@ def log_summary(summary: Mapping[str, Json]) -> None:
     counts = ", ".join(f"{count} {role}" for role, count in roles.items() if count)
     logger.info("%s files found: %s", summary["files_found"], counts)
     logger.info("%s series with CT images, %s volumes", summary["series"], summary["volumes"])
+    if summary["unreadable_series"]:
+        logger.warning(
+            "NO FILE CAN BE READ of %s series, whose rows fail", summary["unreadable_series"]
+        )
     unread = summary["unread"]
     assert isinstance(unread, list)
     for cause in unread:

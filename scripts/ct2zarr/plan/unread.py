@@ -62,6 +62,15 @@ _CAUSES: Mapping[Code, tuple[str, str]] = {
     Code.DAMAGED: ("files with a damaged header", _COPY),
     Code.TRUNCATED: ("files whose pixel data are cut short", _COPY),
     Code.NO_MATRIX: ("files without Rows, Columns or BitsAllocated", _COPY),
+    Code.EMPTY_FILE: ("files of CT series that are empty", _COPY),
+    Code.TOO_LARGE: (
+        "files whose header is too large to be that of an image",
+        f"check with their source whether they are whole, then {_AGAIN}",
+    ),
+    Code.COMPRESSED_FILE: (
+        "archives and compressed files",
+        f"unpack them if they hold DICOM files, then {_AGAIN}",
+    ),
     Code.CANNOT_DECODE: (
         "files with a compression that cannot be decoded",
         f"export them without compression, then {_AGAIN}",
@@ -113,7 +122,7 @@ def _causes(
         count = sum(
             number
             for (_, role, cause), number in files.items()
-            if role == Role.UNREADABLE and cause == code
+            if cause == code and (role == Role.UNREADABLE or code is Code.COMPRESSED_FILE)
         )
         if count:
             which, remedy = _CAUSES.get(

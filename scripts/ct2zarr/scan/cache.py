@@ -19,7 +19,7 @@ from .frame_tables import FRAME_SCHEMA
 
 logger = logging.getLogger(__name__)
 
-FACTS_VERSION = b"5"
+FACTS_VERSION = b"6"
 """Raised whenever ``dicom.frames`` reads something else from a file; older caches are ignored."""
 
 _VERSION_KEY = b"ct2zarr_facts_version"

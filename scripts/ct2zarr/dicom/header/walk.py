@@ -50,8 +50,11 @@ _COMPRESSED_FILES = {
     b"\xfd7zXZ\0": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\3\4": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7-zip",
+    b"Rar!\x1a\x07": "rar",
 }
 """How files begin that hold others, compressed."""
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
@@ -85,18 +88,11 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
         a header does not know it.
     """
     if source.size == 0:
-        raise FileError(Code.NOT_DICOM, "the file is empty (zero bytes)")
+        raise FileError(Code.EMPTY_FILE, "the file is empty (zero bytes)")
     start = source.read(0, _FIRST_READ)
     if start[128:132] != b"DICM":
-        for mark, kind in _COMPRESSED_FILES.items():
-            if start.startswith(mark):
-                raise FileError(
-                    Code.NOT_DICOM,
-                    "the file is compressed with {kind}; unpack it, and scan again",
-                    kind=kind,
-                )
         if not _looks_like_elements(start, source.size):
-            raise FileError(Code.NOT_DICOM, "the file does not begin like a DICOM file")
+            raise _no_dicom(start)
         return read_with_pydicom(source, wanted), source
     try:
         meta, position = _read_meta(start)
@@ -113,6 +109,24 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
             return read_unpacked_with_pydicom(source, wanted, meta), source
         return read_with_pydicom(source, wanted), source
     return header, source
+
+
+def _no_dicom(start: bytes) -> FileError:
+    """Why a file that begins like this is not DICOM."""
+    for mark, kind in _COMPRESSED_FILES.items():
+        if start.startswith(mark):
+            return FileError(
+                Code.COMPRESSED_FILE,
+                "the file is compressed with {kind}; unpack it, and scan again",
+                kind=kind,
+            )
+    if start[_TAR_MARK_AT:].startswith(_TAR_MARK):
+        return FileError(
+            Code.COMPRESSED_FILE, "the file is a tar archive; unpack it, and scan again"
+        )
+    if not start.strip(b"\0"):
+        return FileError(Code.EMPTY_FILE, "the file begins with nothing but zeros")
+    return FileError(Code.NOT_DICOM, "the file does not begin like a DICOM file")
 
 
 def _looks_like_elements(start: bytes, size: int) -> bool:
