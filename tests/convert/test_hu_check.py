@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from converted import plans_in
-from ct2zarr.convert.hu_check import HuCheck
+from ct2zarr.convert.hu_check import TOGETHER, HuCheck
 from ct2zarr.dicom.decoding import SourceReader
 from ct2zarr.dicom.planes import first_type, write_values
 from ct2zarr.dicom.rescale import rescale_of
@@ -267,3 +267,17 @@ def test_no_real_volume_in_hu_is_suspicious():
             assert fault == FAULTS.get(folder.name), f"{folder.name} {plan.split_by}"
             judged += 1
     assert judged > 25
+
+
+@pytest.mark.parametrize("planes", [TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER + 1])
+def test_every_plane_counts_wherever_a_batch_ends(planes):
+    check = HuCheck()
+    for _ in range(planes):
+        check.add(np.full((128, 128), 20000, np.int16), None)
+    evidence = check.evidence()
+    assert evidence is not None
+    assert evidence["sampled_pixels"] == 256 * planes
+    check.add(np.full((128, 128), 20000, np.int16), None)
+    again = check.evidence()
+    assert again is not None
+    assert again["sampled_pixels"] == 256 * (planes + 1)

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import zlib
 
 import numpy as np
 import pytest
 
-from ct2zarr.run.checksums import INDEX_MD5, file_md5, manifest_md5, plane_md5
+from ct2zarr.run.checksums import INDEX_MD5, crc32, file_md5, manifest_md5, plane_md5
 
 VALUES = np.array([[1, -2], [300, 4]], np.int16)
 
@@ -73,3 +74,12 @@ def test_a_copy_of_a_shard_under_another_name_is_a_list_of_the_user(shard):
     copy = shard.with_name("series_shard_07.csv.csv")
     copy.write_text("copy")
     assert manifest_md5(copy) == hashlib.md5(b"copy").hexdigest()
+
+
+@pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 300001])
+def test_the_crc_of_some_bytes_is_that_of_zlib(size):
+    content = np.random.default_rng(size).bytes(size)
+    assert crc32(content) == zlib.crc32(content)
+    assert crc32(memoryview(content), 12345) == zlib.crc32(content, 12345)
+    values = np.frombuffer(content[: size // 2 * 2], dtype=np.int16)
+    assert crc32(values.data) == zlib.crc32(values)

@@ -1,8 +1,11 @@
 """The names of files: the layout of the contract, written out."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ct2zarr.run import paths
 from ct2zarr.vocabulary import StoreType
@@ -75,3 +78,24 @@ def test_dots_in_a_suffix_stay_in_the_names_of_a_summary() -> None:
     summary = paths.shard_summary(ROOT, "03", ".v2.again")
     assert summary.table == Path("out/summary_shard_03.v2.again.csv")
     assert summary.totals == Path("out/summary_shard_03.v2.again.json")
+
+
+PARTS = st.lists(st.sampled_from(["a", "b", "c.dcm", "..", ".", ""]), max_size=5)
+
+
+@given(
+    PARTS,
+    st.sampled_from(["plane.dcm", "", ".", ".."]),
+    PARTS,
+    st.sampled_from(["/", "", "//"]),
+    st.sampled_from(["/", ""]),
+)
+def test_the_path_below_a_folder_is_that_of_the_standard_library(path, name, folder, start, other):
+    path, folder = start + "/".join([*path, name]), other + "/".join(folder)
+    try:
+        due = os.path.relpath(path, folder)
+    except ValueError:
+        with pytest.raises(ValueError, match="path"):
+            paths.path_below(path, folder)
+    else:
+        assert paths.path_below(path, folder) == due

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 
 from ..model import Frame, VolumePlan
+from ..run.paths import path_below
 from ..run.settings import ConvertSettings
 from ..version import FORMAT_VERSION
 from .provenance import output_settings
@@ -55,7 +56,7 @@ def fingerprint(
 def _frame(frame: Frame, series_dir: str) -> list[str | int]:
     return [
         frame.sop_instance_uid,
-        os.path.relpath(frame.path, series_dir),
+        path_below(frame.path, series_dir),
         frame.frame_number,
         frame.bytes,
         frame.mtime_ns,

@@ -17,6 +17,8 @@ from ..model import Json
 
 STEP = 8
 """Every 8th row and column is sampled: 1/64 of the pixels, or 4096 of a plane of 512 x 512."""
+TOGETHER = 32
+"""Planes that are counted at once: a histogram has more bins than a plane has samples."""
 BIN = 16
 """Width of a histogram bin in HU: finer than any of the ranges below."""
 LOWEST, HIGHEST = -32768, 98304
@@ -40,15 +42,28 @@ class HuCheck:
         count = (HIGHEST - LOWEST) // BIN
         self._whole: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
         self._border: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+        self._samples: list[NDArray[Any]] = []
+        self._edges: list[NDArray[Any]] = []
 
     def add(self, values: NDArray[Any], padding: float | None) -> None:
-        """Count a sample of a plane (rows, columns) in HU; ``padding`` is its padding in HU."""
-        self._whole += _histogram(values[STEP // 2 :: STEP, STEP // 2 :: STEP], padding)
+        """Take a sample of a plane (rows, columns) in HU; ``padding`` is its padding in HU."""
+        sample = values[STEP // 2 :: STEP, STEP // 2 :: STEP].ravel()
         edges = (values[0, ::STEP], values[-1, ::STEP], values[::STEP, 0], values[::STEP, -1])
-        self._border += _histogram(np.concatenate(edges), padding)
+        self._samples.append(_tissue(sample, padding))
+        self._edges.append(_tissue(np.concatenate(edges), padding))
+        if len(self._samples) == TOGETHER:
+            self._count()
+
+    def _count(self) -> None:
+        """Add the samples that were taken to the histograms."""
+        if self._samples:
+            self._whole += _histogram(np.concatenate(self._samples))
+            self._border += _histogram(np.concatenate(self._edges))
+            self._samples, self._edges = [], []
 
     def evidence(self) -> dict[str, Json] | None:
         """The fault and the shares that show it; ``None`` where there is no fault."""
+        self._count()
         total = int(self._whole.sum())
         if total < ENOUGH or not self._border.any():
             return None
@@ -118,12 +133,16 @@ def _bin(value: int) -> int:
     return (value - LOWEST) // BIN
 
 
-def _histogram(sample: NDArray[Any], padding: float | None) -> NDArray[np.int64]:
-    chosen = sample.ravel()
+def _tissue(sample: NDArray[Any], padding: float | None) -> NDArray[Any]:
+    """A copy of a sample without padding and what is no number."""
     if padding is not None:
-        chosen = chosen[chosen != padding]
-    if chosen.dtype.kind == "f":
-        chosen = chosen[np.isfinite(chosen)]
+        sample = sample[sample != padding]
+    if sample.dtype.kind == "f":
+        sample = sample[np.isfinite(sample)]
+    return sample
+
+
+def _histogram(chosen: NDArray[Any]) -> NDArray[np.int64]:
     if chosen.dtype.itemsize > 2:
         chosen = np.clip(chosen, LOWEST, HIGHEST - BIN)
     bins = (chosen.astype(np.int32) - LOWEST) // BIN

@@ -173,7 +173,8 @@ class WriteAttempt:
         self, plane: Frame, frame: StoredFrame, rescale: Rescale, out: NDArray[Any]
     ) -> None:
         """Write the values of a plane into ``out`` (rows, columns), and note what they show."""
-        found = write_values(frame.stored, rescale, plane.padding_value, out)
+        ends = None if frame.found is None else frame.found.ends
+        found = write_values(frame.stored, rescale, plane.padding_value, out, ends)
         self.collector.add(plane, frame.header)
         self.decoders[frame.decoder] += 1
         if frame.found is not None:

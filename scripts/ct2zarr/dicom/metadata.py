@@ -6,16 +6,17 @@ alone and is counted. In multi-frame files the functional groups of the frame co
 that are shared, and both before the top level (PS3.3 C.7.6.16).
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from ..codes import Code
 from ..errors import SettingsError
 from ..model import Frame, Json, SliceTable
+from ..run.paths import path_below
 from ..run.settings import MetadataSettings
 from .element_values import ABSENT, Raw
 from .functional_groups import GroupElements
@@ -110,7 +111,8 @@ class TagCollector:
             self._series.pop(tag, None)
         self.wanted = frozenset(self._series) | frozenset(self._slice)
         """Tags that ``SourceReader`` is to keep."""
-        self._first: dict[int, Raw] = {}
+        self._tags = tuple(self._series)
+        self._first: list[Raw] = [ABSENT] * len(self._tags)  # of the first plane
         self._others: dict[int, dict[int, Raw]] = {}
         self._slice_raws: list[dict[int, Raw]] = []
         self._contexts: list[ParsingContext] = []
@@ -128,17 +130,18 @@ class TagCollector:
         if self._contexts and context == self._contexts[-1]:
             context = self._contexts[-1]
         self._contexts.append(context)
-        for tag in self._series:
-            raw = values.get(tag, ABSENT)
-            if index == 0:
-                self._first[tag] = raw
-            elif raw != self._first[tag]:
-                self._others.setdefault(tag, {})[index] = raw
+        raws = list(map(values.get, self._tags, repeat(ABSENT)))
+        if index == 0:
+            self._first = raws
+        if raws != self._first:
+            for tag, raw, first in zip(self._tags, raws, self._first, strict=True):
+                if raw != first:
+                    self._others.setdefault(tag, {})[index] = raw
         self._slice_raws.append({tag: values.get(tag, ABSENT) for tag in self._slice})
 
     def patient_id(self) -> str:
         """PatientID of the first plane, which the keyed offset of dates belongs to."""
-        raw = self._first.get(_PATIENT_ID, ABSENT)
+        raw = dict(zip(self._tags, self._first, strict=True)).get(_PATIENT_ID, ABSENT)
         value = self._parse(_PATIENT_ID, 0, raw, Counter())
         return value if isinstance(value, str) else ""
 
@@ -157,7 +160,7 @@ class TagCollector:
         same, varying = self._series_values(unparsed)
         kept = {name: guard(name, value) for name, value in same.items()}
         columns = self._slice_values(unparsed) | varying
-        names = [guard("file_name", os.path.relpath(p.path, series_dir)) for p in self._planes]
+        names = [guard("file_name", path_below(p.path, series_dir)) for p in self._planes]
         rows = tuple(
             (
                 str(index),
@@ -180,8 +183,8 @@ class TagCollector:
         """Keyword → the value of all planes, and keyword → values where planes differ."""
         same: dict[str, Json] = {}
         varying: dict[str, list[Json]] = {}
-        for tag, name in self._series.items():
-            first = self._parse(tag, 0, self._first.get(tag, ABSENT), unparsed)
+        for (tag, name), raw in zip(self._series.items(), self._first, strict=True):
+            first = self._parse(tag, 0, raw, unparsed)
             others = {
                 index: self._parse(tag, index, raw, unparsed)
                 for index, raw in self._others.get(tag, {}).items()

@@ -41,7 +41,11 @@ def first_type(rescales: Iterable[Rescale]) -> ValueType:
 
 
 def write_values(
-    stored: Pixels, rescale: Rescale, padding_value: int | None, out: NDArray[Any]
+    stored: Pixels,
+    rescale: Rescale,
+    padding_value: int | None,
+    out: NDArray[Any],
+    ends: tuple[int, int] | None = None,
 ) -> PlaneRange:
     """Write the values of a plane into ``out``.
 
@@ -53,6 +57,8 @@ def write_values(
         As a stored value.
     out
         (rows, columns), int16, int32 or float32.
+    ends
+        Smallest and largest of ``stored``, if they are known.
 
     Raises
     ------
@@ -61,7 +67,8 @@ def write_values(
     """
     if stored.dtype.kind == "f":
         return _write_floats(stored, rescale, out)
-    ends = [int(stored.min()), int(stored.max())]
+    if ends is None:
+        ends = int(stored.min()), int(stored.max())
     padding = 0
     if padding_value is not None and ends[0] <= padding_value <= ends[1]:
         padding = int(np.count_nonzero(stored == stored.dtype.type(padding_value)))

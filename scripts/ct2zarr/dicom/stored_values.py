@@ -54,6 +54,8 @@ class StoredPixels:
         Whether containers hold whole signed numbers; ``None`` likewise.
     undecided
         Another of ``Assumed`` would change the values.
+    ends
+        Smallest and largest of ``values``, where they had to be known.
     """
 
     values: Pixels
@@ -61,6 +63,7 @@ class StoredPixels:
     right_aligned: bool | None = None
     sign_extended: bool | None = None
     undecided: bool = False
+    ends: tuple[int, int] | None = None
 
 
 def bits_of(frame: Frame) -> tuple[int, int]:
@@ -127,7 +130,7 @@ def stored_values(
     if shift == 0 and least >= low and most <= high:
         # Negative and other numbers side by side, all within BitsStored: signs are extended.
         extended = True if signed and least < 0 <= most else None
-        return StoredPixels(declared, 0, right, extended, open_question)
+        return StoredPixels(declared, 0, right, extended, open_question, (least, most))
     found = _BitsAbove(0, None) if shift or coded or overlay else _look(declared, low, high, frame)
     untold = found.possible and found.sign_extended is None
     if found.sign_extended or (untold and assumed.sign_extended):

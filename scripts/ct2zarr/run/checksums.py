@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import zlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .paths import MANIFEST_SUMMARY, SERIES_ALL, SHARD_CSV
 
@@ -15,6 +18,33 @@ INDEX_MD5 = "series_all_md5"
 
 PLANE_MD5 = "md5"
 """Column of slices.csv with the ``plane_md5`` of each plane."""
+
+
+_LITTLE = 1 << 16
+"""Bytes up to which zlib is as good, and imagecodecs need not be loaded."""
+
+
+def crc32(content: bytes | memoryview, start: int = 0) -> int:
+    """The CRC-32 of some bytes, continued from ``start``, as ``zlib.crc32`` gives it.
+
+    libdeflate computes it ten times as fast as zlib: 40 GB/s, measured on 200 KB. The store of a
+    volume is summed twice, so zlib would add 5 % to a conversion.
+    """
+    view = memoryview(content).cast("B")
+    if view.nbytes < _LITTLE:
+        return zlib.crc32(view, start)
+    return _fastest_crc32()(view, start)
+
+
+@cache
+def _fastest_crc32() -> Callable[[memoryview, int], int]:
+    """That of libdeflate, which some builds of imagecodecs lack."""
+    import imagecodecs
+
+    if not imagecodecs.DEFLATE.available:
+        return zlib.crc32
+    fast: Any = imagecodecs.deflate_crc32  # takes any buffer, whatever its annotation says
+    return cast(Callable[[memoryview, int], int], fast)
 
 
 def plane_md5(plane: "NDArray[Any]") -> str:

@@ -4,8 +4,10 @@ Shard numbers in names count from 0 and have two digits, or as many as the highe
 so that names sort as the shards do.
 """
 
+import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..vocabulary import StoreType
@@ -183,3 +185,20 @@ def volume_paths(store_root: Path, series_hash: str, store_type: StoreType) -> V
         slices=store_root / META_FOLDER / f"{series_hash}{SLICES_ENDING}",
         record=store_root / META_FOLDER / f"{series_hash}{RECORD_ENDING}",
     )
+
+
+# Source files ---------------------------------------------------------------------------------
+
+
+def path_below(path: str, folder: str) -> str:
+    """``os.path.relpath`` of a file, for thousands of files in a few folders."""
+    parent, name = os.path.split(path)
+    if not (parent.startswith("/") and folder.startswith("/")) or name in ("", ".", ".."):
+        return os.path.relpath(path, folder)
+    below = _folder_below(parent, folder)
+    return name if below == "." else f"{below}/{name}"
+
+
+@lru_cache(maxsize=64)
+def _folder_below(folder: str, start: str) -> str:
+    return os.path.relpath(folder, start)

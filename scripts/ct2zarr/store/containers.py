@@ -1,10 +1,10 @@
 """Open a store, recognised by its content and never by its name, or start a new one."""
 
-import zlib
 from pathlib import Path
 
 from ..codes import Code
 from ..errors import FileError
+from ..run.checksums import crc32
 from ..vocabulary import StoreType
 from .base import Container, StoreWriter
 from .digest import StoreDigest
@@ -126,5 +126,5 @@ def store_crc32(path: Path | str) -> str:
     crc = 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(_CRC_BLOCK):
-            crc = zlib.crc32(block, crc)
+            crc = crc32(block, crc)
     return f"{crc:08x}"

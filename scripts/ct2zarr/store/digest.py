@@ -1,7 +1,8 @@
 """A digest of the keys and values of a store, whatever kind of store keeps them."""
 
 import hashlib
-import zlib
+
+from ..run.checksums import crc32
 
 
 class StoreDigest:
@@ -20,7 +21,7 @@ class StoreDigest:
     def add(self, key: str, value: bytes | memoryview) -> None:
         """Add one key, which was not there before."""
         size = memoryview(value).nbytes.to_bytes(8, "little")
-        crc = zlib.crc32(value).to_bytes(4, "little")
+        crc = crc32(value).to_bytes(4, "little")
         self._entries.append(key.encode() + b"\0" + size + crc)
 
     def hexdigest(self) -> str:

@@ -34,6 +34,7 @@ from .raw_header import (
     cut_short,
     parse_items,
 )
+from .repeated_runs import HEAD, repeated_runs
 from .with_pydicom import read_unpacked_with_pydicom, read_with_pydicom
 
 _META_TAGS = {0x00020002: "sop_class", 0x00020003: "sop_instance", 0x00020010: "syntax"}
@@ -233,7 +234,9 @@ def _walk_to_pixels(
 
     Puts the wanted elements into ``values``, and where functional groups lie into ``ranges``.
     ``data`` is a window on the source that begins at offset 0; it moves when the walk leaves it.
-    One loop, since every call in it is paid for each of the hundred elements of a header.
+    One loop, since every call in it is paid for each of the hundred elements of a header. Only the
+    first window is looked through for runs of elements that earlier headers had: later ones are
+    padded.
 
     Raises
     ------
@@ -243,11 +246,19 @@ def _walk_to_pixels(
     size, unpack = source.size, struct.unpack_from
     base, edge = 0, len(data) - 12
     last = _LAST_OF_META
+    repeated = repeated_runs(explicit, wanted)
+    runs, start, places = repeated.by_head, data, [position]
     while position < size:
         at = position - base
         if at > edge:
             data, edge = _window(source, position)
-            base, at = position, 0
+            base, at, runs = position, 0, {}
+        run = runs.get(data[at : at + HEAD])
+        if run is not None and run.first > last and data.startswith(run.content, at):
+            values.update(run.values)
+            position, last = position + len(run.content), run.last
+            places.append(position)
+            continue
         if explicit:
             group, element, vr, length, long = unpack("<HH2sHI", data, at)
             value = position + 8
@@ -263,6 +274,7 @@ def _walk_to_pixels(
             raise _UnusualError
         last = tag
         if tag in PIXEL_TAGS:
+            repeated.note(start, places, values)
             return PixelPlace(tag, value, None if length == UNDEFINED_LENGTH else length)
         if length == UNDEFINED_LENGTH:
             end = _end_of_undefined(source, value, vr)
@@ -282,6 +294,7 @@ def _walk_to_pixels(
             else:
                 values[tag] = ("SQ", b"")  # no value of this element is so long: counted as bad
         position = end
+        places.append(position)
     return None
 
 
