@@ -294,6 +294,69 @@ def test_files_that_are_too_deep_are_counted_in_a_warning(
         assert summary_of(tmp_path / "manifest")["roles"]["excluded"] == 0
 
 
+def test_system_folders_are_counted_and_say_nothing_of_the_depth(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    phantom.make_series(root / "ct", n=3)
+    phantom.make_series(root / ".Trash-1000" / "files" / "a" / "b" / "c" / "d", n=2)
+    phantom.make_series(root / "ct" / "@eaDir", n=3)
+    make_manifest(settings(tmp_path, max_depth=3))
+    manifest = tmp_path / "manifest"
+    assert_account_adds_up(manifest, {str(p) for p in root.rglob("*") if p.is_file()})
+    summary = summary_of(manifest)
+    assert {role: count for role, count in summary["roles"].items() if count} == {
+        "slice": 3, "excluded": 5,
+    }  # fmt: skip
+    assert summary["codes"] == {"system_folder": 5}
+    assert summary["left_out_folders"] == {".Trash-1000": 1, "@eaDir": 1}
+    assert summary["deeper_than_max_depth"]["files"] == 0
+    assert summary["unread"] == []
+
+
+def test_a_dataset_of_git_annex_is_read_through_its_links(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    series = phantom.make_series(root / "ct", n=3)
+    keys = root / ".git" / "annex" / "objects" / "aa"
+    keys.mkdir(parents=True)
+    for number, path in enumerate(series.paths):
+        path.rename(keys / f"KEY{number}")
+        path.symlink_to(keys / f"KEY{number}")
+    series.paths[0].unlink()
+    series.paths[0].symlink_to(keys / "not fetched")
+    make_manifest(settings(tmp_path))
+    (row,) = rows_of(tmp_path / "manifest" / "series_all.csv")
+    assert (row["slice_count"], row["series_dir"]) == ("2", str(root / "ct"))
+    summary = summary_of(tmp_path / "manifest")
+    assert summary["links_out_of_datasets"] == 0
+    assert summary["codes"] == {"broken_link": 1, "system_folder": 3}
+
+
+@pytest.mark.parametrize("hidden", [".cache/ct", "a/.old", ".one"])
+def test_the_visible_one_of_two_copies_is_kept(tmp_path: Path, hidden: str) -> None:
+    root = tmp_path / "root"
+    series = phantom.make_series(root / "z" / "ct", n=3)
+    shutil.copytree(root / "z" / "ct", root / hidden)
+    (root / "z" / "ct" / ".copy.dcm").write_bytes(series.paths[1].read_bytes())
+    make_manifest(settings(tmp_path))
+    (row,) = rows_of(tmp_path / "manifest" / "series_all.csv")
+    assert row["series_dir"] == str(root / "z" / "ct")
+    kept = {file["path"] for file in files_of(tmp_path / "manifest") if file["role"] == "slice"}
+    assert kept == {str(path) for path in series.paths}
+
+
+def test_links_out_of_the_dataset_are_followed_counted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    phantom.make_series(tmp_path / "beside", n=3)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to("../beside")
+    (tmp_path / "root" / "file.txt").symlink_to(phantom.not_dicom(tmp_path))
+    with caplog.at_level(logging.INFO, logger="ct2zarr"):
+        make_manifest(settings(tmp_path))
+    summary = summary_of(tmp_path / "manifest")
+    assert (summary["slices"], summary["links_out_of_datasets"]) == (3, 2)
+    assert caplog.text.count("2 links lead out of the folders of the datasets") == 1
+
+
 def test_frames_of_a_multi_frame_file_are_counted_as_one_file(tmp_path: Path) -> None:
     series = phantom.make_multiframe(tmp_path / "root", n=4)
     make_manifest(settings(tmp_path))

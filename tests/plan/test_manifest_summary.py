@@ -99,6 +99,7 @@ def test_the_log_counts_the_roles_and_warns_of_no_volume(caplog):
         "series": 1,
         "volumes": 1,
         "unreadable_series": 0,
+        "links_out_of_datasets": 0,
         "unread": [],
     }
     with caplog.at_level(logging.INFO, logger="ct2zarr"):

@@ -202,3 +202,96 @@ def test_a_folder_above_the_cut_that_cannot_be_listed_is_reported_by_one_share(t
         shares = [walk_root("d", root, None, Share(number, 3, 2)) for number in range(3)]
     folders = [folder for share in shares for folder, _ in share.unreadable_folders]
     assert folders == [f"{root}/shut"]
+
+
+# Hidden folders, system folders, links ----------------------------------------------------------
+
+
+def test_files_of_system_folders_are_counted_and_not_opened(tmp_path):
+    write(tmp_path, "a/1", "a/@eaDir/1", ".git/annex/objects/2", ".git/x/.git/3", "$RECYCLE.BIN/4")
+    walked = walk_root("d", str(tmp_path))
+    found = dict(zip(names(walked, tmp_path), (one.system for one in walked.files), strict=True))
+    assert found == {
+        "a/1": False,
+        "a/@eaDir/1": True,
+        ".git/annex/objects/2": True,
+        ".git/x/.git/3": True,
+        "$RECYCLE.BIN/4": True,
+    }
+    assert walked.left_out == {".git": 1, "@eaDir": 1, "$RECYCLE.BIN": 1}
+
+
+def test_a_link_into_a_system_folder_is_followed(tmp_path):
+    write(tmp_path, ".git/annex/objects/k/key", ".snapshot/daily/a/1")
+    (tmp_path / "scan.dcm").symlink_to(".git/annex/objects/k/key")
+    (tmp_path / "old").symlink_to(".snapshot/daily")
+    walked = walk_root("d", str(tmp_path))
+    found = dict(zip(names(walked, tmp_path), (one.system for one in walked.files), strict=True))
+    assert found == {
+        "scan.dcm": False,
+        "old/a/1": False,
+        ".git/annex/objects/k/key": True,
+    }
+    assert walked.leaving == 0
+
+
+def test_links_in_a_system_folder_are_not_followed(tmp_path):
+    write(tmp_path, "outside/1", "root/.git/2")
+    (tmp_path / "root" / ".git" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "root" / ".git" / "file").symlink_to(tmp_path / "outside" / "1")
+    walked = walk_root("d", str(tmp_path / "root"))
+    assert names(walked, tmp_path / "root") == [".git/2", ".git/file"]
+    assert (walked.leaving, walked.others) == (0, 0)
+
+
+def test_a_system_folder_that_cannot_be_listed_is_nobodys_loss(tmp_path):
+    write(tmp_path, "a", "lost+found/1", "shut/2", ".shut/3")
+    with forbidden(tmp_path / "lost+found"):
+        assert walk_root("d", str(tmp_path)).unreadable_folders == []
+    for name in ("shut", ".shut"):
+        with forbidden(tmp_path / name):
+            ((folder, _),) = walk_root("d", str(tmp_path)).unreadable_folders
+        assert folder == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("hidden", [".store", "a/.store"])
+def test_a_visible_link_comes_before_the_hidden_folder_it_leads_to(tmp_path, hidden):
+    write(tmp_path, f"{hidden}/x/1", f"{hidden}/y/2")
+    (tmp_path / "z").symlink_to(tmp_path / hidden / "x")
+    assert names(walk_root("d", str(tmp_path)), tmp_path) == ["z/1", f"{hidden}/y/2"]
+
+
+def test_hidden_folders_without_links_are_read_after_all_others(tmp_path):
+    write(tmp_path, ".a/.b/1", "c/2", ".a/d/3")
+    assert names(walk_root("d", str(tmp_path)), tmp_path) == ["c/2", ".a/d/3", ".a/.b/1"]
+
+
+def test_links_that_leave_are_counted_and_followed(tmp_path):
+    write(tmp_path, "outside/1", "outside/2", "root/a/3")
+    (tmp_path / "root" / "folder").symlink_to("../outside")
+    (tmp_path / "root" / "a" / "file").symlink_to(tmp_path / "outside" / "2")
+    (tmp_path / "root" / "a" / "inner").symlink_to("3")
+    walked = walk_root("d", str(tmp_path / "root"))
+    assert names(walked, tmp_path / "root") == ["a/3", "a/file", "a/inner", "folder/1", "folder/2"]
+    assert walked.leaving == 2
+
+
+def test_loops_of_links_end(tmp_path):
+    write(tmp_path, "root/a/1")
+    root = tmp_path / "root"
+    (root / "self").symlink_to("self")
+    (root / "one").symlink_to("two")
+    (root / "two").symlink_to("one")
+    (root / "a" / "up").symlink_to("..")
+    (root / "out").symlink_to("../beside")
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "back").symlink_to("../root")
+    (tmp_path / "beside" / "here").symlink_to(".")
+    (root / ".h").mkdir()
+    (root / ".h" / "again").symlink_to("../.h")
+    walked = walk_root("d", str(root))
+    broken = [
+        name for name, one in zip(names(walked, root), walked.files, strict=True) if one.broken
+    ]
+    assert sorted(names(walked, root)) == ["a/1", "one", "self", "two"]
+    assert sorted(broken) == ["one", "self", "two"]

@@ -69,17 +69,26 @@ def natural_order(path: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path
 
 
-def frame_order(frame: Frame) -> tuple[str, int, int, str]:
-    """Total order of frames: by identity first, by path only between copies of one frame."""
+def is_hidden(frame: Frame) -> bool:
+    """Whether the name of the file, or of a folder between its root and it, begins with a dot."""
+    return "/." in frame.path[len(frame.root.rstrip("/")) :]
+
+
+def frame_order(frame: Frame) -> tuple[str, int, int, bool, str]:
+    """Total order of frames: by identity first, by path only between copies of one frame.
+
+    Of two copies the one whose path is not hidden comes first.
+    """
     return (
         frame.sop_instance_uid,
         frame.frame_number,
         -1 if frame.instance_number is None else frame.instance_number,
+        is_hidden(frame),
         frame.path,
     )
 
 
-def acquisition_order(frame: Frame) -> tuple[bool, int, str, str, int]:
+def acquisition_order(frame: Frame) -> tuple[bool, int, str, bool, str, int]:
     """InstanceNumber (absent ones last), then SOPInstanceUID, path and frame.
 
     It decides which of equal frames is kept, and orders frames without geometry.
@@ -89,6 +98,7 @@ def acquisition_order(frame: Frame) -> tuple[bool, int, str, str, int]:
         number is None,
         0 if number is None else number,
         frame.sop_instance_uid,
+        is_hidden(frame),
         frame.path,
         frame.frame_number,
     )

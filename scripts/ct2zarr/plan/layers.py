@@ -169,7 +169,7 @@ def _in_order_of_values(parts: list[Part]) -> list[Part]:
     return [part for _, part in sorted(numbered, key=order)]
 
 
-def _lowest_position(part: Part) -> tuple[float, tuple[str, int, int, str]]:
+def _lowest_position(part: Part) -> tuple[float, tuple[str, int, int, bool, str]]:
     first = part.frames[:1]
     stack = make_stack(first) if has_geometry(first[0]) else make_stack_without_geometry(first)
     return float(stack.offsets[0]), frame_order(part.frames[0])

@@ -20,13 +20,14 @@ STATE = "state.json"
 def manifest_key(found: Scan, settings: ManifestSettings) -> str:
     """A hash of everything on which the manifest depends."""
     digest = hashlib.blake2b(digest_size=16)
-    about = {
+    about: dict[str, object] = {
         **settings_for_summary(settings),
         "version": __version__,
         "facts": FACTS_VERSION.decode(),
         "roots": {name: readable(str(root)) for name, root in settings.datasets.items()},
         "folders": [readable(path) for path, _ in found.unreadable_folders],
-        "others": found.others,
+        "others": [found.others, found.leaving],
+        "left_out": dict(found.left_out),
     }
     digest.update(json.dumps(about, sort_keys=True).encode())
     for name in ("dataset", "path", "reason", "code"):

@@ -63,6 +63,8 @@ def summarize(found: Scan, account: Account, settings: ManifestSettings) -> dict
         "unread": unread_as_json(unread_of(found, files, settings.max_depth)),
         "unreadable_folders": folders,
         "not_regular_files": found.others,
+        "left_out_folders": {readable(name): count for name, count in found.left_out},
+        "links_out_of_datasets": found.leaving,
         "num_shards": settings.num_shards,
         "settings": settings_for_summary(settings),
     }
@@ -78,6 +80,11 @@ def log_summary(summary: Mapping[str, Json]) -> None:
     if summary["unreadable_series"]:
         logger.warning(
             "NO FILE CAN BE READ of %s series, whose rows fail", summary["unreadable_series"]
+        )
+    if summary["links_out_of_datasets"]:
+        logger.info(
+            "%s links lead out of the folders of the datasets; they are followed",
+            summary["links_out_of_datasets"],
         )
     unread = summary["unread"]
     assert isinstance(unread, list)

@@ -8,6 +8,7 @@ Rows of files that have not changed are taken from the cache.
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -78,6 +79,10 @@ class Scan:
         Folders that could not be listed, with the system's reason.
     others
         Sockets, devices and pipes, which are no files.
+    leaving
+        Links out of the roots, which are followed.
+    left_out
+        Names of system folders, sorted, with the number of folders of each name.
     """
 
     table: pa.Table
@@ -87,6 +92,8 @@ class Scan:
     deepest: int
     unreadable_folders: tuple[tuple[str, str], ...]
     others: int
+    leaving: int = 0
+    left_out: tuple[tuple[str, int], ...] = ()
 
 
 def scan(
@@ -164,7 +171,17 @@ def scan_walked(
         deepest=max(deeper, default=0),
         unreadable_folders=tuple(entry for root in scanned for entry in root.unreadable_folders),
         others=sum(root.others for root in scanned),
+        leaving=sum(root.leaving for root in scanned),
+        left_out=summed(root.left_out for root in scanned),
     )
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> tuple[tuple[str, int], ...]:
+    """Names with the sums of their counts, sorted by name."""
+    total: Counter[str] = Counter()
+    for some in counts:
+        total.update(some)
+    return tuple(sorted(total.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +198,7 @@ class _ScannedRoot:
         Number of files that were opened.
     deeper
         For each file that is too deep, the ``max_depth`` that would reach it.
-    unreadable_folders, others
+    unreadable_folders, others, leaving, left_out
         As in ``Scan``.
     """
 
@@ -192,6 +209,8 @@ class _ScannedRoot:
     deeper: tuple[int, ...]
     unreadable_folders: tuple[tuple[str, str], ...]
     others: int
+    leaving: int
+    left_out: Mapping[str, int]
 
 
 def _scan_root(
@@ -202,8 +221,11 @@ def _scan_root(
     log: Callable[[str], None],
 ) -> _ScannedRoot:
     limit = math.inf if max_depth is None else max_depth
-    reachable = [f for f in walked.files if f.between <= limit and not f.broken]
-    not_read = [f for f in walked.files if f.between > limit or f.broken]
+    reachable: list[FoundFile] = []
+    not_read: list[FoundFile] = []
+    for file in walked.files:
+        opened = file.between <= limit and not file.broken and not file.system
+        (reachable if opened else not_read).append(file)
     known, read = _rows_of_files(reachable, walked.root, workers, cache)
     known = _with_root(known, walked.dataset, walked.root)
     table = known
@@ -219,9 +241,11 @@ def _scan_root(
         known=known,
         files=len(walked.files),
         read=read,
-        deeper=tuple(f.between for f in not_read if f.between > limit),
+        deeper=tuple(f.between for f in not_read if f.between > limit and not f.system),
         unreadable_folders=tuple(walked.unreadable_folders),
         others=walked.others,
+        leaving=walked.leaving,
+        left_out=walked.left_out,
     )
 
 
@@ -229,7 +253,10 @@ def _not_read(file: FoundFile, dataset: str, root: str, limit: float) -> Frame:
     """The row of a file that is accounted without being opened."""
     role = Role.UNREADABLE
     error = FileError(Code.BROKEN_LINK, "the file is a link to a file that is not there")
-    if file.between > limit:
+    if file.system:
+        role = Role.EXCLUDED
+        error = FileError(Code.SYSTEM_FOLDER, Code.SYSTEM_FOLDER.sentence)
+    elif file.between > limit:
         role = Role.EXCLUDED
         error = FileError(
             Code.TOO_DEEP,

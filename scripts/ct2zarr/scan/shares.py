@@ -2,7 +2,7 @@
 
 A share holds what its job found and read. Merged, the shares give the table of a scan by one job,
 row by row. Links to folders are followed only then, since they may lead to the folders of another
-share; a tree that consists of links gains nothing from shares.
+share, and hidden folders are entered after them; a tree of either kind gains nothing from shares.
 """
 
 import json
@@ -26,7 +26,7 @@ from ..run.settings import ManifestSettings
 from ..version import __version__
 from .cache import FACTS_VERSION
 from .frame_tables import FRAME_SCHEMA, text_to_path
-from .scanning import Scan, scan_walked, take_ranges, walking_log
+from .scanning import Scan, scan_walked, summed, take_ranges, walking_log
 from .walking import WalkedRoot, check_roots, share_of, walk_links, walk_root
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ BATCH_ROWS = 1 << 17
 
 ADVICE = "scan again: `-R manifest`, or each share by itself"
 
-COUNTS = ("files_found", "headers_read", "deeper", "others")
+COUNTS = ("files_found", "headers_read", "deeper", "others", "leaving")
 """Counts of a scan that add up over its shares."""
 
 
@@ -163,6 +163,7 @@ def merge_shares(settings: ManifestSettings) -> Scan:
             *(share.facts["deepest"] for share in shares), *(found.deepest for found in linked)
         ),
         unreadable_folders=tuple(unreadable),
+        left_out=summed(dict(found.left_out) for found in linked),
         **totals,
     )
 
@@ -240,7 +241,7 @@ def _check_levels(dataset: str, shares: Iterable[Mapping[str, Any]]) -> None:
 def _scan_links(
     settings: ManifestSettings, dataset: str, root: str, shares: Iterable[Mapping[str, Any]]
 ) -> Scan | None:
-    """Scan the folders to which links lead; None where no share has found a link."""
+    """Scan the folders that the shares have left to the end; None where there are none."""
     shares = list(shares)
     links = [(path, depth) for one in shares for path, depth in one["links"]]
     if not links:

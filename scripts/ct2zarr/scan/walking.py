@@ -1,13 +1,16 @@
 """Every regular file below the dataset roots, in an order that does not depend on the disk.
 
 Only names, sizes and times are read here. A link to a file counts as a file. A folder is entered
-once, however many links lead to it, and under its real path if that is below the root.
+once, however many links lead to it: under its real path if that is below the root and not hidden,
+else by a link, else under its hidden path. System folders come last; their files are counted only.
 """
 
+import heapq
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +18,8 @@ from typing import NamedTuple
 
 from ..codes import Code
 from ..errors import SettingsError
+from .folder_names import Kind, kind_of, kind_of_path
+from .leaving_links import LeavingLinks
 
 FOLDERS_PER_SHARE = 8
 """Folders are dealt out at the first level that has so many of them per share."""
@@ -23,8 +28,9 @@ FOLDERS_PER_SHARE = 8
 class FoundFile(NamedTuple):
     """One regular file, or one link that leads nowhere (``broken``).
 
-    ``between`` is the number of folders between the root and the folder of the file, which
-    ``max_depth`` limits; it is 0 for files in the root itself too.
+    ``system``: it lies in a system folder and is not to be opened. ``between`` is the number of
+    folders between the root and the folder of the file, which ``max_depth`` limits; it is 0 for
+    files in the root itself too.
     """
 
     path: str
@@ -32,11 +38,13 @@ class FoundFile(NamedTuple):
     mtime_ns: int
     between: int
     broken: bool = False
+    system: bool = False
 
 
 @dataclass(slots=True)
 class WalkedRoot:
-    """The files below one root, in the order of their folders and names, linked folders last.
+    """The files below one root, in the order of their folders and names; then linked folders,
+    hidden folders and system folders.
 
     Attributes
     ----------
@@ -45,7 +53,12 @@ class WalkedRoot:
     others
         Sockets, devices and pipes; they are counted and never opened.
     links
-        In a share, the links to folders with their depth; they are not followed yet.
+        In a share, the links to folders and the hidden folders and system folders, with their
+        depth; they are not entered yet.
+    leaving
+        Links to files or folders outside the root; they are followed.
+    left_out
+        Names of system folders, with the number of folders of each name.
     seen
         Device and inode of the folders that were listed.
     """
@@ -56,6 +69,8 @@ class WalkedRoot:
     unreadable_folders: list[tuple[str, str]] = field(default_factory=list)
     others: int = 0
     links: list[tuple[str, int]] = field(default_factory=list)
+    leaving: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     seen: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -92,7 +107,7 @@ def share_of(root: str, number: int, count: int) -> Share:
         below: list[str] = []
         for folder in folders:
             with suppress(OSError), os.scandir(folder) as listing:
-                below += [e.path for e in listing if e.is_dir(follow_symlinks=False)]
+                below += [e.path for e in listing if _is_walked_first(e)]
         level, folders = level + 1, below
         if len(folders) >= width:
             widest, width = level, len(folders)
@@ -176,34 +191,79 @@ def _walk(
     on_folder: Callable[[int], None] | None,
     share: Share | None,
 ) -> None:
-    """List the folders of ``todo`` and those below them, then those to which links lead."""
-    while todo or (walked.links and share is None):
+    """List the folders of ``todo`` and those below them; then what ``walked.links`` gathers.
+
+    The usual folders come first, so that where a file is found depends neither on links nor on
+    hidden copies.
+    """
+    later: list[tuple[Kind, str, int]] = []
+    system = False
+    leaving = LeavingLinks(walked.root)
+    while todo or (share is None and (walked.links or later)):
         if not todo:
-            # Real folders come first, so that where a file is found does not depend on links.
-            walked.links.sort(reverse=True)
-            todo.append(walked.links.pop())
+            kind, path, depth = _next_of(walked, later)
+            system = kind is Kind.SYSTEM
+            todo.append((path, depth))
         folder, depth = todo.pop()
         with_files = share is None or share.lists_files_at(depth)
-        entries = _entries(walked, folder, with_files)
+        entries = _entries(walked, folder, with_files=with_files, report=not system)
         if entries is None:
             continue
-        below = [
-            (entry.path, depth + 1)
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False)
-            and (share is None or depth + 1 != share.level or share.has(walked.root, entry.path))
-        ]
-        if with_files:
-            _add_files(walked, entries, depth)
+        if system:
+            below = _add_system_files(walked, folder, entries, depth)
+        else:
+            below = [
+                (entry.path, depth + 1)
+                for entry in entries
+                if _is_walked_first(entry)
+                and (
+                    share is None or depth + 1 != share.level or share.has(walked.root, entry.path)
+                )
+            ]
+            if with_files:
+                _add_files(walked, entries, depth, leaving)
         todo.extend(reversed(below))
         if on_folder is not None:
             on_folder(len(walked.files))
 
 
-def _entries(walked: WalkedRoot, folder: str, with_files: bool) -> list[os.DirEntry[str]] | None:
+def _next_of(walked: WalkedRoot, later: list[tuple[Kind, str, int]]) -> tuple[Kind, str, int]:
+    """Move the links that were found into the heap ``later``, and take the first of all."""
+    while walked.links:
+        path, depth = walked.links.pop()
+        heapq.heappush(later, (kind_of_path(path[len(walked.root) :]), path, depth))
+    return heapq.heappop(later)
+
+
+def _is_walked_first(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a real folder with a usual name."""
+    return entry.is_dir(follow_symlinks=False) and kind_of(entry.name) is Kind.USUAL
+
+
+def _add_system_files(
+    walked: WalkedRoot, folder: str, entries: Sequence[os.DirEntry[str]], depth: int
+) -> list[tuple[str, int]]:
+    """Add the files of a system folder, which are not to be opened; the folders below it.
+
+    Links to folders are not followed from there.
+    """
+    above, _, name = folder[len(walked.root) :].rpartition("/")
+    if kind_of_path(above) is not Kind.SYSTEM:
+        walked.left_out[name] += 1
+    for entry in entries:
+        found = None if _is_folder(entry) else _found(entry, max(depth - 1, 0))
+        if found is not None:
+            walked.files.append(found._replace(system=True))
+    return [(entry.path, depth + 1) for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _entries(
+    walked: WalkedRoot, folder: str, *, with_files: bool, report: bool
+) -> list[os.DirEntry[str]] | None:
     """The entries of a folder by name; None where it was listed before or cannot be listed.
 
-    ``with_files``: the folder belongs to this walk, not only those below it.
+    ``with_files``: the folder belongs to this walk, not only those below it. ``report``: it is to
+    be named if it cannot be listed.
     """
     try:
         status = os.stat(folder)  # noqa: PTH116 - a name on disk, called for each folder
@@ -215,17 +275,23 @@ def _entries(walked: WalkedRoot, folder: str, with_files: bool) -> list[os.DirEn
         with os.scandir(folder) as listing:
             return sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        if with_files:
+        if with_files and report:
             reason = error.strerror or "input/output error"
             walked.unreadable_folders.append((folder, reason))
         return None
 
 
-def _add_files(walked: WalkedRoot, entries: Iterable[os.DirEntry[str]], depth: int) -> None:
-    """Add what a folder at ``depth`` holds beside real folders: files, links, and others."""
+def _add_files(
+    walked: WalkedRoot, entries: Iterable[os.DirEntry[str]], depth: int, leaving: LeavingLinks
+) -> None:
+    """Add what a folder at ``depth`` holds beside usual folders: files, links, and others."""
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
+            if kind_of(entry.name) is not Kind.USUAL:
+                walked.links.append((entry.path, depth + 1))
             continue
+        if entry.is_symlink():
+            walked.leaving += leaving.has(entry.path)
         if _is_folder(entry):
             walked.links.append((entry.path, depth + 1))
             continue
