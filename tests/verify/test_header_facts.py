@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from converted import plans_in
 from ct2zarr.model import Frame
@@ -23,8 +24,9 @@ def edited(frame: Frame, edit) -> None:
     write(dataset, Path(frame.path))
 
 
-def test_both_ways_of_reading_give_the_same(tmp_path):
-    frames = frames_of(tmp_path, n=3)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless])
+def test_both_ways_of_reading_give_the_same(tmp_path, syntax):
+    frames = frames_of(tmp_path, n=3, transfer_syntax=syntax)
     reader, other = HeaderReader(), HeaderReader()
     first = reader.read(frames[0], by_pydicom=False)
     assert first is not None
@@ -128,3 +130,61 @@ def test_a_file_that_cannot_be_read_is_counted(tmp_path):
     reader = HeaderReader()
     assert reader.read(frames[0], by_pydicom=True) is None
     assert (reader.unreadable, reader.readers) == (1, {})
+
+
+def with_first_pixels(frame: Frame, content: bytes) -> None:
+    def edit(dataset: Dataset) -> None:
+        dataset.PixelData = content + dataset.PixelData[len(content) :]
+
+    edited(frame, edit)
+
+
+def test_pixels_that_look_like_tags_are_no_header(tmp_path):
+    """Dark pixels of 8, 16, 24 and 32 are the tags of SOPInstanceUID and PatientID."""
+    frames = frames_of(tmp_path, n=4)
+    with_first_pixels(frames[1], b"\x08\0\x18\0" * 4)
+    with_first_pixels(frames[2], b"\x10\0\x20\0\x20\0\x0d\0\x28\0\x10\0")
+    with_first_pixels(frames[3], b"\xe0\x7f\x10\0")
+    reader = HeaderReader()
+    for frame in frames:
+        assert reader.read(frame, by_pydicom=False) is not None
+    assert reader.readers == {READER: 1, SAME_BYTES: 3}
+
+
+def hide_header(dataset: Dataset, of: Path) -> None:
+    """Put another header, up to its first pixels, into an element before those of the patient."""
+    content = of.read_bytes()
+    end = content.index(b"\xe0\x7f\x10\0") + 64
+    dataset.private_block(0x0009, "TEST", create=True).add_new(0x10, "OB", content[132:end])
+    dataset.PatientID = "ANOTHER"
+
+
+def test_a_whole_header_within_an_element_is_not_taken_for_that_of_the_file(tmp_path):
+    frames = frames_of(tmp_path, n=3)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+    edited(frames[1], lambda dataset: hide_header(dataset, Path(frames[1].path)))
+    facts = reader.read(frames[1], by_pydicom=False)
+    assert facts is not None
+    assert facts.texts["PatientID"] == "ANOTHER"
+    again = reader.read(frames[2], by_pydicom=False)
+    assert again is not None
+    assert again.texts["PatientID"] != "ANOTHER"
+    assert reader.readers == {READER: 2, SAME_BYTES: 1}
+
+
+def test_a_header_with_the_start_of_pixels_in_a_value_is_remembered_whole(tmp_path):
+    frames = frames_of(tmp_path, n=3)
+
+    def edit(dataset: Dataset) -> None:
+        block = dataset.private_block(0x0009, "TEST", create=True)
+        block.add_new(0x10, "OB", b"\xe0\x7f\x10\0OW\0\0\0\x02\0\0")
+
+    for frame in frames:
+        edited(frame, edit)
+    edited(frames[2], lambda dataset: setattr(dataset, "KVP", "80"))
+    reader = HeaderReader()
+    found = [reader.read(frame, by_pydicom=False) for frame in frames]
+    assert reader.readers == {READER: 2, SAME_BYTES: 1}
+    assert found[2] is not None
+    assert found[2].numbers["KVP"] == (80.0,)

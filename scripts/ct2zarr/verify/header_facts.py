@@ -3,14 +3,15 @@
 The headers are read by pydicom from the file itself; neither the manifest nor the parser of the
 scan has a part in it. Reading every header like this would add a quarter to a conversion. So a
 file whose header holds the same bytes for all these elements as one that pydicom has read counts
-as read: each tag occurs as often as there, each time followed by the same bytes, and the
-SOPInstanceUID that is due follows its tag. Whatever differs from all headers known so far is read
-by pydicom.
+as read: up to its pixel data each tag occurs as often as there, each time followed by the same
+bytes, and the SOPInstanceUID that is due follows its tag. Whatever differs from all headers known
+so far is read by pydicom.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,10 +47,10 @@ _KNOWN_AT_MOST = 8
 """Kinds of headers that are remembered; a volume has one, or a few where exposures vary."""
 _BEYOND_PIXELS = 1024
 """Bytes that a header may be longer than the one it is compared with, mostly by text and UIDs."""
-_BUFFER = 8192
-"""Bytes that a file reads at once: most headers of CT are shorter."""
 _LONGEST_HEADER = 1 << 16
 """A header longer than this is not compared by its bytes."""
+_HEAD, _IMPLICIT_HEAD = 12, 8
+"""Bytes of the pixel element before its value: tag, VR and length, or tag and length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class _KnownHeader:
     ----------
     size
         Bytes up to the pixel data, and some more.
+    pixels
+        First bytes of the pixel element, which ends the header, as far as its value.
     occurrences
         Of each tag: its four bytes, how often they occur, and the bytes with the value at each
         place.
@@ -88,12 +91,21 @@ class _KnownHeader:
 
     facts: HeaderFacts
     size: int
+    pixels: bytes
     occurrences: tuple[tuple[bytes, int, tuple[bytes, ...]], ...]
     uid_start: bytes
     uid_length: int
 
-    def describes(self, header: bytes, sop_instance_uid: str) -> bool:
-        """Whether another header has the same elements, and the SOPInstanceUID that is due."""
+    def describes(self, start: bytes, sop_instance_uid: str) -> bool:
+        """Whether another header has the same elements, and the SOPInstanceUID that is due.
+
+        Values may look like the start of pixels, so the last such place counts. Behind it are
+        pixels, which may look like a tag: 16 and 32 are PatientID.
+        """
+        end = start.rfind(self.pixels)
+        if end < 0:
+            return False
+        header = start[:end]
         uid = sop_instance_uid.encode("ascii", "replace")
         uid += b"\0" * (len(uid) % 2)
         due = self.uid_start + len(uid).to_bytes(self.uid_length, "little") + uid
@@ -104,7 +116,7 @@ class _KnownHeader:
                 return False
             if not all(header.count(one) == encoded.count(one) for one in encoded):
                 return False
-        return _PIXELS in header
+        return True
 
 
 _PIXELS = (PIXEL_DATA >> 16).to_bytes(2, "little") + (PIXEL_DATA & 0xFFFF).to_bytes(2, "little")
@@ -145,11 +157,12 @@ class HeaderReader:
         if frame.path == self._path:  # a further frame of the same file
             return self._count(READER, _facts_of(self._dataset, frame.frame_number))
         try:
-            with Path(frame.path).open("rb", buffering=_BUFFER) as file:
+            with Path(frame.path).open("rb", buffering=0) as file:
                 if not by_pydicom and (known := self._known_of(file, frame)) is not None:
                     facts = HeaderFacts(frame.sop_instance_uid, known.texts, known.numbers)
                     return self._count(SAME_BYTES, facts)
-                return self._count(READER, self._parse(file, frame))
+                with BufferedReader(file) as buffered:
+                    return self._count(READER, self._parse(buffered, frame))
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - whatever pydicom runs into in a damaged header
@@ -159,7 +172,7 @@ class HeaderReader:
         self.readers[reader] = self.readers.get(reader, 0) + 1
         return facts
 
-    def _known_of(self, file: BinaryIO, frame: Frame) -> HeaderFacts | None:
+    def _known_of(self, file: FileIO, frame: Frame) -> HeaderFacts | None:
         """The facts of the header, seen before, that has the same bytes."""
         if frame.frames != 1 or not self._known or not frame.sop_instance_uid:
             return None
@@ -172,6 +185,7 @@ class HeaderReader:
 
     def _parse(self, file: BinaryIO, frame: Frame) -> HeaderFacts:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=_WANTED)
+        end = file.tell()
         # Before the values are asked for: pydicom then replaces the raw elements.
         raw = {tag: dataset.get_item(tag) for tag in (SOP_INSTANCE_UID, *_TAGS.values())}
         facts = _facts_of(dataset, frame.frame_number)
@@ -180,7 +194,7 @@ class HeaderReader:
         elif len(self._known) < _KNOWN_AT_MOST:
             file.seek(0)
             start = file.read(_LONGEST_HEADER)
-            known = _known_header(raw, facts, start)
+            known = _known_header(raw, facts, start, end)
             if known is not None and not any(
                 other.describes(start[: other.size], facts.sop_instance_uid)
                 for other in self._known
@@ -189,7 +203,9 @@ class HeaderReader:
         return facts
 
 
-def _known_header(raw: Mapping[int, Any], facts: HeaderFacts, start: bytes) -> _KnownHeader | None:
+def _known_header(
+    raw: Mapping[int, Any], facts: HeaderFacts, start: bytes, end: int
+) -> _KnownHeader | None:
     """The encoded elements of a header, for files that have the same.
 
     None where the bytes of the file are not the elements: deflated, big endian, or unusual in
@@ -201,22 +217,25 @@ def _known_header(raw: Mapping[int, Any], facts: HeaderFacts, start: bytes) -> _
         Tag → element as pydicom found it.
     start
         First bytes of the file.
+    end
+        Where pydicom found the pixel element.
     """
     uid = raw[SOP_INSTANCE_UID]
     if not isinstance(uid, RawDataElement):
         return None
-    end = start.find(_PIXELS, uid.value_tell)
     before = start[uid.value_tell - 8 : uid.value_tell]
-    if end < 0 or before[:4] != _encoded_tag(SOP_INSTANCE_UID):
+    header = start[:end]
+    pixels = start[end : end + (_IMPLICIT_HEAD if uid.is_implicit_VR else _HEAD)]
+    if not pixels.startswith(_PIXELS) or before[:4] != _encoded_tag(SOP_INSTANCE_UID):
         return None
-    header = start[: end + len(_PIXELS)]
     present = (one for one in raw.values() if one is not None)
     if not all(isinstance(one, RawDataElement) and one.value_tell < end for one in present):
         return None
     occurrences = tuple(_occurrences(header, _encoded_tag(tag), raw[tag]) for tag in _TAGS.values())
     length = 4 if uid.is_implicit_VR else 2
-    known = _KnownHeader(facts, end + _BEYOND_PIXELS, occurrences, before[: 8 - length], length)
-    return known if known.describes(header, facts.sop_instance_uid) else None
+    size = end + _BEYOND_PIXELS
+    known = _KnownHeader(facts, size, pixels, occurrences, before[: 8 - length], length)
+    return known if known.describes(start[:size], facts.sop_instance_uid) else None
 
 
 def _encoded_tag(tag: int) -> bytes:
