@@ -36,7 +36,8 @@ rule gather_audits:
 rule audit_shard:
     """Read every finished volume of a shard back, and compare it with its record."""
     output:
-        table=shared(RUN.audit("{shard}")),
+        table=shared(RUN.audit("{shard}").table),
+        totals=shared(RUN.audit("{shard}").totals),
     log:
         shared(RUN.log("audit_shard_{shard}")),
     benchmark:

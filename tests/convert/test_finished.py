@@ -19,7 +19,7 @@ from ct2zarr.run.checksums import file_md5
 from ct2zarr.run.paths import VolumePaths, shard_audit, volume_paths
 from ct2zarr.run.settings import ConvertSettings
 from ct2zarr.store.records import record_to_json
-from ct2zarr.verify.audit_table import AuditRow, audit_to_csv
+from ct2zarr.verify.audit_table import AuditRow, write_audit
 from ct2zarr.vocabulary import Flag, Role, StoreType
 from record_samples import sample_plan, sample_record
 
@@ -149,14 +149,14 @@ def test_a_volume_is_damaged_until_it_is_converted_again(settings, status, seen,
     finish(settings)
     md5 = {"as it is": file_md5(paths_of(settings).record), "older": "0" * 32, "": ""}[seen]
     row = AuditRow(PLAN.series_hash, "v1", status, record_md5=md5)
-    shard_audit(settings.store_root, "07").write_text(audit_to_csv([row]))
+    write_audit(shard_audit(settings.store_root, "07"), [row])
     assert damaged_volumes(settings, "07") == ({PLAN.series_hash} if damaged else set())
     assert damaged_volumes(settings, "08") == set()
 
 
 def test_a_damaged_volume_that_is_gone_is_missing_anyway(settings):
     row = AuditRow(PLAN.series_hash, "v1", "damaged", record_md5="0" * 32)
-    shard_audit(settings.store_root, "07").write_text(audit_to_csv([row]))
+    write_audit(shard_audit(settings.store_root, "07"), [row])
     assert damaged_volumes(settings, "07") == set()
 
 

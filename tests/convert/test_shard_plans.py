@@ -60,8 +60,8 @@ def test_a_shard_of_the_manifest_has_the_volumes_of_its_number(folder):
 
 
 def test_a_volume_that_is_named_twice_is_an_error_that_counts(folder):
-    csv_path = folder / "series_all.csv"
-    lines = csv_path.read_text().splitlines(keepends=True)
+    lines = (folder / "series_all.csv").read_text().splitlines(keepends=True)
+    csv_path = folder / "mine.csv"
     csv_path.write_text("".join([*lines, lines[1], lines[1]]))
     with pytest.raises(SettingsError) as raised:
         plans_of_shard(settings_for(csv_path))
@@ -90,8 +90,8 @@ def test_the_summary_is_named_after_the_shard(name, shard_id, num_shards, label)
 
 
 def test_two_lines_of_one_volume_are_one_too_many(folder):
-    csv_path = folder / "series_all.csv"
-    lines = csv_path.read_text().splitlines(keepends=True)
+    lines = (folder / "series_all.csv").read_text().splitlines(keepends=True)
+    csv_path = folder / "mine.csv"
     csv_path.write_text("".join([*lines, lines[1]]))
     with pytest.raises(SettingsError) as raised:
         plans_of_shard(settings_for(csv_path))

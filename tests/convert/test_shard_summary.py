@@ -70,13 +70,13 @@ def test_the_settings_are_there_without_folders(settings):
 
 
 def test_the_csv_for_which_a_workflow_waits_is_written_last(settings):
-    """The folder is in the way of the CSV: the JSON is there by then."""
+    """The folder is in the way of the JSON: no CSV is there yet, and an older one is gone."""
     summary = summary_of(settings)
-    summary.csv_path.mkdir()
-    (summary.csv_path / "x").touch()
+    summary.csv_path.write_text("older")
+    summary.json_path.mkdir()
     with pytest.raises(MachineError):
         write_summary(summary, settings)
-    assert summary.json_path.is_file()
+    assert not summary.csv_path.exists()
 
 
 def test_a_folder_that_is_gone_is_a_fault_of_the_machine(settings):

@@ -104,8 +104,8 @@ def test_only_shards_of_earlier_runs_are_removed(folder):
 
 def test_the_index_is_restored_from_the_shards_byte_for_byte(folder):
     frames, account = made()
-    write_shards(folder, frames_to_table(frames), account, 3)
-    write_index(folder, account, {})
+    files = write_shards(folder, frames_to_table(frames), account, 3)
+    write_index(folder, account, {}, files)
     whole = (folder / "series_all.csv").read_bytes()
     folders = [row["series_dir"] for row in csv.DictReader(whole.decode().splitlines())]
     assert folders == [f"/data/s{number:02d}" for number in range(12)]

@@ -33,6 +33,18 @@ def test_a_shard_of_the_whole_list_is_that_of_its_own_csv(tmp_path: Path) -> Non
     assert total == 9
 
 
+def selection(tmp_path: Path) -> Path:
+    """A copy of the index beside it, for a person to edit."""
+    path = tmp_path / "manifest" / "mine.csv"
+    return Path(shutil.copy(path.with_name("series_all.csv"), path))
+
+
+def copied_alone(manifest: Path) -> Path:
+    """The shards without the summary of the manifest, which holds their checksums."""
+    (manifest / "manifest_summary.json").unlink()
+    return manifest / "shards"
+
+
 def edit_csv(path: Path, drop: str) -> None:
     rows = rows_of(path)
     columns = [column for column in rows[0] if column != drop]
@@ -46,7 +58,7 @@ def edit_csv(path: Path, drop: str) -> None:
 def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
     many(tmp_path, 1)
     make_manifest(settings(tmp_path))
-    path = tmp_path / "manifest" / "series_all.csv"
+    path = selection(tmp_path)
     edit_csv(path, column)
     with pytest.raises(SettingsError, match=f"lacks the column {column}"):
         read_plans(input_of(path))
@@ -56,7 +68,7 @@ def test_a_list_without_its_files_is_an_error(tmp_path: Path) -> None:
     many(tmp_path, 1)
     make_manifest(settings(tmp_path, num_shards=1))
     manifest = tmp_path / "manifest"
-    (manifest / "shards" / "files_shard_00.parquet").unlink()
+    (copied_alone(manifest) / "files_shard_00.parquet").unlink()
     with pytest.raises(SettingsError, match=r"files_shard_00\.parquet is missing"):
         read_plans(input_of(manifest / "shards" / "series_shard_00.csv"))
     with pytest.raises(SettingsError, match=r"no files_shard_XX\.parquet"):
@@ -68,7 +80,7 @@ def test_a_list_without_its_files_is_an_error(tmp_path: Path) -> None:
 def test_files_of_another_run_are_an_error(tmp_path: Path) -> None:
     many(tmp_path, 1)
     make_manifest(settings(tmp_path, num_shards=1))
-    shards = tmp_path / "manifest" / "shards"
+    shards = copied_alone(tmp_path / "manifest")
     path = shards / "series_shard_00.csv"
     text = path.read_text()
     (row,) = rows_of(path)
@@ -164,7 +176,7 @@ def test_a_listed_folder_without_ct_is_a_plan_without_planes(tmp_path: Path) -> 
 def test_plans_are_in_the_order_of_the_list(tmp_path: Path) -> None:
     many(tmp_path, 6)
     make_manifest(settings(tmp_path))
-    path = tmp_path / "manifest" / "series_all.csv"
+    path = selection(tmp_path)
     header, *lines = path.read_text().splitlines()
     path.write_text("\n".join([header, *reversed(lines)]) + "\n")
     names = [plan.series_hash for plan in read_plans(input_of(path))]
@@ -175,7 +187,7 @@ def test_plans_are_in_the_order_of_the_list(tmp_path: Path) -> None:
 def test_a_list_of_the_manifest_may_be_filtered_in_a_spreadsheet(tmp_path: Path) -> None:
     many(tmp_path, 3)
     make_manifest(settings(tmp_path))
-    path = tmp_path / "manifest" / "series_all.csv"
+    path = selection(tmp_path)
     header, *lines = path.read_text().splitlines()
     path.write_text("\ufeff" + "\r\n".join([header, lines[1]]) + "\r\n")
     (plan,) = read_plans(input_of(path))
@@ -192,7 +204,7 @@ def rows_of_text(header: str, line: str) -> dict[str, str]:
 def test_a_hash_that_is_none_is_named_with_its_line(tmp_path: Path, name: str) -> None:
     many(tmp_path, 1)
     make_manifest(settings(tmp_path))
-    path = tmp_path / "manifest" / "series_all.csv"
+    path = selection(tmp_path)
     (row,) = rows_of(path)
     path.write_text(path.read_text().replace(row["series_hash"], name))
     with pytest.raises(SettingsError, match="as series_hash on line 2") as caught:
@@ -204,7 +216,7 @@ def test_a_hash_that_is_none_is_named_with_its_line(tmp_path: Path, name: str) -
 def test_findings_that_cannot_be_read_are_an_error(tmp_path: Path, findings: str) -> None:
     many(tmp_path, 1)
     make_manifest(settings(tmp_path))
-    path = tmp_path / "manifest" / "series_all.csv"
+    path = selection(tmp_path)
     (row,) = rows_of(path)
     with path.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, row)
@@ -218,7 +230,7 @@ def test_findings_that_cannot_be_read_are_an_error(tmp_path: Path, findings: str
 def test_a_file_list_without_a_column_is_an_error_that_names_it(tmp_path: Path) -> None:
     many(tmp_path, 1)
     make_manifest(settings(tmp_path, num_shards=1))
-    files = tmp_path / "manifest" / "shards" / "files_shard_00.parquet"
+    files = copied_alone(tmp_path / "manifest") / "files_shard_00.parquet"
     table: pa.Table = pq.read_table(files)
     pq.write_table(table.drop_columns(["code", "kvp"]), files)
     with pytest.raises(SettingsError, match="lacks the column code, kvp"):

@@ -23,6 +23,8 @@ from ct2zarr.report import review_list
 from ct2zarr.report.decisions import Review, apply_decisions
 from ct2zarr.report.page import make_report
 from ct2zarr.report.summary_table import JoinedRow, joined_to_csv, read_joined
+from ct2zarr.run.paths import joined_summary
+from ct2zarr.run.sealed import write_table
 from ct2zarr.run.settings import ReportSettings
 from ct2zarr.store.records import read_record, record_to_json
 from ct2zarr.vocabulary import Decision
@@ -386,15 +388,14 @@ def test_settings_of_the_run_are_shown_and_a_damaged_summary_of_them_is_named(
     tmp_path: Path,
 ) -> None:
     root = joined(tmp_path / "o", JoinedRow("a" * 32, "v1", "/a", "failed"))
-    totals = root / "zarr_sqlite" / "summary_all.json"
-    totals.write_text(json.dumps({"settings": {"on_bad_slice": "drop"}}))
+    files = joined_summary(root / "zarr_sqlite")
+    write_table(files, files.table.read_text(), {"settings": {"on_bad_slice": "drop"}})
     assert "<dt>on_bad_slice</dt><dd>drop</dd>" in report_of(root)
-    totals.write_text("[]")
-    assert "on_bad_slice" not in report_of(root)
-    totals.write_text("{")
-    with pytest.raises(SettingsError, match=r"summary_all\.json is not valid JSON") as caught:
-        report_of(root)
-    assert caught.value.code is Code.INPUT_DAMAGED
+    for damaged in ("[]", "{", files.totals.read_text().replace("drop", "fail")):
+        files.totals.write_text(damaged)
+        with pytest.raises(SettingsError, match=r"summary_all\.json .*aggregate step") as caught:
+            report_of(root)
+        assert caught.value.code is Code.INPUT_DAMAGED
 
 
 def test_note_says_which_volumes_are_shown(dataset: Dataset, tmp_path: Path) -> None:

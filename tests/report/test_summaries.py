@@ -1,7 +1,6 @@
 """The shard summaries join into one, and a bad one is an error that names it."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from ct2zarr.errors import SettingsError
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.report.tallies import distribution
 from ct2zarr.run.paths import shard_label
+from ct2zarr.run.sealed import SEAL, sealed_json
 from ct2zarr.run.settings import AggregateSettings, ConvertSettings
 from ct2zarr.run.summary_columns import COLUMNS, SummaryRow
 from phantom import localizer, make_series
@@ -219,7 +219,10 @@ def json_of(root: Path, shard: int) -> Path:
 
 
 def change_json(path: Path, **values: object) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    """What a JSON of the same writer says with other values."""
+    content = json.loads(path.read_text())
+    del content[SEAL]
+    path.write_text(sealed_json({**content, **values}))
 
 
 @pytest.mark.parametrize(
@@ -316,6 +319,13 @@ def test_settings_and_libraries_are_listed_where_shards_differ(tmp_path):
     assert list(content["inputs"]) == list(content["shards"]) == ["00", "01"]
 
 
+def write_manifest_summary(folder: Path, **values: object) -> Path:
+    path = folder / "manifest_summary.json"
+    whole = {"roles": {"slice": 20, "localizer": 8}, "series_all_md5": "", **values}
+    path.write_text(sealed_json(whole))
+    return path
+
+
 def test_manifest_is_named_by_the_shards_or_by_its_own_checksum(tmp_path):
     settings = write_shards(tmp_path, ROWS, num_shards=2)
     for shard in range(2):
@@ -327,8 +337,8 @@ def test_manifest_is_named_by_the_shards_or_by_its_own_checksum(tmp_path):
 
     assert manifest() == {"file": "series_all.csv", "md5": "aa", "shards_by_md5": {"aa": 2}}
     assert manifest(manifest_dir=tmp_path / "gone")["md5"] == "aa"
-    own = hashlib.md5((tmp_path / "series_all.csv").read_bytes()).hexdigest()
-    assert manifest(manifest_dir=tmp_path)["md5"] == own
+    write_manifest_summary(tmp_path, series_all_md5="cc")
+    assert manifest(manifest_dir=tmp_path)["md5"] == "cc"
     change_json(json_of(tmp_path, 1), manifest_md5="bb")
     assert manifest()["md5"] == ""
     assert manifest()["shards_by_md5"] == {"aa": 1, "bb": 1}
@@ -343,14 +353,14 @@ def test_localizers_of_series_without_a_volume_are_in_the_totals(tmp_path):
         content = json.loads((tmp_path / "zarr_sqlite/summary_all.json").read_text())
         return content["totals"]["localizers_skipped"], content["localizers_counted_in"]
 
-    summary = tmp_path / "manifest_summary.json"
-    summary.write_text(json.dumps({"roles": {"slice": 20, "localizer": 8}}))
+    summary = write_manifest_summary(tmp_path)
     assert counted(manifest_dir=tmp_path) == (8, "manifest_summary.json")
     assert counted() == (3, "summary_all.csv")
     assert counted(manifest_dir=tmp_path / "gone") == (3, "summary_all.csv")
-    for damaged in ("{", "[]", "{}", '{"roles": {"localizer": null}}'):
+    for damaged in ("{", "[]", "{}", summary.read_text().replace("8", "9")):
         summary.write_text(damaged)
-        assert counted(manifest_dir=tmp_path) == (3, "summary_all.csv")
+        with pytest.raises(SettingsError, match=r"manifest_summary\.json .*make the manifest"):
+            aggregate(replace(settings, manifest_dir=tmp_path))
 
 
 def test_a_series_of_nothing_but_localizers_counts_in_the_totals_of_a_run(tmp_path):

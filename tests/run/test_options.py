@@ -136,7 +136,7 @@ def test_variables_of_each_script_are_those_of_the_contract():
         "OUT_ROOT", "STORE_TYPE", "DECISIONS", "MANIFEST_DIR",
     }  # fmt: skip
     assert taken["audit_volumes.py"] == {
-        "OUT_ROOT", "STORE_TYPE", "NUM_WORKERS", "SHARD_ID", "SERIES_TIMEOUT",
+        "OUT_ROOT", "STORE_TYPE", "NUM_WORKERS", "SHARD_ID", "SERIES_TIMEOUT", "MANIFEST_DIR",
     }  # fmt: skip
     assert taken["generate_verify_report.py"] == {
         "CONVERTED_ROOT", "STORE_TYPE", "OUTPUT_HTML", "NUM_SAMPLES", "SAMPLE_SERIES",

@@ -50,7 +50,11 @@ def test_names_are_those_of_the_contract() -> None:
         Path("out/scan/share_03_of_16.arrow"),
         Path("out/scan_cache/share_03_of_16"),
     )
-    assert paths.shard_audit(ROOT, "03") == Path("out/audit_shard_03.csv")
+    audit = paths.shard_audit(ROOT, "03")
+    assert (audit.table, audit.totals) == (
+        Path("out/audit_shard_03.csv"),
+        Path("out/audit_shard_03.json"),
+    )
     assert paths.series_shard(ROOT, "03") == Path("out/shards/series_shard_03.csv")
     assert paths.files_shard(ROOT, "03") == Path("out/shards/files_shard_03.parquet")
     assert paths.convert_log(ROOT, "03") == Path("out/logs/convert_shard_03.log")

@@ -23,6 +23,7 @@ from ct2zarr.run.paths import (
     shard_summary,
     volume_paths,
 )
+from ct2zarr.run.sealed import write_table
 from ct2zarr.run.settings import AuditSettings, ConvertSettings, EncodingSettings, ManifestSettings
 from ct2zarr.run.summary_columns import SummaryRow, read_summary, rows_to_csv
 from ct2zarr.verify.audit import audit_volume
@@ -34,7 +35,7 @@ from ct2zarr.verify.audit_run import (
     print_result,
     read_result,
 )
-from ct2zarr.verify.audit_table import AuditRow, audit_to_csv, needs_retry, read_audit
+from ct2zarr.verify.audit_table import AuditRow, needs_retry, read_audit, write_audit
 from ct2zarr.vocabulary import AuditStatus, StoreType
 from phantom import make_series, truncate
 
@@ -95,7 +96,7 @@ def test_what_was_converted_is_intact(finished):
     result = audit_all(finished)
     assert result.counts == {"intact": 2, "damaged": 0, "missing": 0}
     result.require_intact()
-    rows = read_audit(result.csv_path)
+    rows = read_audit(joined_audit(finished.store_root))
     assert sorted(row.planes for row in rows) == [9, 12]
     assert {(row.status, row.shard, row.reason, row.error) for row in rows} == {
         ("intact", "00", "", "")
@@ -309,7 +310,7 @@ def test_a_store_that_ends_its_reader_is_one_row(finished):
     finally:
         hanging.slices.unlink()
         hanging.slices.write_bytes(slow)
-    rows = {row.status: row for row in read_audit(finished.store_root / "audit_shard_00.csv")}
+    rows = {row.status: row for row in read_audit(shard_audit(finished.store_root, "00"))}
     assert rows["damaged"].reason == "timeout"
     assert rows["damaged"].record_md5 == file_md5(hanging.record)
     assert rows["intact"].planes == 12
@@ -341,13 +342,9 @@ def shards(tmp_path) -> AuditSettings:
 
 
 def write_shard(root: Path, label: str, rows: list[AuditRow], num_shards: int | None) -> None:
-    summary = shard_summary(root, label)
-    summary.totals.write_text(json.dumps({"num_shards": num_shards}))
     named = [SummaryRow(row.series_hash, row.dataset, "/s", "ok") for row in rows]
-    summary.table.write_text(rows_to_csv(named))
-    shard_audit(root, label).write_text(
-        audit_to_csv([replace(row, shard=label) for row in rows]),
-    )
+    write_table(shard_summary(root, label), rows_to_csv(named), {"num_shards": num_shards})
+    write_audit(shard_audit(root, label), [replace(row, shard=label) for row in rows])
 
 
 def joined(settings: AuditSettings, labels: list[str]) -> dict[str, Any]:
@@ -364,7 +361,7 @@ def test_the_joined_audit_sums_its_rows(shards):
     }  # fmt: skip
     assert content["reasons"] == {"file_missing": 1, "plane_changed": 1, "store_size": 1}
     assert content["shards"] == 2
-    rows = read_audit(joined_audit(shards.store_root).table)
+    rows = read_audit(joined_audit(shards.store_root))
     assert [row.series_hash for row in rows] == ["a" * 32, "b" * 32, "c" * 32]
     assert [row.shard for row in rows] == ["00", "00", "01"]
 
@@ -388,7 +385,7 @@ def test_files_are_not_called_unaccounted_while_shards_are_missing(shards, num_s
 
 
 def test_a_shard_without_an_audit_is_named(shards):
-    path = shard_audit(shards.store_root, "01")
+    path = shard_audit(shards.store_root, "01").table
     path.unlink()
     with pytest.raises(SettingsError) as raised:
         gather_audits(shards, ["00", "01"])
@@ -417,14 +414,20 @@ def test_only_an_audit_that_finds_everything_intact_ends_well(
     assert capsys.readouterr().out.strip() == said
 
 
-@pytest.mark.parametrize("text", [None, "{", '{"totals": {"intact": 1}}', "[]"])
-def test_a_result_that_is_no_audit_is_an_error_that_names_it(shards, text):
-    totals = joined_audit(shards.store_root).totals
-    if text is not None:
-        totals.write_text(text)
+def test_without_an_audit_there_is_no_result(shards):
     with pytest.raises(SettingsError) as raised:
         read_result(shards)
-    assert (raised.value.code, raised.value.path) == (Code.INPUT_DAMAGED, str(totals))
+    totals = joined_audit(shards.store_root).totals
+    assert (raised.value.code, raised.value.path) == (Code.INPUT_MISSING, str(totals))
+
+
+@pytest.mark.parametrize("text", ["{", '{"totals": {"intact": 1}}', "[]"])
+def test_a_result_that_is_no_audit_is_damage_that_names_it(shards, text):
+    totals = joined_audit(shards.store_root).totals
+    totals.write_text(text)
+    with pytest.raises(DamageError, match=r"audit_all\.json") as raised:
+        read_result(shards)
+    assert (raised.value.code, raised.value.path) == (Code.DAMAGE_FOUND, str(totals))
 
 
 def test_an_older_volume_of_a_failed_row_is_audited_and_a_failed_row_alone_is_not(copy):
@@ -436,7 +439,8 @@ def test_an_older_volume_of_a_failed_row_is_audited_and_a_failed_row_alone_is_no
         replace(row, status="failed", dtype="") if row.series_hash == old.series_hash else row
         for row in read_summary(table)
     ]
-    table.write_text(rows_to_csv(rows))
-    audited_rows = read_audit(audit_shard(audit, "00").csv_path)
+    write_table(shard_summary(copy.store_root, "00"), rows_to_csv(rows), {})
+    audit_shard(audit, "00")
+    audited_rows = read_audit(shard_audit(copy.store_root, "00"))
     assert sorted(row.planes for row in audited_rows) == [9, 12]
     assert {row.status for row in audited_rows} == {"intact"}

@@ -1,5 +1,6 @@
 """`snakemake audit` and `retry_failed` by real Snakemake: what they do and what they leave."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,40 @@ def test_audit_reads_every_volume_and_fails_where_one_is_damaged_until_it_is_rep
     assert "5 intact, 0 damaged, 0 missing" in project.snakemake("audit")
     after = project.final_state()
     audits = {name for name in after["names"] if name.startswith("audit_")}
-    assert len(audits) == SHARDS + 2
+    assert len(audits) == 2 * (SHARDS + 1)
     assert after | {"names": sorted(set(after["names"]) - audits)} == before
+
+
+def test_audit_looks_at_the_tables_every_time_and_a_run_repairs_them(project):
+    before = project.final_state()
+    project.snakemake("audit")
+    changed = {
+        "summary_all.csv": project.store_root / "summary_all.csv",
+        "files_excluded.parquet": project.manifest / "files_excluded.parquet",
+    }
+    for path in changed.values():
+        status = path.stat()
+        flip_a_bit(path)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    output = project.snakemake("audit", code=None)
+    assert "the audit found 2 changed tables, and 0 damaged and 0 missing" in output
+    assert all(f"{name} was changed after it was written" in output for name in changed)
+    assert "Traceback" not in output
+    project.snakemake("-R", "manifest", "aggregate")
+    assert "5 intact, 0 damaged, 0 missing" in project.snakemake("audit")
+    assert project.final_state()["rows"] == before["rows"]
+
+
+def test_a_flipped_bit_of_the_manifest_is_refused_before_it_is_converted(project):
+    shard = next(row["shard"] for row in project.rows())
+    flip_a_bit(project.manifest / "shards" / f"files_shard_{shard}.parquet")
+    kept = stores(project)
+    output = project.snakemake(code=None)
+    assert f"files_shard_{shard}.parquet was changed after it was written" in output
+    assert "Traceback" not in output
+    assert stores(project) == kept
+    project.snakemake("-R", "manifest")
+    assert stores(project) == kept
 
 
 @pytest.mark.slow

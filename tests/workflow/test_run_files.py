@@ -1,6 +1,5 @@
 """Where the files of a run are, which exist, and what a shard asks a machine for."""
 
-import json
 import os
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from ct2zarr.plan.shard_needs import memory_mb, runtime_minutes, shard_size
 from ct2zarr.run.options import config_defaults
+from ct2zarr.run.sealed import write_table
 from ct2zarr.workflow.reruns import digest
 from ct2zarr.workflow.run_files import RunFiles
 
@@ -29,8 +29,7 @@ def files(config):
 
 
 def finish(files: RunFiles, label: str, failed: int = 0) -> None:
-    files.summary(label).table.touch()
-    files.summary(label).totals.write_text(json.dumps({"totals": {"failed": failed}}))
+    write_table(files.summary(label), "", {"totals": {"failed": failed}})
 
 
 def names(paths: list[Path]) -> list[str]:

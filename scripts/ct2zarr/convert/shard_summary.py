@@ -1,16 +1,16 @@
 """Write the summary of a shard: the JSON first, then the CSV, for which a workflow waits."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..model import Json
-from ..run.atomic_files import write_atomically
 from ..run.cells import SEPARATOR
-from ..run.checksums import bytes_md5, file_md5
+from ..run.checksums import file_md5
 from ..run.counts import totals_of
+from ..run.paths import TablePaths
+from ..run.sealed import write_table
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow, rows_to_csv
 from ..version import FORMAT_VERSION, __version__
@@ -41,21 +41,17 @@ def write_summary(summary: ShardSummary, settings: ConvertSettings, manifest_md5
     MachineError
         The folder cannot be written.
     """
-    text = rows_to_csv(summary.rows)
-    csv_md5 = bytes_md5(text.encode())
-    content = _content(summary, settings, csv_md5, manifest_md5)
-    write_atomically(summary.json_path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_atomically(summary.csv_path, text)
+    files = TablePaths(summary.csv_path, summary.json_path)
+    write_table(files, rows_to_csv(summary.rows), _content(summary, settings, manifest_md5))
 
 
 def _content(
-    summary: ShardSummary, settings: ConvertSettings, csv_md5: str, manifest_md5: str
+    summary: ShardSummary, settings: ConvertSettings, manifest_md5: str
 ) -> dict[str, Json]:
-    """Content of the JSON: totals, counts, settings, versions, and the MD5 of the CSV."""
+    """Content of the JSON: totals, counts, settings and versions."""
     return {
         "shard": summary.shard,
         "num_shards": settings.num_shards,
-        "csv_md5": csv_md5,
         "totals": {**totals_of(summary.rows)},
         "flags": _counts_of_flags(summary.rows),
         "reasons": _counts_of_reasons(summary.rows),

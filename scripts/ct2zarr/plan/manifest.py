@@ -54,8 +54,8 @@ def make_manifest(settings: ManifestSettings) -> None:
     summary = summarize(found, account, settings)
     forget_state(folder)
     files = write_shards(folder, found.table, account, settings.num_shards)
-    files.append(write_index(folder, account, summary))
-    keep_state(folder, key, files)
+    summary_path = write_index(folder, account, summary, files)
+    keep_state(folder, key, (*files, summary_path))
     log_summary(summary)
 
 

@@ -4,9 +4,8 @@ A file is rewritten only when its content changes, so that a workflow sees which
 work.
 """
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,11 @@ from ..model import Json
 from ..run import paths
 from ..run.checksums import INDEX_MD5, bytes_md5
 from ..run.csv_tables import Cell, read_table, rows_to_csv
+from ..run.sealed import sealed_json
 from ..run.tables import parquet_bytes, write_bytes_if_changed
 from ..scan.frame_tables import FILES_SCHEMA
 from .account import Account
+from .manifest_checks import FILES_MD5
 from .manifest_rows import SERIES_SCHEMA, row_order
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,9 @@ ROWS_IN_MEMORY = 1 << 19
 """Rows of shards that are in memory at a time while they are written: some 400 MB."""
 
 
-def write_shards(folder: Path, frames: pa.Table, account: Account, num_shards: int) -> list[Path]:
+def write_shards(
+    folder: Path, frames: pa.Table, account: Account, num_shards: int
+) -> dict[Path, str]:
     """Write the files of all shards and the excluded files, and remove shards of earlier runs.
 
     Parameters
@@ -37,8 +40,8 @@ def write_shards(folder: Path, frames: pa.Table, account: Account, num_shards: i
 
     Returns
     -------
-    list[Path]
-        The paths of the files, whether they have changed or not.
+    dict[Path, str]
+        Each file, whether it has changed or not, with the MD5 of its content.
     """
     labels = paths.shard_labels(num_shards)
     excluded, *rows_of = _rows_by_shard(account.hashes, num_shards)
@@ -46,27 +49,40 @@ def write_shards(folder: Path, frames: pa.Table, account: Account, num_shards: i
     for row in account.series:
         series_of[paths.shard_of(str(row["series_hash"]), num_shards)].append(row)
     changed = 0
-    written: list[Path] = []
+    written: dict[Path, str] = {}
+
+    def write(path: Path, content: bytes) -> bool:
+        written[path] = bytes_md5(content)
+        return write_bytes_if_changed(path, content)
+
     shards = _sorted_rows(frames, account, rows_of)
     for label, series, (table, rows) in zip(labels, series_of, shards, strict=True):
         files, index = paths.files_shard(folder, label), paths.series_shard(folder, label)
-        new = write_bytes_if_changed(files, _files_table(table, account, rows))
-        new |= write_bytes_if_changed(index, rows_to_csv(SERIES_SCHEMA, series).encode())
-        written += [files, index]
+        new = write(files, _files_table(table, account, rows))
+        new |= write(index, rows_to_csv(SERIES_SCHEMA, series).encode())
         changed += new
     ((table, rows),) = _sorted_rows(frames, account, [excluded])
-    written.append(folder / paths.FILES_EXCLUDED)
-    write_bytes_if_changed(written[-1], _files_table(table, account, rows))
+    write(folder / paths.FILES_EXCLUDED, _files_table(table, account, rows))
     _remove_other_shards(folder / paths.SHARDS_FOLDER, written)
     logger.info("%d of %d shards have changed", changed, num_shards)
     return written
 
 
-def write_index(folder: Path, account: Account, summary: dict[str, Json]) -> Path:
-    """Write manifest_summary.json and, last of all, series_all.csv; the path of the summary."""
+def write_index(
+    folder: Path, account: Account, summary: Mapping[str, Json], files: Mapping[Path, str]
+) -> Path:
+    """Write manifest_summary.json and, last of all, series_all.csv; the path of the summary.
+
+    Parameters
+    ----------
+    files
+        What ``write_shards`` returned: the summary states the MD5 of every file of the manifest.
+    """
     index = rows_to_csv(SERIES_SCHEMA, account.series).encode()
     index_md5 = bytes_md5(index)
-    text = json.dumps({**summary, INDEX_MD5: index_md5}, indent=2) + "\n"
+    checksums = {path.relative_to(folder).as_posix(): md5 for path, md5 in files.items()}
+    checksums[paths.SERIES_ALL] = index_md5
+    text = sealed_json({**summary, INDEX_MD5: index_md5, FILES_MD5: checksums})
     path = folder / paths.MANIFEST_SUMMARY
     write_bytes_if_changed(path, text.encode())
     write_bytes_if_changed(folder / paths.SERIES_ALL, index)
@@ -140,7 +156,7 @@ def _files_table(table: pa.Table, account: Account, rows: list[int]) -> bytes:
     return parquet_bytes(pa.Table.from_arrays(arrays, schema=FILES_SCHEMA), {})
 
 
-def _remove_other_shards(folder: Path, kept: Sequence[Path]) -> None:
+def _remove_other_shards(folder: Path, kept: Collection[Path]) -> None:
     """Remove the shards of an earlier run with more of them."""
     names = {path.name for path in kept}
     for path in folder.iterdir():

@@ -24,6 +24,7 @@ from ..run.csv_tables import Column, CsvTable, Schema, read_header, read_table
 from ..run.settings import ConvertSettings, SelectionSettings
 from ..scan.frame_tables import FILES_SCHEMA, table_to_frames, text_to_path
 from .identity import series_hash
+from .manifest_checks import check_files
 from .manifest_rows import ADVICE, plan_of_row
 
 logger = logging.getLogger(__name__)
@@ -61,11 +62,14 @@ def read_plans(settings: ConvertSettings) -> list[VolumePlan]:
     Raises
     ------
     SettingsError
-        The CSV or the parquet files beside it are missing, damaged, or do not belong together; a
+        The CSV or the parquet files beside it are missing, damaged, changed since the manifest was
+        made, or do not belong together; a
         row written by hand names no folder.
     """
     path = settings.input_csv
-    if not _is_of_manifest(path):
+    of_manifest = _is_of_manifest(path)
+    check_files([path])
+    if not of_manifest:
         table = read_table(path, FOLDERS_SCHEMA)
         plans = plans_of_folder_rows(table, settings.selection, settings.max_depth)
         return [plan for plan in plans if _in_shard(plan.series_hash, settings)]
@@ -118,6 +122,7 @@ def _plans_of_manifest(rows: Sequence[Mapping[str, Any]], path: Path) -> list[Vo
     for row in rows:
         wanted.setdefault(_files_of(row["series_hash"], path), []).append(row)
     plans = {}
+    check_files(wanted)
     for files, shard_rows in sorted(wanted.items()):
         frames = _frames(files, {row["series_hash"] for row in shard_rows})
         for row in shard_rows:

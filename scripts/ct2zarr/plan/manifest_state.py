@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..run.paths import SCAN_CACHE_FOLDER
+from ..run.paths import SCAN_CACHE_FOLDER, SERIES_ALL
 from ..run.settings import ManifestSettings
 from ..run.tables import write_bytes_if_changed
 from ..scan.cache import FACTS_VERSION
 from ..scan.scanning import Scan
 from ..version import __version__
+from .manifest_checks import damaged_files
 from .manifest_summary import readable, settings_for_summary
 
 STATE = "state.json"
@@ -41,14 +42,19 @@ def manifest_key(found: Scan, settings: ManifestSettings) -> str:
 
 
 def is_current(folder: Path, key: str) -> bool:
-    """Whether the manifest with this key is there, with every file as it was written."""
+    """Whether the manifest with this key is there, with every file as it was written.
+
+    series_all.csv may be missing or damaged, since it is made again from the shards.
+    """
     try:
         state = json.loads(_state_path(folder).read_text(encoding="utf-8"))
-        return bool(state["key"] == key) and all(
+        unchanged = bool(state["key"] == key) and all(
             _stamp(folder / name) == stamp for name, stamp in state["files"].items()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+    restored = str(folder / SERIES_ALL)
+    return unchanged and all(error.path == restored for error in damaged_files(folder))
 
 
 def forget_state(folder: Path) -> None:

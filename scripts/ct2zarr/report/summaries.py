@@ -4,19 +4,17 @@ A summary that is missing, cut short, or not of the same run as the others is an
 it: a total over a part of the shards would look like a total over all.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..codes import Code
 from ..errors import SettingsError
-from ..run.atomic_files import write_atomically
-from ..run.checksums import bytes_md5, file_md5
+from ..plan.manifest_checks import JOINED_FILES, check_files, read_manifest_summary
+from ..run.checksums import INDEX_MD5, bytes_md5
 from ..run.counts import Counts, totals_of
 from ..run.csv_tables import parse_table
 from ..run.job_log import log_outcome
@@ -30,6 +28,7 @@ from ..run.paths import (
     store_root,
     totals_beside,
 )
+from ..run.sealed import TABLE_MD5, read_sealed, write_table
 from ..run.settings import AggregateSettings
 from ..run.summary_columns import SUMMARY_SCHEMA
 from ..version import __version__
@@ -89,13 +88,13 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     check_shards(shards, root)
     rows = apply_decisions(join(shards), reviews, settings.decisions)
     paths = joined_summary(root)
-    content = {**summary_content(rows, shards), "manifest": manifest_content(settings, shards)}
-    localizers = localizers_of_manifest(settings.manifest_dir)
-    content["localizers_counted_in"] = paths.table.name if localizers is None else MANIFEST_SUMMARY
-    if localizers is not None:
-        content["totals"]["localizers_skipped"] = localizers
-    write_atomically(paths.totals, json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_atomically(paths.table, joined_to_csv(rows))
+    manifest = whole_manifest(settings.manifest_dir)
+    content = {**summary_content(rows, shards), "manifest": manifest_content(manifest, shards)}
+    content["localizers_counted_in"] = paths.table.name if manifest is None else MANIFEST_SUMMARY
+    if manifest is not None:
+        # Rows count only the localizers that belong to a volume; a series may hold nothing else.
+        content["totals"]["localizers_skipped"] = manifest["roles"][Role.LOCALIZER]
+    write_table(paths, joined_to_csv(rows), content)
     logger.info("joined %d shards, applied %d decisions", len(shards), len(reviews))
     log_outcome("all shards", Counts.of_totals(content["totals"]))
     return AggregatedSummary(len(rows), paths.table, paths.totals)
@@ -133,7 +132,7 @@ def read_shard(path: Path) -> ShardTable:
             path=path,
         )
     content = _read_content(totals_beside(path))
-    rows = _read_rows(path, named[1], content["csv_md5"], content["totals"]["volumes"])
+    rows = _read_rows(path, named[1], content[TABLE_MD5], content["totals"]["volumes"])
     return ShardTable(path, named[1], rows, content)
 
 
@@ -173,30 +172,17 @@ def _read_rows(path: Path, label: str, md5: str, volumes: int) -> tuple[JoinedRo
 
 def _read_content(path: Path) -> dict[str, Any]:
     """The JSON of a shard; its number of volumes and its MD5 are sure to be there."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            Code.INPUT_MISSING, "{path} does not exist; {advice}", path=path, advice=ADVICE
-        ) from None
-    except ValueError as error:
-        raise SettingsError(
-            Code.INPUT_DAMAGED,
-            "{path} is not valid JSON ({cause}); {advice}",
-            path=path,
-            cause=str(error),
-            advice=ADVICE,
-        ) from error
-    totals = content.get("totals") if isinstance(content, dict) else None
+    content = read_sealed(path, ADVICE)
+    totals = content.get("totals")
     volumes = totals.get("volumes") if isinstance(totals, dict) else None
-    if not isinstance(volumes, int) or not isinstance(content.get("csv_md5"), str):
+    if not isinstance(volumes, int) or not isinstance(content.get(TABLE_MD5), str):
         raise SettingsError(
             Code.INPUT_DAMAGED,
             "{path} lacks its totals or the MD5 of its CSV file; {advice}",
             path=path,
             advice=ADVICE,
         )
-    return dict(content)
+    return content
 
 
 # Checking -------------------------------------------------------------------------------------
@@ -301,7 +287,23 @@ def summary_content(rows: Sequence[JoinedRow], shards: Sequence[ShardTable]) -> 
     }
 
 
-def manifest_content(settings: AggregateSettings, shards: Sequence[ShardTable]) -> dict[str, Any]:
+def whole_manifest(folder: Path | None) -> dict[str, Any] | None:
+    """The content of manifest_summary.json; None where the results lie without their manifest.
+
+    Raises
+    ------
+    SettingsError
+        A file of the manifest that belongs to no single shard was changed after it was written.
+    """
+    if folder is None:
+        return None
+    check_files(folder / name for name in JOINED_FILES)
+    return read_manifest_summary(folder)
+
+
+def manifest_content(
+    manifest: dict[str, Any] | None, shards: Sequence[ShardTable]
+) -> dict[str, Any]:
     """Which manifest the summary is of, and how many shards were converted from which.
 
     A shard that gained nothing is not converted again after the datasets were scanned again, so it
@@ -309,24 +311,9 @@ def manifest_content(settings: AggregateSettings, shards: Sequence[ShardTable]) 
     """
     named = Counter(str(shard.content.get("manifest_md5") or "") for shard in shards)
     md5 = next(iter(named)) if len(named) == 1 else ""
-    if settings.manifest_dir is not None:
-        with suppress(OSError):  # the results may lie where their manifest does not
-            md5 = file_md5(settings.manifest_dir / SERIES_ALL)
+    if manifest is not None:
+        md5 = str(manifest[INDEX_MD5])
     return {"file": SERIES_ALL, "md5": md5, "shards_by_md5": dict(sorted(named.items()))}
-
-
-def localizers_of_manifest(folder: Path | None) -> int | None:
-    """Number of localizer files in the manifest; None where its summary cannot be read.
-
-    Rows count only the localizers that belong to a volume; a series may hold nothing else.
-    """
-    if folder is None:
-        return None
-    try:
-        content = json.loads((folder / MANIFEST_SUMMARY).read_text(encoding="utf-8"))
-        return int(content["roles"][Role.LOCALIZER])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # the results may lie where their manifest does not
 
 
 def _agreed(settings: Sequence[dict[str, Any] | None]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from ..codes import Code
 from ..run.cells import SEPARATOR
 from ..run.csv_tables import Schema, columns_of, read_table, records_to_csv
+from ..run.paths import TablePaths, totals_beside
+from ..run.sealed import check_table
 from ..run.summary_columns import COLUMNS, SUMMARY_SCHEMA, SummaryRow
 from ..vocabulary import Status
 
@@ -68,8 +70,11 @@ def read_joined(path: Path) -> list[JoinedRow]:
     Raises
     ------
     SettingsError
-        The file is absent, or is not a joined summary.
+        The file is absent, is not a joined summary, or was changed after it was written.
     """
+    totals = totals_beside(path)
+    if path.exists() and totals.exists():
+        check_table(TablePaths(path, totals), JOINED_SCHEMA.advice)
     table = read_table(path, JOINED_SCHEMA)
     there = [name for name in JOINED_SCHEMA.names if name in table.header]
     values = zip(*(table.columns[name] for name in there), strict=True)

@@ -150,9 +150,9 @@ def joined_summary(store_root: Path) -> TablePaths:
     return _table_paths(store_root, "summary_all")
 
 
-def shard_audit(store_root: Path, label: str) -> Path:
-    """The audit of a shard; only the audit of all shards has totals."""
-    return store_root / f"audit_shard_{label}.csv"
+def shard_audit(store_root: Path, label: str) -> TablePaths:
+    """The audit of a shard."""
+    return _table_paths(store_root, f"audit_shard_{label}")
 
 
 def joined_audit(store_root: Path) -> TablePaths:

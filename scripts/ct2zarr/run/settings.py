@@ -132,13 +132,22 @@ class ConvertSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """Read finished volumes back. ``shard_id`` None: those of every shard."""
+    """Read finished volumes back.
+
+    Attributes
+    ----------
+    shard_id
+        None: the volumes of every shard.
+    manifest_dir
+        Folder of the manifest whose files are checked; None for none.
+    """
 
     out_root: Path = field(metadata=bound("out_root"))
     store_type: StoreType = option("store_type")
     shard_id: int | None = option("shard_id")
     num_workers: int = option("num_workers")
     series_timeout_seconds: float = option("series_timeout")
+    manifest_dir: Path | None = field(default=None, metadata=bound("manifest_dir"))
 
     @property
     def store_root(self) -> Path:

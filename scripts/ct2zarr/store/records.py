@@ -13,8 +13,8 @@ from typing import Any, get_origin
 from ..codes import Code
 from ..errors import Private, SeriesError, SettingsError
 from ..model import SliceTable, VolumeRecord
-from ..run.checksums import bytes_md5
 from ..run.csv_tables import Column, Schema, cells_to_csv, read_table
+from ..run.sealed import is_sealed, seal
 
 ADVICE = "convert the volume again, which happens by itself when its shard runs again"
 """What to do about a damaged sidecar."""
@@ -39,12 +39,7 @@ def record_to_json(record: VolumeRecord) -> str:
             )
             text = f"{{\n  {inner}\n }}"
         lines.append(f" {json.dumps(name)}: {text}")
-    return _sealed("{\n" + ",\n".join(lines))
-
-
-def _sealed(text: str) -> str:
-    digest = bytes_md5(text.encode())
-    return f'{text},\n "{SEAL}": "{digest}"\n}}\n'
+    return seal("{\n" + ",\n".join(lines), SEAL)
 
 
 def record_from_json(text: str, path: Path) -> VolumeRecord:
@@ -85,7 +80,7 @@ def record_from_json(text: str, path: Path) -> VolumeRecord:
                 advice=ADVICE,
             )
         values[field.name] = tuple(value) if isinstance(value, list) else value
-    if _sealed(text.rpartition(f',\n "{SEAL}"')[0]) != text:
+    if not is_sealed(text, SEAL):
         raise SeriesError(
             Code.DAMAGED_RECORD,
             "{file} was changed after it was written: its MD5 is not the one in its last line;"

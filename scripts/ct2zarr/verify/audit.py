@@ -16,7 +16,7 @@ import numpy as np
 
 from ..codes import Code
 from ..errors import Ct2zarrError, FileError, Private, SeriesError, VerificationError, sentence
-from ..model import SliceTable, VolumeRecord
+from ..model import Json, SliceTable, VolumeRecord
 from ..run.cells import SEPARATOR
 from ..run.checksums import PLANE_MD5, file_md5, plane_md5
 from ..run.paths import VolumePaths
@@ -112,7 +112,7 @@ def _compare_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Ct2zarrE
     if row.status != Status.OK:
         return  # the volume is from before the conversion that failed
     planes, rows, columns = record.shape
-    recorded: dict[str, str | int] = {
+    recorded: dict[str, Json] = {
         "slice_count": planes,
         "rows": rows,
         "columns": columns,
@@ -121,6 +121,7 @@ def _compare_summary(record: VolumeRecord, row: SummaryRow) -> Iterator[Ct2zarrE
         "input_bytes": record.input_bytes,
         "dtype": record.dtype,
         "version": record.version,
+        "verify_ok": record.verification.get("ok"),
     }
     for name, value in recorded.items():
         found = getattr(row, name)

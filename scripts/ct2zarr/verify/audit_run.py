@@ -4,38 +4,37 @@ Only the tables of the audit are written. Each volume is read in a worker proces
 file that crashes a decoder costs no more than its own row.
 """
 
-import json
 import logging
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ..codes import Code
 from ..errors import DamageError, SeriesError, SettingsError, sentence
-from ..run.atomic_files import write_atomically
-from ..run.cells import SEPARATOR
+from ..model import Json
 from ..run.checksums import file_md5
 from ..run.job_log import progress
 from ..run.paths import (
     DATA_FOLDER,
     META_FOLDER,
     TEMPORARY_PREFIX,
+    TablePaths,
     VolumePaths,
     joined_audit,
     shard_audit,
     shard_summary,
     volume_paths,
 )
+from ..run.sealed import check_table
 from ..run.settings import AuditSettings
-from ..run.summary_columns import SummaryRow, read_summary
+from ..run.summary_columns import SUMMARY_SCHEMA, SummaryRow, read_summary
 from ..run.workers import Worker, WorkerServer, in_workers
-from ..version import __version__
 from ..vocabulary import AuditStatus, Status
-from .audit_table import AuditRow, audit_to_csv, read_audit
+from .audit_table import AUDIT_SCHEMA, AuditRow, count_statuses, read_audit, write_audit
+from .table_check import TableDamage, damaged_tables, table_errors
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +46,28 @@ SHOWN_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """The table of an audit, and the number of volumes with each ``AuditStatus``."""
+    """The table of an audit, the number of volumes with each ``AuditStatus``, damaged tables."""
 
     csv_path: Path
     counts: Mapping[str, int]
+    tables: tuple[TableDamage, ...] = ()
 
     def require_intact(self) -> None:
-        """Raise DamageError, with the counts in its sentence, unless every volume is intact."""
+        """Raise DamageError, which says what was found, unless everything is intact."""
         damaged, missing = self.counts[AuditStatus.DAMAGED], self.counts[AuditStatus.MISSING]
+        if self.tables:
+            raise DamageError(
+                Code.DAMAGE_FOUND,
+                "the audit found {tables} changed tables, and {damaged} damaged and {missing} "
+                "missing of {volumes} volumes; {path} says which volumes and why; the tables: "
+                "{sentences}",
+                path=self.csv_path,
+                tables=len(self.tables),
+                damaged=damaged,
+                missing=missing,
+                volumes=sum(self.counts.values()),
+                sentences="; ".join(map(str, self.tables)),
+            )
         if damaged or missing:
             raise DamageError(
                 Code.DAMAGE_FOUND,
@@ -68,7 +81,8 @@ class AuditResult:
             )
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        text = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        return f"{text}, {len(self.tables)} changed tables" if self.tables else text
 
 
 def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
@@ -82,8 +96,14 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
         The shard has no summary.
     MachineError
         The folder cannot be written.
+
+    Returns
+    -------
+    AuditResult
+        Its tables are those of this shard. A summary that cannot be read names no volume.
     """
     root = settings.store_root
+    summary = shard_summary(root, label)
     volumes = _volumes_of_shard(settings, label)
     rows: list[AuditRow] = []
     with (
@@ -100,9 +120,14 @@ def audit_shard(settings: AuditSettings, label: str) -> AuditResult:
                 logger.warning("%s %s: %s", row.series_hash, row.status, row.reason)
         logger.info("%s", bar.summary())
     rows = sorted((replace(row, shard=label) for row in rows), key=lambda row: row.series_hash)
-    path = shard_audit(root, label)
-    write_atomically(path, audit_to_csv(rows))
-    return AuditResult(path, _counts(rows))
+    files = shard_audit(root, label)
+    write_audit(files, rows)
+    return AuditResult(files.table, count_statuses(rows), _damage_of(summary))
+
+
+def _damage_of(summary: TablePaths) -> tuple[TableDamage, ...]:
+    errors = table_errors(summary, SUMMARY_SCHEMA.advice)
+    return tuple(TableDamage.of_error(error) for error in errors)
 
 
 def _volumes_of_shard(settings: AuditSettings, label: str) -> list[tuple[SummaryRow, VolumePaths]]:
@@ -113,10 +138,12 @@ def _volumes_of_shard(settings: AuditSettings, label: str) -> list[tuple[Summary
         raise SettingsError(
             Code.INPUT_MISSING, "{path} does not exist; convert the shard first", path=summary
         )
-    volumes = [
-        (row, volume_paths(root, row.series_hash, settings.store_type))
-        for row in read_summary(summary)
-    ]
+    try:
+        rows = read_summary(summary)
+    except SettingsError as error:
+        logger.warning("shard %s: its volumes are not audited: %s", label, sentence(error))
+        return []
+    volumes = [(row, volume_paths(root, row.series_hash, settings.store_type)) for row in rows]
     return [
         (row, paths) for row, paths in volumes if row.status == Status.OK or paths.record.exists()
     ]
@@ -164,6 +191,8 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
     ------
     SettingsError
         There is no shard, or a shard was not audited.
+    DamageError
+        The audit of a shard was changed after it was written.
     MachineError
         The folder cannot be written.
     """
@@ -176,38 +205,22 @@ def gather_audits(settings: AuditSettings, labels: list[str]) -> AuditResult:
         )
     rows: list[AuditRow] = []
     for label in labels:
-        path = shard_audit(root, label)
-        if not path.is_file():
-            raise SettingsError(
-                Code.INPUT_MISSING, "{path} does not exist; audit that shard first", path=path
-            )
-        rows += read_audit(path)
+        with _damage_errors():
+            rows += read_audit(shard_audit(root, label))
     rows.sort(key=lambda row: row.series_hash)
     paths = joined_audit(root)
-    result = AuditResult(paths.table, _counts(rows))
-    content = {**_totals_content(rows, result.counts), "shards": len(labels)}
+    result = AuditResult(paths.table, count_statuses(rows), tuple(damaged_tables(settings)))
+    more: dict[str, Json] = {
+        "shards": len(labels),
+        "tables": [table.as_json() for table in result.tables],
+    }
     if _are_all_shards(root, labels):
         names = sorted(_unaccounted_names(root, settings, labels))
-        content["unaccounted"] = {"files": len(names), "names": names[:SHOWN_NAMES]}
-    write_atomically(paths.totals, json.dumps(content, indent=1) + "\n")
-    write_atomically(paths.table, audit_to_csv(rows))
+        shown: list[Json] = [*names[:SHOWN_NAMES]]
+        more["unaccounted"] = {"files": len(names), "names": shown}
+    write_audit(paths, rows, more)
     logger.info("%d shards audited: %s", len(labels), result)
     return result
-
-
-def _totals_content(rows: Sequence[AuditRow], counts: Mapping[str, int]) -> dict[str, Any]:
-    reasons = Counter(code for row in rows for code in row.reason.split(SEPARATOR) if code)
-    return {
-        "version": __version__,
-        "totals": {
-            "volumes": len(rows),
-            **counts,
-            "planes": sum(row.planes for row in rows),
-            "bytes": sum(row.bytes for row in rows),
-            "seconds": round(sum(row.seconds for row in rows), 3),
-        },
-        "reasons": dict(sorted(reasons.items())),
-    }
 
 
 def audit_all(settings: AuditSettings) -> AuditResult:
@@ -219,15 +232,35 @@ def audit_all(settings: AuditSettings) -> AuditResult:
 
 
 def read_result(settings: AuditSettings) -> AuditResult:
-    """The result of the last audit, from audit_all.json. Raises SettingsError without one."""
+    """What the last audit found in the volumes, from audit_all.json, and what is in the tables now.
+
+    Raises
+    ------
+    SettingsError
+        There is no audit.
+    DamageError
+        The audit was changed after it was written.
+    """
     paths = joined_audit(settings.store_root)
+    with _damage_errors():
+        totals = check_table(paths, AUDIT_SCHEMA.advice)["totals"]
+        for label in settings.labels():
+            audit = shard_audit(settings.store_root, label)
+            if audit.table.exists():
+                check_table(audit, AUDIT_SCHEMA.advice)
+    counts = {str(status): int(totals[status]) for status in AuditStatus}
+    return AuditResult(paths.table, counts, tuple(damaged_tables(settings)))
+
+
+@contextmanager
+def _damage_errors() -> Iterator[None]:
+    """Make a changed table of the audit itself what an audit ends with."""
     try:
-        totals = json.loads(paths.totals.read_text(encoding="utf-8"))["totals"]
-        return AuditResult(paths.table, {status: int(totals[status]) for status in AuditStatus})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
-            Code.INPUT_DAMAGED, "{path} is not an audit; audit again", path=paths.totals
-        ) from error
+        yield
+    except SettingsError as error:
+        if error.code is Code.INPUT_MISSING:
+            raise
+        raise DamageError(Code.DAMAGE_FOUND, "{cause}", cause=error, path=error.path) from error
 
 
 def print_result(settings: AuditSettings) -> None:
@@ -246,15 +279,15 @@ def print_result(settings: AuditSettings) -> None:
     result.require_intact()
 
 
-def _counts(rows: Sequence[AuditRow]) -> dict[str, int]:
-    found = Counter(row.status for row in rows)
-    return {str(status): found[status] for status in AuditStatus}
-
-
 def _are_all_shards(root: Path, labels: list[str]) -> bool:
-    """Whether these are all shards of the run to which their summaries belong."""
-    content = json.loads(shard_summary(root, labels[0]).totals.read_text(encoding="utf-8"))
-    return bool(content.get("num_shards") == len(labels))
+    """Whether these are all shards of a run, and their summaries are as they were written."""
+    try:
+        contents = [
+            check_table(shard_summary(root, label), SUMMARY_SCHEMA.advice) for label in labels
+        ]
+    except SettingsError:
+        return False  # a summary that was changed may name other volumes
+    return bool(contents[0].get("num_shards") == len(labels))
 
 
 def _unaccounted_names(root: Path, settings: AuditSettings, labels: list[str]) -> Iterator[str]:

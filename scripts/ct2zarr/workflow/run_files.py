@@ -129,13 +129,15 @@ class RunFiles:
             self.summary(label).table for label in _labels_to_retry(self.store_root, self.labels)
         ]
 
-    def audit(self, label: str) -> Path:
+    def audit(self, label: str) -> paths.TablePaths:
         """The audit of a shard."""
         return paths.shard_audit(self.store_root, label)
 
     def audits(self) -> list[Path]:
         """The audits of the shards that are finished."""
-        return [self.audit(label) for label in self.labels if self.summary(label).table.exists()]
+        return [
+            self.audit(label).table for label in self.labels if self.summary(label).table.exists()
+        ]
 
     @property
     def joined_audit(self) -> paths.TablePaths:
