@@ -55,6 +55,10 @@ class Flag(Described):
         "ambiguous_layers",
         "nothing tells which of the files at one position belong together; planes may be mixed",
     )
+    INTERLEAVED_STACKS = (
+        "interleaved_stacks",
+        "planes look like those of several stacks in turn, but nothing certain says so",
+    )
     UNEVEN_SPACING = (
         "uneven_spacing",
         "the distance between planes varies; use slice_origins_lps for exact positions",

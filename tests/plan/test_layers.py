@@ -105,7 +105,7 @@ def test_an_order_that_runs_along_the_stack_is_named_and_flagged_as_conflict():
     ("keyword", "second"),
     [
         ("KVP", {"kvp": 140.0}),
-        ("SliceThickness", {"slice_thickness": 5.0}),
+        ("SliceThickness", {"slice_thickness": 1.0}),
         ("ScanOptions", {"scan_options": "HELICAL"}),
         ("TemporalPositionIndex", {"temporal_index": 2}),
         ("NominalPercentageOfCardiacPhase", {"cardiac_phase": 70.0}),
@@ -117,7 +117,8 @@ def test_usual_tags_explain_without_whole_headers_or_pixels(keyword, second):
     def no_headers(some):
         raise AssertionError(f"headers of {len(some)} frames were read")
 
-    plans = plan_series(two_layers(**second), unread, None, no_headers)
+    frames = [replace(f, slice_thickness=f.slice_thickness or 2.0) for f in two_layers(**second)]
+    plans = plan_series(frames, unread, None, no_headers)
     assert layers_in(plans) in ([{"a"}, {"b"}], [{"b"}, {"a"}])
     assert {plan.split_by for plan in plans} == {keyword}
 

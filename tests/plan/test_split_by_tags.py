@@ -149,35 +149,3 @@ def test_parts_continue_each_other_at_no_more_than_the_larger_usual_gap(spacing,
         start = 8.0 + joint
         frames += stack(grid(5, spacing, start), 11 + 20 * phase, acquisition_number=2 + 2 * phase)
     assert len(split(frames)[1]) == (2 if joined else 4)
-
-
-def interleaved(one, other, planes=10, shift=1.0, **fields):
-    first = stack(grid(planes), **one, **fields)
-    return first + stack(grid(planes, start=shift), first=101, **other, **fields)
-
-
-@pytest.mark.parametrize(
-    ("fields", "keyword"),
-    [
-        (({"kvp": 80.0}, {"kvp": 140.0}), "KVP"),
-        (({"slice_thickness": 1.0}, {"slice_thickness": 5.0}), "SliceThickness"),
-    ],
-)
-def test_planes_of_two_kinds_between_each_other_are_two_stacks_though_their_grid_is_even(
-    fields, keyword
-):
-    parts = split_by_tags(make_stack(interleaved(*fields)))
-    assert [(keywords, len(part.frames)) for keywords, part in parts] == [((keyword,), 10)] * 2
-
-
-@pytest.mark.parametrize(("thickness", "parts"), [(2.0, 2), (1.0, 1), (3.0, 1), (None, 1)])
-def test_other_tags_divide_planes_between_each_other_only_by_the_declared_spacing(thickness, parts):
-    frames = interleaved({"kernel": "A"}, {"kernel": "B"}, slice_thickness=thickness)
-    assert len(split_by_tags(make_stack(frames))) == parts
-
-
-def test_one_spectrum_beyond_the_other_and_rounded_thicknesses_stay_together():
-    beyond = interleaved({"kvp": 80.0}, {"kvp": 140.0}, shift=20.0)
-    assert len(split_by_tags(make_stack(beyond))) == 1
-    rounded = interleaved({"slice_thickness": 1.0}, {"slice_thickness": 1.1})
-    assert len(split_by_tags(make_stack(rounded))) == 1

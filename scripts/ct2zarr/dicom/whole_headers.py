@@ -25,6 +25,7 @@ Elements = Mapping[str, str]
 """Name of an element, the DICOM keyword or ``(gggg,eeee)``, to its value as text."""
 
 TEMPORAL_VRS = frozenset({"DA", "DT", "TM"})
+TEXT_VRS = frozenset({"CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 DIMENSION_INDEX_VALUES = "DimensionIndexValues"
 """Its components are elements of their own here: ``DimensionIndexValues[2]``."""
@@ -61,10 +62,20 @@ def read_whole_headers(frames: Sequence[Frame]) -> list[Elements]:
 @lru_cache(maxsize=4096)
 def is_temporal(name: str) -> bool:
     """Whether an element is a date or a time."""
+    return _public_vr(name) in TEMPORAL_VRS
+
+
+@lru_cache(maxsize=4096)
+def is_text(name: str) -> bool:
+    """Whether an element is public and holds text that no number is meant by."""
+    return _public_vr(name) in TEXT_VRS
+
+
+def _public_vr(name: str) -> str:
     try:
-        return dictionary_VR(name) in TEMPORAL_VRS
+        return dictionary_VR(name)
     except (KeyError, ValueError):
-        return False
+        return ""
 
 
 def _read(path: str) -> Dataset:

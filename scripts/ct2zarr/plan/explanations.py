@@ -111,13 +111,13 @@ def explain(
     for name, labels in few.items():
         if (found := _accepted(stack, (name,), [labels], names)) is not None:
             return found
-    for labels in _folders(stack.frames):
+    for labels in folders(stack.frames):
         if (found := _accepted(stack, (FOLDER,), [labels], names)) is not None:
             return found
     for pair in _promising_pairs(stack, few, names):
         if (found := _accepted(stack, pair, [few[name] for name in pair], names)) is not None:
             return found
-    for name, values in _series(stack.frames, elements):
+    for name, values in series_of_numbers(stack.frames, elements):
         passes = find_passes(stack, values)
         if passes:
             return Explanation((name,), tuple(passes), by_order=True)
@@ -157,8 +157,8 @@ def _dividing_labels(stack: Stack, elements: Sequence[Elements]) -> dict[str, li
     divisions: set[bytes] = set()
     chosen: dict[str, list[Label]] = {}
     names = {name for each in elements for name in each}
-    for name in sorted(names, key=_preference):
-        labels = [_label(each.get(name)) for each in elements]
+    for name in sorted(names, key=preference):
+        labels = [label_of(each.get(name)) for each in elements]
         if len(set(labels)) * FRAMES_PER_VALUE > len(labels):
             ordered = name == INSTANCE_NUMBER or is_temporal(name)
             clustered = None if ordered else _clustered(labels, stack.most_at_one_offset)
@@ -174,12 +174,12 @@ def _dividing_labels(stack: Stack, elements: Sequence[Elements]) -> dict[str, li
     return chosen
 
 
-def _preference(name: str) -> tuple[bool, bool, bool, str]:
+def preference(name: str) -> tuple[bool, bool, bool, str]:
     """Public elements before private ones, meaning before encoding, text before times."""
     return name.startswith("("), name in _ENCODING, is_temporal(name), name
 
 
-def _label(text: str | None) -> Label:
+def label_of(text: str | None) -> Label:
     """A value that compares with the others of its element: absent ones last."""
     return text is None, "" if text is None else text
 
@@ -255,14 +255,14 @@ def _copies(
     return copies
 
 
-def _folders(frames: Sequence[Frame]) -> Iterator[list[Label]]:
+def folders(frames: Sequence[Frame]) -> Iterator[list[Label]]:
     """The folder of each frame: the deepest one, then those above it."""
     folders = [relative_path(frame).split("/")[:-1] for frame in frames]
     for depth in range(max(map(len, folders)), 0, -1):
         yield [(False, "/".join(folder[:depth])) for folder in folders]
 
 
-def _series(
+def series_of_numbers(
     frames: Sequence[Frame], elements: Sequence[Elements]
 ) -> Iterator[tuple[str, list[float]]]:
     """Series of numbers that may show the order of acquisition, the preferred ones first."""
@@ -271,7 +271,7 @@ def _series(
     if numbered and all(frame.frames == 1 for frame in frames):
         yield INSTANCE_NUMBER, [float(number or 0) for number in numbers]
     names = set.intersection(*(set(each) for each in elements)) if elements else set()
-    rest = sorted(names - {*_TIMES, INSTANCE_NUMBER}, key=_preference)
+    rest = sorted(names - {*_TIMES, INSTANCE_NUMBER}, key=preference)
     for name in [*(name for name in _TIMES if name in names), *rest]:
         values = [_as_number(each[name]) for each in elements]
         found = [value for value in values if value is not None]
@@ -292,19 +292,23 @@ def _as_number(text: str) -> float | None:
 
 
 def _places_in_folder(frames: Sequence[Frame]) -> list[float] | None:
-    """The place of each file among the others by name, numbers in it taken as numbers.
-
-    Nothing where names are UIDs, where files lie in several folders, or where a file has frames.
-    """
+    """The place of each file among the others by name; nothing if they are in several folders."""
     if len({frame.path.rpartition("/")[0] for frame in frames}) > 1:
         return None
+    ranks = ranks_of_names(frames)
+    return None if ranks is None else [float(rank) for rank in ranks]
+
+
+def ranks_of_names(frames: Sequence[Frame]) -> Integers | None:
+    """(N,) place of the name of each file among all names, numbers in them taken as numbers.
+
+    Nothing where names are UIDs, or where a file has frames.
+    """
     if any(frame.frames > 1 or _named_by_uid(frame) for frame in frames):
         return None
-    order = sorted(range(len(frames)), key=lambda i: natural_order(frames[i].path))
-    places = [0.0] * len(frames)
-    for place, i in enumerate(order):
-        places[i] = float(place)
-    return places
+    names = [frame.path.rpartition("/")[2] for frame in frames]
+    ranks = {name: rank for rank, name in enumerate(sorted(set(names), key=natural_order))}
+    return np.array([ranks[name] for name in names], dtype=np.int64)
 
 
 def _named_by_uid(frame: Frame) -> bool:

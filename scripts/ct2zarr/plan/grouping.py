@@ -54,6 +54,7 @@ _LASTING = frozenset(
         Flag.REUSED_SERIES_UID,
         Flag.CONFLICTING_SLICES,
         Flag.AMBIGUOUS_LAYERS,
+        Flag.INTERLEAVED_STACKS,
     }
 )
 """Flags of how a series was divided; they stay when planes are left out later."""

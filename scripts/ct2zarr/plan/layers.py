@@ -1,6 +1,7 @@
 """Frames on one grid to volumes without repeated positions.
 
-The usual tags divide first (``split_by_tags``). Where positions still repeat, the whole headers,
+The usual tags divide first (``split_by_tags``), and stacks whose planes lie between each other are
+set apart (``overlapping``, ``interleaving``). Where positions still repeat, the whole headers,
 the folders and the order of acquisition are asked (``explanations``). Only then pixels are
 compared: a layer that repeats another one in all its planes is a copy, and so are equal frames of
 one layer. What is left is a conflict (``conflicts``).
@@ -22,6 +23,8 @@ from .duplicates import (
 )
 from .explanations import Explanation, HeaderReader, explain
 from .identity import frame_order
+from .interleaving import divide_interleaved
+from .overlapping import divide_overlapping
 from .split_by_geometry import GridGroup
 from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
 from .stack import Stack, has_geometry, make_stack, make_stack_without_geometry
@@ -36,7 +39,7 @@ class Part:
     keywords
         The tags that are used, for ``split_by``.
     flags
-        ``conflicting_slices`` and ``ambiguous_layers``.
+        ``conflicting_slices``, ``ambiguous_layers`` and ``interleaved_stacks``.
     layer
         Number of the layer among those that repeat the same positions.
     """
@@ -68,7 +71,7 @@ def parts_of(group: GridGroup, sources: Sources) -> tuple[list[Part], list[Remov
         copies: list[RemovedFrame] = []
         for keywords, stack in split_by_tags(ordered(frames)):
             if not stack.repeats:
-                parts.append(Part(stack.frames, keywords))
+                parts.extend(_parts_between(stack, keywords, sources.headers))
                 continue
             own, more = _layers_of(stack, keywords, sources)
             parts.extend(own)
@@ -102,7 +105,7 @@ def _layers_of(
         if len(set(images)) < len(images):
             found = explain(stack, sources.headers, images)
     if found is not None:
-        return _explained(stack, keywords, found, sources.digests)
+        return _explained(stack, keywords, found, sources)
     copies = find_same_pixels(stack, sources.digests)
     if copies:
         return [], copies
@@ -110,19 +113,38 @@ def _layers_of(
 
 
 def _explained(
-    stack: Stack, keywords: tuple[str, ...], found: Explanation, digests: Digests
+    stack: Stack, keywords: tuple[str, ...], found: Explanation, sources: Sources
 ) -> tuple[list[Part], list[RemovedFrame]]:
     layers = [stack.take(indices) for indices in found.layers]
     removed = [
         duplicate(stack.frames[index], stack.frames[kept]) for index, kept in found.copies.items()
     ]
-    kept, copies = remove_copied_layers(layers, digests)
+    kept, copies = remove_copied_layers(layers, sources.digests)
     removed.extend(copies)
-    if len(kept) == 1:
-        return [Part(layers[kept[0]].frames, keywords)], removed
-    flags = (_conflict(stack, 0),) if found.by_order else ()
-    used = keywords + found.keywords
-    return [Part(layers[i].frames, used, flags, layer) for layer, i in enumerate(kept)], removed
+    several = len(kept) > 1
+    flags = (_conflict(stack, 0),) if several and found.by_order else ()
+    used = keywords + found.keywords if several else keywords
+    parts = [
+        part
+        for layer, i in enumerate(kept)
+        for part in _parts_between(layers[i], used, sources.headers, flags, layer)
+    ]
+    return parts, removed
+
+
+def _parts_between(
+    stack: Stack,
+    keywords: tuple[str, ...],
+    headers: HeaderReader,
+    flags: tuple[RaisedFlag, ...] = (),
+    layer: int = 0,
+) -> list[Part]:
+    """A stack without repeated positions as one part, or as those that lie between each other."""
+    return [
+        Part(one.stack.frames, keywords + names + one.keywords, flags + one.flags, layer)
+        for names, part in divide_overlapping(stack, headers)
+        for one in divide_interleaved(part, headers)
+    ]
 
 
 def _in_conflict(

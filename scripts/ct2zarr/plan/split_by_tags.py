@@ -25,12 +25,6 @@ LARGEST_COMBINATION = 3
 HOLE_AT_JOINT = 3
 """Where one acquisition continues another, up to two planes may be missing between them."""
 
-SMALLEST_INTERLEAVED = 3
-"""Planes of a stack that lies between those of another one; fewer show no spacing."""
-
-OTHER_THICKNESS = 1.2
-"""Slices so many times as thick are of another reconstruction; less is how a writer rounds."""
-
 FRAMES_PER_GROUP = 2
 """With fewer frames per value a tag counts frames; parts are then ranges of its values."""
 
@@ -118,8 +112,6 @@ def best_split(stack: Stack) -> Split:
         return _split_of_repeats(stack, whole)
     if stack.measured and stack.spacing().irregular_gaps > 1:
         return _split_of_overlap(stack, whole)
-    if stack.measured:
-        return _split_of_interleaved(stack, whole)
     return whole
 
 
@@ -151,67 +143,20 @@ def _rank(split: Split) -> tuple[int, int, int]:
 def _split_of_overlap(stack: Stack, whole: Split) -> Split:
     """The split into parts that overlap, if these are far more regular apart than together.
 
-    Parts that continue each other stay together even if their spacing differs. A split must be
-    worth its parts: irregular gaps and additional parts together have to halve.
+    Parts that continue each other stay together even if their spacing differs.
     """
     before = stack.spacing().irregular_gaps
     for splits in _splits_by_size(stack):
-        helpful = [
-            split
-            for split in splits
-            if 2 * (split.irregular + len(split.parts) - 1) <= before and _any_overlap(split.parts)
-        ]
+        helpful = [split for split in splits if is_worth(split, before)]
         if helpful:
             return min(helpful, key=lambda split: split.irregular + len(split.parts))
     return whole
 
 
-def _split_of_interleaved(stack: Stack, whole: Split) -> Split:
-    """The split into regular stacks whose planes lie between each other, by one tag.
-
-    Together they may make a regular grid too, as two spectra do that lie half a plane apart. Planes
-    that alternate in kVp or thickness are two stacks in any case. Other tags count only where the
-    headers declare the spacing of the parts: interleaved acquisitions complete each other.
-    """
-    for name, labels in _varying_labels(stack).items():
-        parts = [
-            np.array([i for i, label in enumerate(labels) if label == value])
-            for value in sorted(set(labels))
-        ]
-        if len(parts) * SMALLEST_INTERLEAVED > len(labels) or not _alternate(stack, parts):
-            continue
-        if _differs_in_kind(stack, name) or _declared_apart(stack, parts):
-            return Split((name,), tuple(parts), 0, 0)
-    return whole
-
-
-def _alternate(stack: Stack, parts: Sequence[Integers]) -> bool:
-    """Whether each part is regular by itself, and planes of the others lie in all of its gaps."""
-    between = len(parts)
-    for part in parts:
-        inner = np.diff(part)
-        alone = len(part) >= SMALLEST_INTERLEAVED and is_uniform(stack.offsets[part])
-        if not alone or (inner != between).sum() > len(inner) // 2:
-            return False
-    return True
-
-
-def _differs_in_kind(stack: Stack, name: str) -> bool:
-    """Whether a tag says that the values or the planes of the parts are of another kind."""
-    if name == "KVP":
-        return True
-    if name != "SliceThickness":
-        return False
-    thicknesses = [frame.slice_thickness or 0.0 for frame in stack.frames]
-    return min(thicknesses) * OTHER_THICKNESS <= max(thicknesses)
-
-
-def _declared_apart(stack: Stack, parts: Sequence[Integers]) -> bool:
-    """Whether the headers declare the spacing of each part, and not that of all planes together."""
-    steps = [_usual_gap(stack, part) for part in parts]
-    return any(
-        all(abs(step - hint) <= NORMAL_TOLERANCE * hint for step in steps) for hint in stack.hints
-    ) and not any(abs(stack.step - hint) <= NORMAL_TOLERANCE * hint for hint in stack.hints)
+def is_worth(split: Split, irregular_gaps: int) -> bool:
+    """Whether parts overlap, and irregular gaps and additional parts together halve by it."""
+    left = split.irregular + len(split.parts) - 1
+    return 2 * left <= irregular_gaps and _any_overlap(split.parts)
 
 
 def _any_overlap(parts: Sequence[Integers]) -> bool:
@@ -226,7 +171,7 @@ def _any_overlap(parts: Sequence[Integers]) -> bool:
 
 def _splits_by_size(stack: Stack) -> Iterator[Iterator[Split]]:
     """The splits by one tag, then those by two, then by three; preferred tags first in each."""
-    labels = _varying_labels(stack)
+    labels = varying_labels(stack)
     for size in range(1, min(LARGEST_COMBINATION, len(labels)) + 1):
         yield _splits_by(stack, labels, size)
 
@@ -245,7 +190,8 @@ def _combined(labels: dict[str, list[Label]], names: tuple[str, ...]) -> list[tu
     return list(zip(*(labels[name] for name in names), strict=True))
 
 
-def _varying_labels(stack: Stack) -> dict[str, list[Label]]:
+def varying_labels(stack: Stack) -> dict[str, list[Label]]:
+    """The labels of the frames by each usual tag that is not the same in all, preferred first."""
     varying = {}
     for keyword, read in SPLIT_TAGS.items():
         labels = [read(frame) for frame in stack.frames]
