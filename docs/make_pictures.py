@@ -182,6 +182,18 @@ def ambiguous_layers(body: Body, left: Axes, right: Axes) -> None:
     right.set_title("two images at each position: which belong together?", fontsize=8)
 
 
+def interleaved_stacks(body: Body, left: Axes, right: Axes) -> None:
+    """Planes of two kinds in turn on one even grid."""
+    body.show(left)
+    first = np.arange(len(EVEN)) % 2 == 0
+    planes_at(left, EVEN[first], GOOD)
+    planes_at(left, EVEN[~first], OTHER)
+    numbers = np.where(first, np.arange(len(EVEN)) // 2, (len(EVEN) + np.arange(len(EVEN))) // 2)
+    right.plot(numbers[first] + 1, EVEN[first], "o", color=GOOD)
+    right.plot(numbers[~first] + 1, EVEN[~first], "o", color=OTHER)
+    right.set(xlabel="InstanceNumber", ylabel="mm along the normal")
+
+
 def uneven_spacing(body: Body, left: Axes, right: Axes) -> None:
     """Thin planes, then thick ones."""
     heights = np.concatenate([np.arange(-110, 0, 10.0), np.arange(0, 100, 20.0)])

@@ -130,6 +130,16 @@ def number_from(first: int, step: int = 1) -> Callable[[int, Dataset], None]:
     return edit
 
 
+def private_phase(value: str) -> Callable[[int, Dataset], None]:
+    """A private element with one value for all planes."""
+
+    def edit(_: int, dataset: Dataset) -> None:
+        block = dataset.private_block(0x0019, "PHANTOM 1", create=True)
+        block.add_new(0x23, "LO", value)
+
+    return edit
+
+
 def z_positions(*offsets: float) -> list[tuple[float, float, float]]:
     """Origins of axial planes at these z."""
     return [(-11.0, -9.5, z) for z in offsets]
@@ -304,6 +314,51 @@ GROUPING = [
             {"KVP": 140, "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
         ),
         (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "two_spectra_half_a_plane_apart_by_a_comment",
+        together(
+            {"ImageComments": "80 kV"},
+            {"ImageComments": "140 kV", "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "two_phases_half_a_plane_apart_in_folders",
+        together(
+            {"folder": "a"},
+            {"folder": "b", "origin": (-11.0, -9.5, -12.75), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "two_phases_a_quarter_of_a_plane_apart_by_a_private_element",
+        together(
+            {"edit": private_phase("1")},
+            {"edit": private_phase("2"), "origin": (-11.0, -9.5, -13.29), "hu_offset": 300.0},
+        ),
+        (Volume(12, SPLIT), Volume(12, SPLIT, offset=300.0)),
+    ),
+    Case(
+        "overlapping_planes_of_one_stack_whose_tube_current_alternates",
+        series(
+            n=24,
+            spacing=(1.25, 0.8, 0.7),
+            SliceThickness="2.5",
+            XRayTubeCurrent=lambda index: 100 + 50 * (index % 2),
+            FocalSpots=lambda index: "0.6" if index % 2 else "1.2",
+        ),
+        (Volume(24),),
+    ),
+    Case(
+        "overlapping_planes_with_a_private_element_that_alternates",
+        series(
+            n=24,
+            spacing=(1.25, 0.8, 0.7),
+            SliceThickness="2.5",
+            edit=lambda index, dataset: private_phase(str(index % 2))(index, dataset),
+        ),
+        (Volume(24, "interleaved_stacks"),),
     ),
     Case(
         "thick_between_thin",

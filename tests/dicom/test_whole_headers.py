@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from ct2zarr.dicom.frames import read_frames
-from ct2zarr.dicom.whole_headers import is_temporal, read_whole_headers
+from ct2zarr.dicom.whole_headers import is_temporal, is_text, read_whole_headers
 from phantom import make_multiframe, make_series
 
 
@@ -60,3 +61,17 @@ def test_dates_and_times_are_temporal():
     assert is_temporal("StudyDate")
     assert not is_temporal("KVP")
     assert not is_temporal("(0019,1023)")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ImageComments", True),
+        ("ImageType", True),
+        ("KVP", False),
+        ("StudyDate", False),
+        ("(0019,1023)", False),
+    ],
+)
+def test_texts_are_known_by_the_dictionary(name, text):
+    assert is_text(name) is text

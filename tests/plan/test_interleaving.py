@@ -123,22 +123,6 @@ def test_exposure_detector_times_and_values_alternate_in_overlapping_reconstruct
     assert weight_of(name) is Weight.NONE
 
 
-@pytest.mark.parametrize(
-    ("name", "weight"),
-    [
-        ("SeriesDescription", Weight.MUCH),
-        ("ContrastBolusAgent", Weight.MUCH),
-        ("EnergyWeightingFactor", Weight.SOME),
-        ("SeriesNumber", Weight.SOME),
-        ("StationName", Weight.SOME),
-        ("(0043,1027)", Weight.SOME),
-        ("NoSuchElement", Weight.SOME),
-    ],
-)
-def test_public_text_means_more_than_numbers_writers_and_private_elements(name, weight):
-    assert weight_of(name) is weight
-
-
 def test_the_declared_spacing_of_a_stack_is_a_sign_whatever_the_thickness():
     for thickness in (CONTIGUOUS, APART, 9.0):
         fields = {"slice_thickness": thickness, "spacing_between_slices": -4.0}
