@@ -69,8 +69,8 @@ onstart:
 
 
 onsuccess:
-    DISPLAY.finish("The run is complete")
+    DISPLAY.finish(succeeded=True)
 
 
 onerror:
-    DISPLAY.finish("The run has not finished")
+    DISPLAY.finish(succeeded=False)

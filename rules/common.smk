@@ -15,6 +15,7 @@ sys.path.append(str(HERE.parent / "scripts"))
 from ct2zarr.run.atomic_files import prepare_folder
 from ct2zarr.run.entry import stop_with_sentence
 from ct2zarr.run.options import Output
+from ct2zarr.workflow.command_line import CommandLine
 from ct2zarr.workflow.config_check import (
     checked_config,
     require_absolute,
@@ -27,8 +28,14 @@ from ct2zarr.workflow.run_files import RunFiles
 with stop_with_sentence():
     config.update(checked_config(config))
 
+
+def targets_of_run():
+    """The rules and files that the command names; known once the rules are read."""
+    return workflow.dag_settings.targets
+
+
 RUN = RunFiles.of_config(config)
-DISPLAY = RunDisplay(logger, RUN)
+DISPLAY = RunDisplay(logger, RUN, CommandLine(sys.argv, targets_of_run))
 
 
 def shared(path):
@@ -84,4 +91,5 @@ if workflow.is_main_process and not {"--lint", "--unlock"}.intersection(sys.argv
         if workflow.storage_settings.default_storage_provider:
             require_absolute(config)
         require_folders(config)
+    DISPLAY.watch()
     DISPLAY.mention_manifest()

@@ -1,6 +1,5 @@
 """A person sees bars and a table; a log file gets lines, without a control character."""
 
-import json
 import logging
 import os
 import subprocess
@@ -14,7 +13,7 @@ from ct2zarr.run import job_log as joblog
 from ct2zarr.run.counts import Counts
 from ct2zarr.run.job_log import Progress, State, progress, read_state, state_file
 from ct2zarr.run.settings import ManifestSettings
-from ct2zarr.run.terminal import closing_table, drawn_bar, run_counts, run_lines, table_text
+from ct2zarr.run.terminal import closing_table, drawn_bar, table_text
 from phantom import make_series, truncate
 from pseudo_terminal import run_in_terminal
 
@@ -71,56 +70,6 @@ def test_table_for_a_log_is_plain_and_keeps_a_path_whole():
     assert "\x1b" not in text
     assert path in text
     assert text.splitlines()[0] == "Done"
-
-
-def write_totals(path: Path, **totals: float) -> None:
-    path.write_text(json.dumps({"totals": totals}))
-
-
-def test_run_is_counted_from_the_joined_summary_unless_a_shard_is_newer(tmp_path):
-    labels = ["00", "01", "02"]
-    for label in labels[:2]:
-        write_totals(tmp_path / f"summary_shard_{label}.json", volumes=3, ok=3, flagged=1)
-    assert run_counts(tmp_path, labels) == (Counts(volumes=6, ok=6, flagged=2), 2)
-    write_totals(tmp_path / "summary_shard_02.json", volumes=1, failed=1)
-    write_totals(tmp_path / "summary_all.json", volumes=7, ok=5, rejected=1, failed=1)
-    assert run_counts(tmp_path, labels) == (Counts(volumes=7, ok=5, rejected=1, failed=1), 3)
-    os.utime(tmp_path / "summary_all.json", (1, 1))
-    assert run_counts(tmp_path, labels) == (Counts(volumes=7, ok=6, failed=1, flagged=2), 3)
-    (tmp_path / "summary_shard_02.json").write_text("{")
-    assert run_counts(tmp_path, labels)[0].volumes == 6
-
-
-def test_report_is_named_only_if_it_is_of_the_volumes_that_are_counted(tmp_path):
-    labels = ["00", "01"]
-    for label in labels:
-        write_totals(tmp_path / f"summary_shard_{label}.json", volumes=3, ok=3)
-    assert "report" not in dict(run_lines(tmp_path, labels))
-    (tmp_path / "verify_report.html").touch()
-    assert dict(run_lines(tmp_path, labels))["report"] == str(tmp_path / "verify_report.html")
-    os.utime(tmp_path / "verify_report.html", (1, 1))
-    assert "report" not in dict(run_lines(tmp_path, labels))
-    (tmp_path / "summary_shard_01.json").unlink()
-    (tmp_path / "verify_report.html").touch()
-    lines = dict(run_lines(tmp_path, labels))
-    assert "report" not in lines
-    assert lines["shards"] == "1 of 2"
-
-
-def test_summaries_written_at_the_same_moment_belong_together(tmp_path):
-    for name in ("summary_shard_00", "summary_all"):
-        write_totals(tmp_path / f"{name}.json", volumes=len(name))
-    (tmp_path / "verify_report.html").touch()
-    for path in tmp_path.iterdir():
-        os.utime(path, ns=(5, 5))
-    assert run_counts(tmp_path, ["00"])[0].volumes == len("summary_all")
-    assert "report" in dict(run_lines(tmp_path, ["00"]))
-
-
-@pytest.mark.parametrize("content", ["[]", '{"totals": [1]}', '{"totals": null}', "{}"])
-def test_a_damaged_summary_counts_nothing(tmp_path, content):
-    (tmp_path / "summary_shard_00.json").write_text(content)
-    assert run_counts(tmp_path, ["00"]) == (Counts(), 1)
 
 
 def test_only_volumes_that_failed_or_were_rejected_stand_out():

@@ -1,5 +1,7 @@
 """A run on a terminal shows bars and closes with a table; in a file it is plain text."""
 
+import re
+
 import pytest
 
 from phantom import make_series
@@ -26,7 +28,8 @@ def run(project: Project, *arguments: str):
 def closing(text: str, title: str) -> dict[str, str]:
     """The lines of the closing table."""
     lines = text[text.rindex(title) :].splitlines()[1:]
-    return dict(line.strip().split(maxsplit=1) for line in lines[:11] if line.startswith("  "))
+    words = [re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in lines]
+    return dict(pair for pair in words if len(pair) == 2)
 
 
 def test_run_on_a_terminal_shows_bars_and_closes_with_a_table(project):
@@ -35,10 +38,10 @@ def test_run_on_a_terminal_shows_bars_and_closes_with_a_table(project):
     assert "workflow ━" in shown.text
     assert "shard 00 ━" in shown.text
     assert "shard 01 ━" in shown.text
-    assert "Finished jobid: 0 (Rule: all)\n" in shown.text  # above the bars, in a line of its own
+    assert "report: finished (5 of 6 steps)\n" in shown.text  # above the bars, in a line of its own
     table = closing(shown.text, "The run is complete")
-    assert table["shards"] == "2 of 2"
-    assert (table["converted"], table["failed"]) == ("16", "0")
+    assert table["this run"] == "16 converted; shards: 2"
+    assert table["in all"].endswith("16 volumes: 16 converted; shards: 2 of 2")
     assert table["report"] == str(project.store_root / "verify_report.html")
     assert shown.raw.rindex("\x1b[?25h") > shown.raw.rindex("\x1b[?25l")  # the cursor is back
     assert not list(project.store_root.glob("logs/*.progress"))
@@ -48,7 +51,9 @@ def test_run_in_a_file_is_plain_text_with_the_same_table(project):
     text = project.snakemake("--forcerun", "aggregate")
     assert "\x1b" not in text
     assert "━" not in text
-    assert closing(text, "The run is complete")["converted"] == "16"
+    table = closing(text, "The run is complete")
+    assert "this run" not in table
+    assert table["in all"] == "16 volumes: 16 converted; shards: 2 of 2"
 
 
 def test_quiet_run_draws_nothing(project):
@@ -70,5 +75,6 @@ def test_run_that_fails_says_how_far_it_came_and_leaves_the_terminal_in_order(pr
         shards.write_text(whole)
     assert shown.code != 0
     table = closing(shown.text, "The run has not finished")
-    assert table["shards"] == "1 of 2"
+    assert table["in all"].endswith("shards: 1 of 2")
+    assert table["stopped"].startswith("shard 00: ")
     assert shown.raw.rindex("\x1b[?25h") > shown.raw.rindex("\x1b[?25l")

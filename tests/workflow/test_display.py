@@ -15,8 +15,11 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from ct2zarr.run.job_log import State, read_state, state_file
 from ct2zarr.workflow.bars import MOST_BARS, WorkflowBars
+from ct2zarr.workflow.command_line import CommandLine
 from ct2zarr.workflow.display import RunDisplay, terminal_handler
 from ct2zarr.workflow.run_files import RunFiles
+
+COMMAND = CommandLine(("snakemake", "--cores", "2"))
 
 
 class Terminal(StringIO):
@@ -202,20 +205,20 @@ def files(tmp_path):
 
 def test_closing_table_is_on_the_terminal_or_in_the_log(files, logger, terminal, monkeypatch):
     watched(monkeypatch, logger, terminal)
-    display = RunDisplay(logger, files)
+    display = RunDisplay(logger, files, COMMAND)
     display.start()
     assert len(logger.handlers) == 2
-    display.finish("The run is complete")
+    display.finish(succeeded=True)
     assert len(logger.handlers) == 1
     assert "The run is complete" in terminal.getvalue()
-    assert "1 of 1" in terminal.getvalue()
+    assert "3 volumes: 3 converted; shards: 1 of 1" in terminal.getvalue()
 
     plain = StringIO()
     watched(monkeypatch, logger, plain)
-    display = RunDisplay(logger, files)
+    display = RunDisplay(logger, files, COMMAND)
     display.start()
     assert len(logger.handlers) == 1
-    display.finish("The run has not finished")
+    display.finish(succeeded=False)
     assert plain.getvalue().startswith("The run has not finished\n")
     assert "\x1b" not in plain.getvalue()
 
@@ -226,7 +229,7 @@ def test_bars_are_taken_away_at_the_end_of_the_process_at_the_latest(
     at_end = []
     monkeypatch.setattr(atexit, "register", lambda *call: at_end.append(call))
     printing = watched(monkeypatch, logger, terminal)
-    RunDisplay(logger, files).start()
+    RunDisplay(logger, files, COMMAND).start()
     assert len(logger.handlers) == 2
     for function, *arguments in at_end:
         function(*arguments)
@@ -235,7 +238,7 @@ def test_bars_are_taken_away_at_the_end_of_the_process_at_the_latest(
 
 def test_time_of_the_manifest_is_mentioned_if_there_is_one(files, logger, terminal, monkeypatch):
     watched(monkeypatch, logger, terminal)
-    display = RunDisplay(logger, files)
+    display = RunDisplay(logger, files, COMMAND)
     display.mention_manifest()
     assert terminal.getvalue() == ""
     files.manifest_dir.mkdir()

@@ -4,6 +4,7 @@ A user's mistake or a full disk is one line on stderr and the exit code of its e
 nobody foresaw keeps its traceback. Both are in the log file too, where there is one.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,10 +30,15 @@ def run_step(step: Callable[[], object], log: str | None = None) -> None:
     """
     with job_log(Path(log) if log else None):
         try:
+            # The workflow starts its jobs with SIGINT blocked (``workflow.interruption``).
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             with stop_with_sentence(log):
                 step()
         except KeyboardInterrupt:
-            print("error: interrupted", file=sys.stderr)
+            if log:
+                LOGGER.error("interrupted")
+            else:
+                print("error: interrupted", file=sys.stderr)
             sys.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001  the last place that can log a traceback
             LOGGER.exception("unexpected error")

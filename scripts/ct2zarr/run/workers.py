@@ -97,6 +97,8 @@ class WorkerServer:
             return self._control
         self._close()
         ours, theirs = socket.socketpair()
+        # Blocked, as the process inherits it: Ctrl-C is for the job, also while the process starts.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         with theirs:
             self._process = subprocess.Popen(
                 # -P: no module of the current folder takes the place of another.
@@ -106,6 +108,7 @@ class WorkerServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._control = ours
         return ours
 

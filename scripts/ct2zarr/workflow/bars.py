@@ -18,6 +18,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from ..run.job_log import State, read_state, state_file
 from ..run.terminal import columns, terminal_console
+from .run_events import job_of
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -118,8 +119,5 @@ class WorkflowBars(logging.Handler):
 
 
 def _describe(record: logging.LogRecord) -> _Job:
-    wildcards = getattr(record, "wildcards", None) or {}
-    values = ", ".join(map(str, wildcards.values()))
-    logs = list(getattr(record, "log", None) or [])
-    label = f"{getattr(record, 'rule_name', 'job')} {values}".strip()
-    return _Job(label, state_file(Path(logs[0])) if logs else None)
+    job = job_of(record)
+    return _Job(f"{job.rule} {job.label}".strip(), state_file(job.log) if job.log else None)

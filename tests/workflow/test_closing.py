@@ -1,0 +1,137 @@
+"""The closing table is about this run: what it did, what stopped it, and what to do next."""
+
+import json
+from pathlib import Path
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+from test_run_events import record, started
+
+from ct2zarr.run.options import config_defaults
+from ct2zarr.run.sealed import write_table
+from ct2zarr.workflow.closing import closing_lines, job_sentence, step_of, title
+from ct2zarr.workflow.command_line import CommandLine
+from ct2zarr.workflow.run_events import Job, RunEvents
+from ct2zarr.workflow.run_files import RunFiles
+
+COMMAND = CommandLine(["snakemake", "--cores", "2"])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> RunFiles:
+    """Two shards; the manifest is made."""
+    outputs = {"manifest_dir": str(tmp_path / "m"), "out_root": str(tmp_path)}
+    files = RunFiles.of_config(config_defaults() | outputs | {"num_shards": 2})
+    files.store_root.mkdir()
+    files.manifest_dir.mkdir()
+    write_manifest(files)
+    return files
+
+
+def write_manifest(files: RunFiles, **more: object) -> None:
+    numbers = {"files_found": 7490, "series": 1, "volumes": 22, "unread": []}
+    path = files.manifest_dir / "manifest_summary.json"
+    path.write_text(json.dumps(numbers | more))
+
+
+def write_shard(files: RunFiles, label: str, reasons: dict[str, int], **totals: float) -> None:
+    content = {"totals": {"failed": 0} | totals, "reasons": reasons}
+    write_table(files.summary(label), "", content)
+
+
+def run(*jobs: tuple[str, str], stopped: tuple[tuple[str, str, Path], ...] = ()) -> RunEvents:
+    events = RunEvents()
+    for number, (rule, label) in enumerate(jobs):
+        events.take(started(number, rule, label))
+        events.take(record(LogEvent.JOB_FINISHED, job_id=number))
+    for number, (rule, label, log) in enumerate(stopped, len(jobs)):
+        events.take(started(number, rule, label, str(log)))
+        events.take(record(LogEvent.JOB_ERROR, jobid=number))
+    return events
+
+
+def test_scan_alone_says_what_it_found_and_what_comes_next(files):
+    events = run(("manifest", ""))
+    assert title(files, events, succeeded=True) == "The scan is complete"
+    assert closing_lines(files, events, COMMAND) == [
+        ("scan", "7,490 files, 1 series, 22 volumes"),
+        ("next", "snakemake --cores 2"),
+    ]
+
+
+def test_this_run_is_told_apart_from_all_that_there_is(files):
+    write_shard(files, "00", {}, volumes=16, ok=16, input_bytes=800, output_bytes=400, seconds=2)
+    write_shard(
+        files, "01", {"timeout": 1}, volumes=4, ok=3, failed=1, flagged=2,
+        input_bytes=300, output_bytes=100, seconds=3,
+    )  # fmt: skip
+    events = run(("convert_shard", "01"), ("report", ""))
+    assert title(files, events, succeeded=True) == "The run is complete"
+    assert closing_lines(files, events, COMMAND) == [
+        ("this run", "3 converted, 1 failed; shards: 1"),
+        ("size", "300 B of source, 100 B of stores (3.00 : 1)"),
+        ("rate", "100 B/s of source per worker"),
+        ("in all", "20 volumes: 19 converted, 1 failed; 2 flagged; shards: 2 of 2"),
+        ("reasons", "1 timeout"),
+        ("retry", "snakemake --cores 2 --config retry_failed=true"),
+    ]
+
+
+def test_audit_shows_the_audit(files):
+    write_shard(files, "00", {}, volumes=1, ok=1)
+    write_shard(files, "01", {}, volumes=2, ok=2)
+    files.joined_audit.totals.write_text(
+        json.dumps({"totals": {"volumes": 3, "intact": 3, "damaged": 0, "missing": 0}})
+    )
+    events = run(("audit_shard", "00"), ("gather_audits", ""), ("audit", ""))
+    assert title(files, events, succeeded=True) == "The audit is complete"
+    assert closing_lines(files, events, COMMAND) == [
+        ("audit", "3 intact, 0 damaged, 0 missing"),
+        ("in all", "3 volumes: 3 converted; shards: 2 of 2"),
+    ]
+    assert "audit" not in dict(closing_lines(files, run(), COMMAND))
+
+
+def test_one_shard_of_several_is_no_complete_run(files):
+    write_shard(files, "01", {}, volumes=1, ok=1, reused=0)
+    events = run(("convert_shard", "01"))
+    assert title(files, events, succeeded=True) == "Done; 1 of 2 shards are pending"
+    assert ("next", "snakemake --cores 2") in closing_lines(files, events, COMMAND)
+
+
+def test_jobs_that_stopped_for_one_reason_are_named_together(files, tmp_path):
+    logs = [tmp_path / f"{number}.log" for number in range(8)]
+    for log in logs[:7]:
+        log.write_text("12:00 INFO begun\n12:01 ERROR the disk is full\n12:01 INFO ended\n")
+    logs[7].write_text("12:00 ERROR first\n12:01 ERROR unexpected error\nTraceback: ...\n")
+    stopped = tuple(("convert_shard", f"{number:02}", log) for number, log in enumerate(logs))
+    events = run(stopped=(*stopped, ("report", "", tmp_path / "gone.log")))
+    assert title(files, events, succeeded=False) == "The run has not finished"
+    assert closing_lines(files, events, COMMAND) == [
+        ("stopped", "shard 00, shard 01, shard 02, shard 03, shard 04 and 2 more: "
+                    "the disk is full"),
+        ("stopped", f"shard 07: unexpected error; see {logs[7]}"),
+        ("stopped", f"report: ended without a message, as if killed; its log is "
+                    f"{tmp_path / 'gone.log'}"),
+        ("next", "remove the cause, then: snakemake --cores 2"),
+    ]  # fmt: skip
+
+
+def test_what_was_not_read_stands_in_every_closing_table_with_its_remedy(files):
+    cause = {"sentence": "files that lie deeper than max_depth 3: 250", "remedy": "set max_depth"}
+    write_manifest(files, unread=[cause])
+    for events in (run(("manifest", "")), run(("audit", "")), run()):
+        lines = closing_lines(files, events, COMMAND)
+        assert ("unread", "files that lie deeper than max_depth 3: 250; set max_depth") in lines
+
+
+def test_a_job_says_what_it_did_when_it_ends(files):
+    write_shard(files, "01", {}, volumes=6, ok=3, reused=1, failed=1, rejected=2)
+    files.summary("01").table.write_text("")
+    write_shard(files, "00", {}, volumes=0)
+    assert job_sentence(Job("manifest"), files) == "scan: 7,490 files, 1 series, 22 volumes"
+    assert job_sentence(Job("convert_shard", "00"), files) == "shard 00: no volumes"
+    assert job_sentence(Job("report"), files) == "report: finished"
+    assert job_sentence(Job("all"), files) is None
+    assert job_sentence(Job("audit_shard", "01"), files) == "audit of shard 01: finished"
+    assert step_of(Job("scan_part", "02, 8")) == "scan of part 02, 8"
