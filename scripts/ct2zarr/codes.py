@@ -125,4 +125,5 @@ class Code(Described):
     NO_HU = "no_hu", "it is not known how the values of the volume become Hounsfield units"
     NOT_REGULAR = "not_regular", "the planes do not lie on a regular grid, which was required"
     UNKNOWN_FORMAT = "unknown_format", "the name of a file to export to belongs to no known format"
+    NOT_SHOWN = "not_shown", "a volume is too large for the pictures of the report"
     NO_VOLUMES = "no_volumes", "a dataset of patches has no volumes"

@@ -7,7 +7,13 @@ import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError
-from ct2zarr.report.summary_table import REQUIRED_COLUMNS, JoinedRow, joined_to_csv, read_joined
+from ct2zarr.report.summary_table import (
+    REQUIRED_COLUMNS,
+    DamagedRow,
+    JoinedRow,
+    joined_to_csv,
+    read_joined,
+)
 from ct2zarr.run.summary_columns import COLUMNS, SummaryRow, rows_to_csv
 
 ROW = JoinedRow(
@@ -57,11 +63,36 @@ def test_column_that_a_report_needs_is_missed_by_name(tmp_path, name):
     assert caught.value.code is Code.INPUT_DAMAGED
 
 
-def test_unknown_status_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("slice_count", "many"), ("slice_count", ""), ("slice_count", "1.5"), ("reused", "yes"),
+        ("slice_count", "9" * 400), ("spacing_z", "nan"), ("spacing_x", "-inf"),
+        ("kvp", "1e999"), ("belonging", "perhaps"), ("verify_ok", "no"),
+    ],
+)  # fmt: skip
+def test_cell_that_makes_no_sense_costs_its_row_that_cell_alone(tmp_path, column, cell):
+    path = tmp_path / "summary_all.csv"
+    odd, fine = JoinedRow("1", "v1", "/a", "ok", flags="padding"), JoinedRow("2", "v1", "/b", "ok")
+    header, first, second = joined_to_csv([odd, fine]).splitlines()
+    cells = first.split(",")
+    cells[header.split(",").index(column)] = cell
+    path.write_text("\n".join((header, ",".join(cells), second)) + "\n")
+    one, other = read_joined(path)
+    assert other == fine
+    assert isinstance(one, DamagedRow)
+    assert one.damaged == (column,)
+    assert (one.series_hash, one.status, one.flags) == ("1", "ok", "padding")
+    assert getattr(one, column) == getattr(JoinedRow("1", "v1", "/a", "ok"), column)
+
+
+def test_volume_of_unknown_status_counts_as_failed(tmp_path):
     path = tmp_path / "summary_all.csv"
     path.write_text(joined_to_csv([JoinedRow("0", "v1", "/a", "fine")]))
-    with pytest.raises(SettingsError, match=r"'fine' as status on line 2.*aggregate step again"):
-        read_joined(path)
+    (row,) = read_joined(path)
+    assert (row.status, row.reason, row.code) == ("failed", "input_damaged", "input_damaged")
+    assert isinstance(row, DamagedRow)
+    assert row.damaged == ("status",)
 
 
 def test_summary_that_is_not_there_says_what_to_do(tmp_path: Path):

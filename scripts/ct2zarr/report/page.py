@@ -37,11 +37,13 @@ from .redaction import redact
 from .review_list import BLANK_ROW, make_review_list, select_rows
 from .samples import SampleView, show_sample
 from .sampling import Sample, find_listed, sample_volumes
-from .sentences import Line, verdict
+from .sentences import MOST_OF_NAME, Line, shorten, verdict
 from .summary_table import JOINED_SCHEMA, JoinedRow, read_joined
 
 logger = logging.getLogger(__name__)
 
+MOST_PARTS = 10_000
+"""Volumes of a series among which a listed UID is looked for; a damaged row may state more."""
 TABLE_ROWS = 200_000
 """Rows of the list at most; a browser can hold as many."""
 TABLE_BYTES = 3_000_000
@@ -173,7 +175,7 @@ def _read_facts(path: Path) -> Mapping[str, object]:
 
 
 def _heading(rows: Sequence[JoinedRow]) -> str:
-    names = sorted({row.dataset for row in rows if row.dataset})
+    names = sorted({shorten(row.dataset, MOST_OF_NAME) for row in rows if row.dataset})
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     word = "Dataset" if len(names) == 1 else "Datasets"
     return f"{word} {shown}" if names else "Converted volumes"
@@ -189,7 +191,7 @@ def _report_id(rows: Sequence[JoinedRow]) -> str:
 
 def _verdict(counts: Counts, views: Sequence[SampleView]) -> Line:
     """The outcome of the summary, unless a sample shows that a store is not what it says."""
-    wrong = [view.short for view in views if view.problem or view.compared.level == "bad"]
+    wrong = [view.short for view in views if view.is_bad]
     line = verdict(counts)
     if not wrong:
         return line
@@ -207,7 +209,7 @@ def _choose(rows: Sequence[JoinedRow], settings: ReportSettings) -> tuple[list[S
         settings.sample_series,
         [row.series_hash for row in rows],
         sorted({row.dataset for row in rows}),
-        max((row.parts for row in rows), default=1),
+        min(max((row.parts for row in rows), default=1), MOST_PARTS),
     )
     shown = [series_hash for series_hash in listed if series_hash in volumes]
     samples = sample_volumes(volumes, settings.num_samples, settings.seed, shown)

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..geometry.tolerances import NORMAL_TOLERANCE
+from .tallies import plausible
 from .views import Array, Placement
 
 _CSS_VARIABLES = {
@@ -73,12 +74,12 @@ class Plot:
 def plot_histogram(
     title: str, values: Array, unit: str, *, logarithmic: bool = False, whole: bool = False
 ) -> Plot | None:
-    """Histogram over all volumes, or ``None`` without any finite value.
+    """Histogram over all volumes, or ``None`` without any plausible value.
 
     Values beyond the 99.5th percentile are counted in the last bar, so that one outlier does not
     flatten the rest; the sentence below gives the full range.
     """
-    values = values[np.isfinite(values)]
+    values = plausible(values)
     if not len(values):
         return None
     logarithmic = logarithmic and _spans_magnitudes(values)

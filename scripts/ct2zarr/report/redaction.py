@@ -9,9 +9,11 @@ from collections.abc import Iterable
 
 _UID = re.compile(r"(?<![\w.])\d+(?:\.\d+){4,}(?![\w])")
 """Five or more dotted numbers; a version has fewer (PS3.5, section 9)."""
-_DICOM_NAME = re.compile(r"[^\s'\"/\\]+\.(?:dcm|dicom|ima|img)\b", re.IGNORECASE)
-_QUOTED_PATH = re.compile(r"(['\"])[^'\"\n]*[/\\][^'\"\n]*\1")
+_DICOM_NAME = re.compile(r"(?<![^\s'\"/\\])[^\s'\"/\\]+\.(?:dcm|dicom|ima|img)\b", re.IGNORECASE)
+_QUOTED_PATH = re.compile(r"(['\"])[^'\"\n/\\]*+[/\\][^'\"\n]*+\1")
 _PATH = re.compile(r"(?<![\w<])(?:[A-Za-z]:\\|/|\.{1,2}/)(?:[^\s'\",;:/\\]+[/\\])*[^\s'\",;:/\\]+")
+_LONGEST_IDENTIFIER = 10_000
+"""Characters. No name or number is as long, and none of its parts could be searched for in time."""
 _SHORTEST_NAME = 3
 """Shorter parts of a name or number would blank out ordinary words."""
 
@@ -28,6 +30,9 @@ def redact(text: str, folder: str = "", identifiers: Iterable[str] = ()) -> str:
     identifiers
         Values of PatientID, PatientName and the like.
     """
+    identifiers = list(identifiers)
+    if sum(map(len, identifiers)) > _LONGEST_IDENTIFIER:
+        return "[removed]"
     if folder:
         text = re.sub(re.escape(folder) + r"[^\s'\",;:]*", "[path]", text)
     text = _QUOTED_PATH.sub("[path]", text)

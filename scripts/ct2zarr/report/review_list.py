@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..codes import Code
 from ..run.paths import LOGS_FOLDER, META_FOLDER, convert_log, volume_paths
 from ..vocabulary import Status, StoreType
 from .packing import to_base64, visible_values
-from .sentences import error_sentence, flag_sentence
-from .summary_table import JoinedRow
+from .sentences import MOST_OF_NAME, error_sentence, flag_sentence, shorten
+from .summary_table import DamagedRow, JoinedRow
 from .tallies import count_flags
 
+MOST_FLAGS = 60
+"""Flags of a volume that are listed; there are half as many."""
 PLAIN_ROWS = 100
 """Rows that the page has as HTML."""
 
@@ -87,8 +90,10 @@ class ReviewList:
 
 
 def needs_review(row: JoinedRow) -> bool:
-    """Whether a volume failed, was rejected, does not agree with its source, or has a flag."""
-    return row.status != Status.OK or row.flags != "" or row.verify_ok is False
+    """Whether a volume failed, was rejected, has a flag, differs from its source, or its row is
+    damaged."""
+    damaged = isinstance(row, DamagedRow)
+    return row.status != Status.OK or row.flags != "" or row.verify_ok is False or damaged
 
 
 def select_rows(rows: Sequence[JoinedRow]) -> list[JoinedRow]:
@@ -189,18 +194,30 @@ def _review_row(
     row: JoinedRow, sampled: set[str], root: Path, logs: set[str], linked: bool
 ) -> ReviewRow:
     log = convert_log(root, row.shard).name
+    codes = row.flag_codes[:MOST_FLAGS]
     return ReviewRow(
-        series_hash=row.series_hash,
-        dataset=row.dataset,
+        series_hash=shorten(row.series_hash, MOST_OF_NAME),
+        dataset=shorten(row.dataset, MOST_OF_NAME),
         status=row.status,
         slices=row.slice_count,
-        reason=row.reason,
-        error=error_sentence(row),
-        flags=tuple(FlagLine(code, flag_sentence(code)) for code in row.flag_codes),
+        reason=shorten(row.reason or _code_of_damage(row), MOST_OF_NAME),
+        error=" ".join(filter(None, (error_sentence(row), damage_sentence(row)))),
+        flags=tuple(FlagLine(shorten(c, MOST_OF_NAME), flag_sentence(c)) for c in codes),
         sampled=row.series_hash in sampled,
         record=record_name(row.series_hash) if linked and row.has_store else "",
         log=f"{LOGS_FOLDER}/{log}" if log in logs and not row.has_store else "",
     )
+
+
+def damage_sentence(row: JoinedRow) -> str:
+    """Which cells of its row in the summary make no sense; empty where all do."""
+    if not isinstance(row, DamagedRow):
+        return ""
+    return f"Its row in summary_all.csv makes no sense in {', '.join(row.damaged)}."
+
+
+def _code_of_damage(row: JoinedRow) -> str:
+    return str(Code.INPUT_DAMAGED) if isinstance(row, DamagedRow) else ""
 
 
 def _codes(row: ReviewRow) -> tuple[str, ...]:

@@ -1,31 +1,37 @@
 """Everything that the report shows of one sampled volume: pictures, drawings, flags, metadata."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
-from ..errors import Ct2zarrError, sentence
+from ..codes import Code
+from ..errors import SeriesError
 from ..model import SliceTable, VolumeRecord
 from ..run.paths import DATA_FOLDER, volume_paths
 from ..store.records import read_record, read_slices
 from ..vocabulary import StoreType
 from ..volume.volume import Volume, open_volume
+from .attempts import Problem, attempt
 from .plots import Plot, plot_placement, plot_values
-from .review_list import FlagLine
+from .review_list import MOST_FLAGS, FlagLine
 from .sampling import Sample
 from .sentences import (
+    MOST_OF_NAME,
     Line,
     comparison_line,
     describe_evidence,
     describe_volume,
     flag_sentence,
     identifiers_of,
+    shorten,
     thickness_of,
     verification_line,
 )
-from .sources import compare_planes
+from .sources import Comparison, compare_planes
 from .viewers import (
     Histogram,
     Preset,
@@ -44,28 +50,45 @@ MOST_BYTES = 2_400_000
 """Room for one sample, as Base64."""
 COMPARED_SIDE = 192
 """Longest side of the pictures of the comparison, in pixels."""
+LARGEST_PLANE = 1 << 29
+"""Bytes of a plane that the report reads at most; no detector makes such planes."""
+SERIES_HASH = re.compile(r"[0-9a-f]{32}")
+UNREADABLE = "The volume or its record can no longer be read"
 _SHORT = 12
 """Digits of a series_hash that the page shows."""
 
 
 @dataclass(frozen=True, slots=True)
+class Pictures:
+    """The viewers of one volume, and what the planes compared with their source say."""
+
+    presets: tuple[Preset, ...]
+    views: tuple[View, ...]
+    comparison: tuple[View, ...]
+    compared: Line
+    pack: Markup
+
+
+@dataclass(frozen=True, slots=True)
 class SampleView:
-    """What the template needs of one volume. ``problem`` says why there are no pictures."""
+    """What the template needs of one volume; ``problems`` say which parts are missing, and why."""
 
     series_hash: str
     short: str
     dataset: str
     stratum: str
     verification: Line
-    flags: tuple[FlagLine, ...]
-    metadata: tuple[tuple[str, str], ...]
-    plots: tuple[Plot, ...]
-    presets: tuple[Preset, ...]
-    views: tuple[View, ...]
-    comparison: tuple[View, ...]
-    compared: Line
-    pack: Markup
-    problem: str
+    problems: tuple[Problem, ...]
+    flags: tuple[FlagLine, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    plots: tuple[Plot, ...] = ()
+    pictures: Pictures | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the volume cannot be read or differs from its source."""
+        compared = self.pictures is not None and self.pictures.compared.level == "bad"
+        return compared or any(problem.level == "bad" for problem in self.problems)
 
 
 class VolumePlanes:
@@ -88,7 +111,7 @@ class VolumePlanes:
 def show_sample(root: Path, sample: Sample, dataset: str, samples: int) -> SampleView:
     """Read one converted volume below ``root`` (``zarr_{store}``) and prepare what is shown.
 
-    A volume that can no longer be read is shown with the reason and without pictures.
+    A part that cannot be shown is left out, and the card says why in a sentence.
 
     Parameters
     ----------
@@ -96,72 +119,174 @@ def show_sample(root: Path, sample: Sample, dataset: str, samples: int) -> Sampl
         Where the volume comes from, as the summary says; its record may be lost.
     samples
         How many volumes share the room of the page.
+
+    Raises
+    ------
+    MachineError
+        The machine has no memory or no descriptors left.
     """
-    try:
-        # The record names the store, whatever its type.
-        paths = volume_paths(root, sample.series_hash, StoreType.SQLITE)
-        record = read_record(paths.record)
-        slices = read_slices(paths.slices)
-        with open_volume(root / DATA_FOLDER / record.store) as volume:
-            return _show(volume, record, slices, sample, min(MOST_BYTES, PAGE_BYTES // samples))
-    except Ct2zarrError as error:
-        return _without_pictures(sample, dataset, sentence(error, private=False))
-    except (OSError, ValueError, KeyError) as error:
-        # The text of the error may quote a path or a header.
-        return _without_pictures(sample, dataset, type(error).__name__)
-
-
-def _without_pictures(sample: Sample, dataset: str, reason: str) -> SampleView:
+    problems: list[Problem] = []
+    read = attempt(UNREADABLE, lambda: _read_sidecars(root, sample), None, problems)
+    if read is None:
+        return SampleView(
+            series_hash=sample.series_hash,
+            short=sample.series_hash[:_SHORT],
+            dataset=shorten(dataset, MOST_OF_NAME),
+            stratum=shorten(sample.stratum, MOST_OF_NAME),
+            verification=Line("bad", "cannot be shown"),
+            problems=tuple(problems),
+        )
+    record, slices = read
+    room = min(MOST_BYTES, PAGE_BYTES // samples)
+    plots, pictures = attempt(
+        UNREADABLE,
+        lambda: _open_and_show(root, record, slices, room, problems),
+        ((), None),
+        problems,
+    )
+    unknown = Line("bad", "cannot be shown")
     return SampleView(
         series_hash=sample.series_hash,
         short=sample.series_hash[:_SHORT],
-        dataset=dataset,
-        stratum=sample.stratum,
-        verification=Line("bad", "cannot be shown"),
-        flags=(),
-        metadata=(),
-        plots=(),
-        presets=(),
-        views=(),
-        comparison=(),
-        compared=Line("bad", ""),
-        pack=Markup(""),
-        problem=f"The volume or its record can no longer be read: {reason}",
-    )
+        dataset=shorten(record.dataset, MOST_OF_NAME),
+        stratum=shorten(sample.stratum, MOST_OF_NAME),
+        verification=attempt(
+            "The result of the verification cannot be shown",
+            lambda: verification_line(record), unknown, problems,
+        ),
+        flags=_flag_lines(record, problems),
+        metadata=attempt(
+            "The values of the record cannot be shown",
+            lambda: describe_volume(record, identifiers_of(record)), (), problems,
+        ),
+        plots=plots,
+        pictures=pictures,
+        problems=tuple(problems),
+    )  # fmt: skip
 
 
-def _show(
-    volume: Volume, record: VolumeRecord, slices: SliceTable, sample: Sample, room: int
-) -> SampleView:
-    planes = VolumePlanes(volume)
-    placement = place_planes(
-        planes.shape[0], volume.spacing, volume.orientation, volume.slice_origins_lps
-    )
-    histogram = count_values(planes, record.values.get("padding_value"))
-    hounsfield = volume.units == "HU"
+def _read_sidecars(root: Path, sample: Sample) -> tuple[VolumeRecord, SliceTable]:
+    if not SERIES_HASH.fullmatch(sample.series_hash):
+        raise SeriesError(Code.INPUT_DAMAGED, "its series_hash is not 32 hexadecimal digits")
+    # The record names the store, whatever its type.
+    paths = volume_paths(root, sample.series_hash, StoreType.SQLITE)
+    record = read_record(paths.record)
+    if record.series_hash != sample.series_hash or "/" in record.store:
+        raise SeriesError(Code.OTHER_VOLUME, "{file} belongs to another volume", path=paths.record)
+    return record, read_slices(paths.slices)
+
+
+def _open_and_show(
+    root: Path, record: VolumeRecord, slices: SliceTable, room: int, problems: list[Problem]
+) -> tuple[tuple[Plot, ...], Pictures | None]:
+    """Plots and pictures from the voxels; each kind may fail by itself."""
+    plots: list[Plot | None] = []
+    with open_volume(root / DATA_FOLDER / record.store) as volume:
+        planes = VolumePlanes(volume)
+        check_size(planes.shape, volume.dtype.itemsize)
+        placement = _placement_of(volume, problems)
+        plots.append(
+            attempt(
+                "The positions of the planes cannot be drawn",
+                lambda: plot_placement(placement, record.shape[1], thickness_of(record)),
+                None,
+                problems,
+            )
+        )
+        histogram = attempt(
+            UNREADABLE,
+            lambda: count_values(planes, record.values.get("padding_value")),
+            None,
+            problems,
+        )
+        if histogram is None:
+            return tuple(filter(None, plots)), None
+        units = volume.units
+        plots.append(
+            attempt(
+                "The values cannot be drawn",
+                lambda: plot_values(histogram.counts, histogram.edges, units),
+                None,
+                problems,
+            )
+        )
+        comparison = attempt(
+            "The planes cannot be compared with their source",
+            lambda: compare_planes(
+                planes, record, slices, _planes_to_compare(planes.shape[0]), COMPARED_SIDE
+            ),
+            Comparison.failed("No plane could be compared."),
+            problems,
+        )
+        pictures = attempt(
+            "The pictures cannot be shown",
+            lambda: _pictures(planes, placement, histogram, comparison, units, room),
+            None,
+            problems,
+        )
+    return tuple(filter(None, plots)), pictures
+
+
+def check_size(shape: tuple[int, int, int], itemsize: int) -> None:
+    """Check that a volume has voxels, and that its planes are none that no memory could hold.
+
+    Raises
+    ------
+    SeriesError
+        It has none, or a plane is too large.
+    """
+    if min(shape) < 1:
+        raise SeriesError(Code.STORE_DAMAGED, "the array of the store has no voxels")
+    if shape[1] * shape[2] * itemsize > LARGEST_PLANE:
+        raise SeriesError(
+            Code.NOT_SHOWN,
+            "a plane has {rows:,} x {columns:,} voxels, which is too large for pictures",
+            rows=shape[1],
+            columns=shape[2],
+        )
+
+
+def _placement_of(volume: Volume, problems: list[Problem]) -> Placement:
+    """Where the planes lie; nominal positions, and a problem more, where the store's are absurd."""
+    count = volume.shape[0]
+
+    def stated() -> Placement:
+        placement = place_planes(
+            count, volume.spacing, volume.orientation, volume.slice_origins_lps
+        )
+        if not placement.is_plausible:
+            raise SeriesError(
+                Code.NO_GEOMETRY, "the spacing or the positions of the store make no sense"
+            )
+        return placement
+
+    found: list[Problem] = []
+    nominal = place_planes(count, (1.0, 1.0, 1.0), None, None)
+    placement = attempt("The pictures are not to scale", stated, nominal, found)
+    problems += [replace(one, level="look") for one in found]
+    return placement
+
+
+def _pictures(
+    planes: VolumePlanes,
+    placement: Placement,
+    histogram: Histogram,
+    comparison: Comparison | None,
+    units: str,
+    room: int,
+) -> Pictures:
+    hounsfield = units == "HU"
     presets = choose_presets(histogram, hounsfield)
-    comparison = compare_planes(
-        planes, record, slices, _planes_to_compare(planes.shape[0]), COMPARED_SIDE
-    )
     stacks, compared, scale, data = pack_pictures(
         planes, placement, comparison, histogram, hounsfield, room
     )
     window = next(preset for preset in presets if preset.chosen)
-    return SampleView(
-        series_hash=record.series_hash,
-        short=record.series_hash[:_SHORT],
-        dataset=record.dataset,
-        stratum=sample.stratum,
-        verification=verification_line(record),
-        flags=_flag_lines(record),
-        metadata=describe_volume(record, identifiers_of(record)),
-        plots=_plots(record, placement, histogram, volume.units),
+    return Pictures(
         presets=presets,
         views=tuple(make_view(stack, window) for stack in stacks),
         comparison=tuple(make_view(stack, window) for stack in compared),
-        compared=comparison_line(comparison, volume.units),
+        compared=comparison_line(comparison, units),
         pack=pack_json(data, scale, [*stacks, *compared]),
-        problem="",
     )
 
 
@@ -170,22 +295,15 @@ def _planes_to_compare(count: int) -> list[int]:
     return sorted({0, count // 2, count - 1})
 
 
-def _flag_lines(record: VolumeRecord) -> tuple[FlagLine, ...]:
-    identifiers = identifiers_of(record)
+def _flag_lines(record: VolumeRecord, problems: list[Problem]) -> tuple[FlagLine, ...]:
+    def evidence(code: str) -> str:
+        return describe_evidence(record.findings.get(code), record, identifiers_of(record))
+
     return tuple(
         FlagLine(
-            code,
+            shorten(code, MOST_OF_NAME),
             flag_sentence(code),
-            describe_evidence(record.findings.get(code), record, identifiers),
+            attempt("Evidence of a flag cannot be shown", partial(evidence, code), "", problems),
         )
-        for code in record.flags
-    )
-
-
-def _plots(
-    record: VolumeRecord, placement: Placement, histogram: Histogram, units: str
-) -> tuple[Plot, ...]:
-    return (
-        plot_placement(placement, record.shape[1], thickness_of(record)),
-        plot_values(histogram.counts, histogram.edges, units),
+        for code in record.flags[:MOST_FLAGS]
     )

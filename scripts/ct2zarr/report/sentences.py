@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from ..codes import Code
@@ -36,6 +37,10 @@ _IDENTITY_TAGS = (
     "PatientBirthDate", "StudyDate", "SeriesDate", "InstitutionName", "ReferringPhysicianName",
 )  # fmt: skip
 """Elements whose values are removed from any text that repeats them."""
+MOST_OF_NAME = 100
+"""Characters that are shown of a name: a dataset, a code, an element of a header."""
+MOST_OF_TEXT = 2000
+"""Characters that are shown of a sentence."""
 _SMALLEST = 5e-7
 """Half a nanometre, in mm: what is smaller comes from rounding."""
 
@@ -46,6 +51,11 @@ class Line:
 
     level: str
     sentence: str
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, or its start where it is longer than ``most`` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 # The dataset ----------------------------------------------------------------------------------
@@ -97,13 +107,16 @@ def flag_sentence(code: str) -> str:
 def error_sentence(row: JoinedRow) -> str:
     """Why a volume failed or was rejected, without names of files and text from headers.
 
+    At most ``MOST_OF_TEXT`` characters.
+
     A summary of an older version has no such sentence, and its column ``error`` may name a
     patient's file. The sentence of its code is shown instead.
     """
     if row.decision == Decision.REJECT and row.reason == Code.REJECTED_IN_REVIEW and row.comment:
-        return f"{row.error_public}: {redact(row.comment, row.series_dir)}"
+        said = f"{row.error_public}: {redact(row.comment, row.series_dir)}"
+        return shorten(said, MOST_OF_TEXT)
     if row.error_public or row.status == Status.OK:
-        return row.error_public
+        return shorten(row.error_public, MOST_OF_TEXT)
     default = Code.REJECTED_FLAG if row.status == Status.REJECTED else Code.UNEXPECTED_ERROR
     return _CODE_SENTENCES.get(row.code or row.reason, default.sentence)
 
@@ -164,16 +177,17 @@ def describe_volume(
     if isinstance(error, int | float):
         lines.append(("Largest position error, mm", _number(error)))
     if record.parts > 1:
-        by = f", split by {record.split_by}" if record.split_by else ""
+        by = f", split by {shorten(record.split_by, MOST_OF_NAME)}" if record.split_by else ""
         lines.append(("Part of the series", f"{record.part} of {record.parts}{by}"))
     for keyword, label in _TAGS:
         value = record.tags.get(keyword)
         if value not in (None, "", []):
-            lines.append((label, redact(_words(value), record.series_dir, identifiers)))
+            words = redact(_words(value), record.series_dir, identifiers)
+            lines.append((label, shorten(words, MOST_OF_NAME)))
     units = record.values.get("units")
     lines += [
         ("Values", f"{record.dtype}, {units}" if units else f"{record.dtype}, as stored"),
-        ("Decoder", ", ".join(record.decoders)),
+        ("Decoder", shorten(", ".join(record.decoders), MOST_OF_NAME)),
         (
             "Size of source, of store",
             f"{record.input_bytes / 1e6:,.1f} MB, {record.output_bytes / 1e6:,.1f} MB",
@@ -204,7 +218,7 @@ def describe_evidence(value: Json, record: VolumeRecord, identifiers: Sequence[s
         if isinstance(item, Mapping) and "file" in key.lower():
             item = len(item)
         words.append(f"{label}: {_words(item)}")
-    return redact("; ".join(words), record.series_dir, identifiers)
+    return shorten(redact("; ".join(words), record.series_dir, identifiers), MOST_OF_TEXT)
 
 
 def _words(value: Json) -> str:
@@ -235,4 +249,4 @@ def identifiers_of(record: VolumeRecord) -> list[str]:
 
 def syntax_names(uids: str) -> str:
     """Transfer syntaxes by name, from the UIDs of a summary cell."""
-    return ", ".join(UID(uid).name for uid in uids.split(SEPARATOR) if uid)
+    return ", ".join(UID(uid, validation_mode=IGNORE).name for uid in uids.split(SEPARATOR) if uid)

@@ -40,6 +40,12 @@ class Comparison:
     largest: tuple[float, ...]
     problem: str
 
+    @classmethod
+    def failed(cls, problem: str) -> "Comparison":
+        """No plane could be compared."""
+        empty = np.zeros((0, 1, 1), dtype=np.float32)
+        return cls((), empty, empty, empty, (), problem)
+
 
 def compare_planes(
     volume: PlaneSource, record: VolumeRecord, slices: SliceTable, wanted: Sequence[int], side: int
@@ -81,8 +87,7 @@ def compare_planes(
                 (_thin(decoded, step), _thin(kept, step), _largest_of_blocks(apart, step))
             )
     if not planes:
-        empty = np.zeros((0, 1, 1), dtype=np.float32)
-        return Comparison((), empty, empty, empty, (), problem)
+        return Comparison.failed(problem)
     source, store, difference = (np.stack(kind) for kind in zip(*pictures, strict=True))
     return Comparison(tuple(planes), source, store, difference, tuple(largest), problem)
 

@@ -13,6 +13,9 @@ from ..vocabulary import Flag
 
 HISTOGRAM_BINS = 20
 PERCENTILES = {"p5": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
+ABSURD = 1e15
+"""Values from here on (a petabyte; a billion kilometres in mm) come from damaged headers, and would
+make every other value look like 0."""
 DECIMALS = 6
 """Digits after the point in the distributions: a nanometre, a microsecond."""
 
@@ -59,16 +62,29 @@ def numbers_of(rows: Sequence[SummaryRow], column: str) -> NDArray[np.float64]:
 
 def compression_ratios(done: Sequence[SummaryRow]) -> NDArray[np.float64]:
     """Bytes of the array over bytes of its store; NaN where the size of either is not known."""
-    sizes = {name: np.dtype(name).itemsize for name in {row.dtype for row in done} if name}
+    sizes = {name: _itemsize(name) for name in {row.dtype for row in done}}
     return np.array(
         [
             row.slice_count * row.rows * row.columns * sizes[row.dtype] / row.output_bytes
-            if row.dtype and row.output_bytes > 0
+            if row.output_bytes > 0
             else np.nan
             for row in done
         ],
         dtype=np.float64,
     )
+
+
+def _itemsize(name: str) -> float:
+    try:
+        return np.dtype(name).itemsize if name else np.nan
+    except TypeError:
+        return np.nan
+
+
+def plausible(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values that something was measured with: absent and absurd ones are left out."""
+    with np.errstate(invalid="ignore"):
+        return values[np.abs(values) < ABSURD]
 
 
 def distributions(done: Sequence[SummaryRow]) -> dict[str, Any]:
@@ -79,9 +95,8 @@ def distributions(done: Sequence[SummaryRow]) -> dict[str, Any]:
 
 
 def distribution(values: Iterable[float]) -> dict[str, Any]:
-    """Count, extremes, percentiles, mean and a histogram; absent values are not counted."""
-    numbers = np.asarray(list(values), dtype=np.float64)
-    numbers = numbers[np.isfinite(numbers)]
+    """Count, extremes, percentiles, mean and a histogram of all plausible values."""
+    numbers = plausible(np.asarray(list(values), dtype=np.float64))
     if not len(numbers):
         return {"count": 0}
     counts, edges = np.histogram(numbers, bins=HISTOGRAM_BINS)

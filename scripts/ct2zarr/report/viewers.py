@@ -1,5 +1,6 @@
 """The viewers of a sample: windows, and pictures that are reduced until they fit in the page."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -38,6 +39,10 @@ _HU_PRESETS = (
 )
 """Name, centre and width in HU of the windows in common use."""
 
+_COUNTED_OF_PLANE = 1 << 20
+"""Pixels of a plane that are counted at most."""
+_FLATTEST = 100.0
+"""Width of a picture over its height, or the inverse, at most: no page could show more."""
 _AERATED = 0.12
 """Share of voxels in the range of lung above which a volume is taken for a chest."""
 _MIDDLE_LEVEL = (LEVELS + 1) // 2
@@ -81,10 +86,12 @@ class View:
 
 
 def count_values(planes: PlaneSource, padding: Json) -> Histogram:
-    """Histogram of up to 64 planes spread over the volume, every second pixel; no padding."""
+    """Histogram of a part of the pixels of up to 64 planes over the volume; no padding."""
     count = planes.shape[0]
     blocks = np.unique(np.linspace(0, count - 1, min(count, 16)).astype(int))
-    read = (planes.read_planes(i, min(i + 4, count))[:, ::2, ::2] for i in blocks)
+    # Every second pixel, or fewer of planes with more than 2,048 rows and columns.
+    step = max(2, math.isqrt(planes.shape[1] * planes.shape[2] // _COUNTED_OF_PLANE))
+    read = (planes.read_planes(i, min(i + 4, count))[:, ::step, ::step] for i in blocks)
     values = np.concatenate([block.ravel() for block in read]).astype(np.float32)
     values = values[np.isfinite(values)]
     if isinstance(padding, int | float) and np.any(values != padding):
@@ -144,9 +151,9 @@ def pack_pictures(
 def _levels(stack: Stack, scale: Scale) -> npt.NDArray[np.uint16]:
     if stack.name != "difference":
         return scale.levels(stack.pixels)
-    largest = float(np.abs(stack.pixels).max()) or 1.0
+    largest = float(np.abs(np.nan_to_num(stack.pixels)).max()) or 1.0
     levels: npt.NDArray[np.uint16] = np.rint(
-        _MIDDLE_LEVEL + stack.pixels / largest * (LEVELS - _MIDDLE_LEVEL)
+        _MIDDLE_LEVEL + np.nan_to_num(stack.pixels) / largest * (LEVELS - _MIDDLE_LEVEL)
     ).astype(np.uint16)
     return levels
 
@@ -172,11 +179,11 @@ def make_view(stack: Stack, window: Preset) -> View:
     middle = len(stack.captions) // 2
     picture: Pixels = stack.pixels[middle]
     if stack.name == "difference":
-        largest = float(np.abs(stack.pixels).max()) or 1.0
+        largest = float(np.abs(np.nan_to_num(stack.pixels)).max()) or 1.0
         poster = grey_picture(np.abs(picture), 0.4 * largest, largest)
     else:
         poster = grey_picture(picture, window.center, window.width)
-    ratio = stack.width_mm / stack.height_mm
+    ratio = min(max(stack.width_mm / stack.height_mm, 1 / _FLATTEST), _FLATTEST)
     return View(stack.title, ratio, stack.letters, stack.captions, middle, poster)
 
 

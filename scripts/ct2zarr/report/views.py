@@ -22,6 +22,11 @@ EMPTY = np.float32(np.nan)
 """Value of a pixel in a place where the volume has no plane."""
 _OBLIQUE = 0.2
 """A second letter is shown for an axis turned by more than about 12 degrees."""
+_SMALLEST_MM, _LARGEST_MM = 1e-7, 1e5
+"""Sides of a voxel: a tenth of a nanometre, a hundred metres. Others are mistakes of a header."""
+_FARTHEST_MM = 1e9
+_READ_AT_ONCE = 1 << 28
+"""Voxels; 64 planes, the depth of a chunk, are as many with 2,048 rows and columns."""
 _GAP = 1.5
 """Neighbours further apart than this many usual distances leave an empty band between them."""
 
@@ -63,6 +68,17 @@ class Placement:
     axes: Array
     pixel: tuple[float, float]
     known: bool
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether these are distances of something that was scanned, along the normal at least."""
+        sizes = np.array([*self.pixel, self.usual_gap])
+        places = np.concatenate([self.offsets, self.shifts.ravel(), self.axes.ravel()])
+        return (
+            bool(np.all((sizes > _SMALLEST_MM) & (sizes < _LARGEST_MM)))
+            and bool(np.all(np.abs(places) < _FARTHEST_MM))
+            and bool(np.all(np.diff(self.offsets) >= 0))
+        )
 
     @property
     def usual_gap(self) -> float:
@@ -127,13 +143,14 @@ def place_planes(
     if orientation is None or origins is None or len(origins) != count:
         nominal: Array = np.arange(count, dtype=np.float64) * spacing[0]
         return Placement(nominal, np.zeros((count, 2)), np.eye(3)[::-1], pixel, False)
-    row, column = orientation / np.linalg.norm(orientation, axis=1, keepdims=True)
-    normal = np.cross(row, column)
-    normal /= np.linalg.norm(normal)
-    relative: Array = origins - origins[0]
-    shifts: Array = np.stack([relative @ column, relative @ row], axis=1)
+    with np.errstate(all="ignore"):  # what is not finite then is not plausible
+        row, column = orientation / np.linalg.norm(orientation, axis=1, keepdims=True)
+        normal = np.cross(row, column)
+        normal /= np.linalg.norm(normal)
+        relative: Array = origins - origins[0]
+        shifts: Array = np.stack([relative @ column, relative @ row], axis=1)
+        offsets: Array = np.asarray(relative @ normal, dtype=np.float64)
     axes: Array = np.stack([normal, column, row]).astype(np.float64)
-    offsets: Array = np.asarray(relative @ normal, dtype=np.float64)
     return Placement(offsets, shifts, axes, pixel, True)
 
 
@@ -237,8 +254,8 @@ def _is_missing(gap: Array, usual: float) -> npt.NDArray[np.bool_]:
 
 
 def _read_reduced(source: PlaneSource, needed: npt.NDArray[np.intp], factor: int) -> Pixels:
-    """Mean over ``factor`` x ``factor`` pixels of the needed planes, read in blocks of 64."""
-    block = 64
+    """Mean over ``factor`` x ``factor`` pixels of the needed planes, read in blocks."""
+    block = max(1, min(64, _READ_AT_ONCE // (source.shape[1] * source.shape[2])))
     parts: list[Pixels] = []
     for start in range(0, source.shape[0], block):
         inside = needed[(needed >= start) & (needed < start + block)]

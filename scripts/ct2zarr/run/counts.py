@@ -7,6 +7,9 @@ from typing import Any
 from ..vocabulary import Status
 from .summary_columns import SummaryRow
 
+MOST_SECONDS = 1e15
+"""A damaged row may state any time, and JSON cannot hold an infinite sum of them."""
+
 
 def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
     """The ``totals`` of a summary's JSON.
@@ -38,6 +41,7 @@ def totals_of(rows: Iterable[SummaryRow]) -> dict[str, int | float]:
         numbers["input_bytes"] += row.input_bytes
         numbers["output_bytes"] += row.output_bytes
         seconds += row.total_seconds or 0.0
+    seconds = min(seconds, MOST_SECONDS)
     return {**{str(name): number for name, number in numbers.items()}, "seconds": round(seconds, 3)}
 
 

@@ -5,7 +5,8 @@ cell may be empty. Columns are read one by one into lists of typed values, which
 small files and one of a hundred thousand rows; neither pandas nor pyarrow is imported.
 
 Texts are written as ``cells`` says, so that no spreadsheet runs them, floats as the shortest text
-that gives the same float, truth values as ``true`` or ``false``, and absent values as empty cells.
+that gives the same float, truth values as ``true`` or ``false``; absent values, NaN and infinity
+are empty cells.
 """
 
 import csv
@@ -170,7 +171,7 @@ def cell_text(value: Cell, as_text: Callable[[str], str]) -> str:
         return as_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return "" if isinstance(value, float) and not math.isfinite(value) else str(value)
 
 
 def one_line(text: str) -> str:
@@ -302,7 +303,7 @@ def _values(
     """The typed values of one column of a block."""
     if schema.by_hand:
         texts = [text.strip() for text in texts]
-    convert = _converter(column, remove_guard if schema.one_line else from_cell)
+    convert = converter(column, remove_guard if schema.one_line else from_cell)
     seen: dict[str, Any] = {}  # equal cells share one object: most columns have few values
     for text, line in zip(texts, ends, strict=True):
         if text in seen:
@@ -323,7 +324,7 @@ def _values(
     return [seen[text] for text in texts]
 
 
-def _converter(column: Column, as_text: Callable[[str], str]) -> Callable[[str], Any]:
+def converter(column: Column, as_text: Callable[[str], str]) -> Callable[[str], Any]:
     """A function from the text of a cell to its value; it raises ValueError for any other text."""
 
     def convert(text: str) -> Any:
