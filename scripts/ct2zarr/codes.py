@@ -93,6 +93,14 @@ class Code(Described):
         "verification_failed",
         "the finished store differs from its source and was not published",
     )
+    HEADERS_DISAGREE = (
+        "headers_disagree",
+        "the headers of the planes, read again, contradict each other or what was written",
+    )
+    DECODERS_DISAGREE = (
+        "decoders_disagree",
+        "two decoders read different pixels from the same file",
+    )
     DAMAGED_RECORD = "damaged_record", "series.json or slices.csv has changed since it was written"
     FILE_MISSING = "file_missing", "the store, its series.json or its slices.csv is gone"
     OTHER_VOLUME = "other_volume", "series.json belongs to another volume"

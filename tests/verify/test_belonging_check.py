@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset, dcmread
+from pydicom.datadict import tag_for_keyword
 
 from converted import convert, plans_in, settings_for
 from ct2zarr.codes import Code
@@ -17,7 +18,7 @@ from ct2zarr.verify.belonging_check import check_belonging
 from ct2zarr.verify.header_facts import COMPARED, READER, SAME_BYTES
 from ct2zarr.verify.verification import verify_volume
 from ct2zarr.vocabulary import Belonging, Flag
-from phantom import make_multiframe, make_series
+from phantom import make_multiframe, make_series, patch_bytes, write
 
 ENDS = (0, 11)
 """Planes of twelve whose values are compared; the others are read for this check alone."""
@@ -98,7 +99,7 @@ def test_files_swapped_between_two_volumes_after_planning_are_found(tmp_path):
         verify_volume(
             done.paths.store, done.paths.slices, one, done.settings, tuple(done.record.decoders)
         )
-    assert caught.value.code is Code.VERIFICATION_FAILED
+    assert caught.value.code is Code.HEADERS_DISAGREE
     assert caught.value.path == one.planes[4].path
 
 
@@ -236,3 +237,21 @@ def test_noise_of_cosines_is_no_other_orientation(tmp_path, jitter, found):
             check_belonging(mixed, ENDS)
     else:
         assert check_belonging(mixed, ENDS).result is Belonging.CONSTANT
+
+
+@pytest.mark.parametrize("value", ["NaN", "inf", "1e400", "1_5", "abc", "120,0,0", "1 2"])
+@pytest.mark.parametrize("keyword", ["KVP", "SliceThickness"])
+@pytest.mark.parametrize("place", [0, 6])
+def test_what_is_no_number_to_the_scan_is_none_to_the_check(tmp_path, keyword, value, place):
+    series = make_series(tmp_path / "in")
+    path = Path(series.paths[place])
+    dataset = dcmread(path)
+    dataset[keyword] = DataElement(keyword, "LO", value)
+    write(dataset, path)
+    tag = tag_for_keyword(keyword) or 0
+    head = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
+    patch_bytes(path, head + b"LO", head + b"DS")
+    (plan,) = plans_in(tmp_path / "in")
+    done = convert(plan, settings_for(tmp_path))
+    assert done.record.verification["ok"] is True
+    assert Flag.VARYING_ACQUISITION not in done.record.flags

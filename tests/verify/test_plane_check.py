@@ -1,5 +1,7 @@
 """Planes are compared with files that are read another way, to the last unit."""
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,19 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from pydicom import Dataset
+from pydicom import Dataset, config, dcmread
 from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
 
 from converted import Converted, convert, plans_in, settings_for
+from ct2zarr.codes import Code
 from ct2zarr.dicom.decoding import SourceReader
 from ct2zarr.errors import VerificationError
-from ct2zarr.model import SliceTable
+from ct2zarr.model import Frame, SliceTable
 from ct2zarr.run.checksums import plane_md5
 from ct2zarr.store.records import read_slices, slices_to_csv
 from ct2zarr.verify.plane_check import DCT_ROUNDING
 from ct2zarr.verify.verification import Verification, verify_volume
 from ct2zarr.vocabulary import StoreType
-from phantom import make_series, patch_bytes
+from phantom import make_series, patch_bytes, write
 
 
 def done_in(tmp_path: Path, values: str = "hu", **series: Any) -> Converted:
@@ -197,3 +201,93 @@ def test_a_file_without_a_uid_of_its_own_is_not_taken_for_another(tmp_path):
     done = done_in(tmp_path, edit=edit)
     assert all(plane.sop_instance_uid for plane in done.plan.planes), "the meta group names it"
     assert verify(done).slices == (0, 1, 2, 3)
+
+
+def reason_of(done: Converted) -> Code:
+    with pytest.raises(VerificationError) as caught:
+        verify(done)
+    return caught.value.code
+
+
+def test_decoders_that_read_a_file_differently_are_no_fault_of_the_machine(tmp_path):
+    """A file may have one of these elements (PS3.3 C.7.6.24); ours takes the first, pydicom
+    the other."""
+    series = make_series(tmp_path / "in", n=4)
+    for path in series.paths:
+        dataset = dcmread(path)
+        values = np.frombuffer(dataset.PixelData, "<u2").astype("<f4")
+        dataset.FloatPixelData = (values + 1).tobytes()
+        del dataset.BitsStored  # which pydicom asks for where it is not told
+        write(dataset, path)
+    (plan,) = plans_in(tmp_path / "in")
+    with pytest.raises(
+        VerificationError, match=r"pydicom reads .* otherwise than native"
+    ) as caught:
+        convert(plan, settings_for(tmp_path))
+    assert caught.value.code is Code.DECODERS_DISAGREE
+    assert caught.value.path == plan.planes[0].path
+    assert caught.value.facts["due"] + 1 == caught.value.facts["found"]
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGLosslessSV1])
+def test_a_store_that_no_decoder_confirms_is_a_fault_of_the_machine(tmp_path, syntax):
+    done = done_in(tmp_path, transfer_syntax=syntax)
+    change_voxel(done, (1, 2, 3), 1)
+    assert reason_of(done) is Code.VERIFICATION_FAILED
+
+
+def behind(frame: Frame, edit: Callable[[Dataset], None]) -> None:
+    """Change a header so that neither size nor time of the file tells."""
+    path = Path(frame.path)
+    before = path.stat()
+    dataset = dcmread(path)
+    edit(dataset)
+    write(dataset, path)
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("RescaleSlope", "2"), ("RescaleIntercept", "-1023"), ("RescaleIntercept", "    -")],
+)
+@pytest.mark.parametrize("varying", [False, True])
+def test_a_rescale_that_is_read_otherwise_than_in_the_scan_is_a_matter_of_headers(
+    tmp_path, keyword, value, varying
+):
+    make_series(tmp_path / "in", n=4)
+    if varying:
+        edited = dcmread(min((tmp_path / "in").iterdir()))
+        edited.RescaleIntercept = "-1000"
+        write(edited, Path(edited.filename))
+    (plan,) = plans_in(tmp_path / "in")
+    done = convert(plan, settings_for(tmp_path))
+    first = next(plane for plane in plan.planes if plane.rescale_intercept == -1024)
+    length = len(str(dcmread(first.path)[keyword].value))
+
+    def edit(dataset: Dataset) -> None:
+        with config.disable_value_validation():
+            dataset[keyword]._value = value.rjust(length)
+
+    behind(first, edit)
+    assert reason_of(done) is Code.HEADERS_DISAGREE
+
+
+def test_a_source_that_is_gone_or_cannot_be_decoded_has_the_reason_of_the_file(tmp_path):
+    done = done_in(tmp_path)
+    path = Path(done.plan.planes[2].path)
+    content, times = path.read_bytes(), path.stat()
+    path.unlink()
+    assert reason_of(done) is Code.SOURCE_GONE
+    path.write_bytes(content[:-1])
+    assert reason_of(done) is Code.SOURCE_CHANGED
+    path.write_bytes(content)
+    patch_bytes(path, b"\xe0\x7f\x10\0", b"\xe1\x7f\x10\0")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert reason_of(done) is Code.NO_PIXELS
+
+
+def test_a_store_that_cannot_be_read_is_a_fault_of_the_machine(tmp_path):
+    done = done_in(tmp_path)
+    shutil.rmtree(done.paths.store)
+    assert reason_of(done) is Code.VERIFICATION_FAILED

@@ -189,7 +189,7 @@ def _numbers(place: Dataset, tag: int) -> list[float | None]:
     try:
         value = place[tag].value if tag in place else None
         parts = list(value) if isinstance(value, MultiValue | list) else [value]
-        return [None if part in (None, "") else _finite(part) for part in parts]
+        return [None if part in (None, "") else finite_number(part) for part in parts]
     except _NOT_NUMBERS:
         pass
     if not isinstance(text, bytes):
@@ -207,10 +207,10 @@ def _with_comma(part: str) -> float:
     """A number with a decimal comma, which has a digit before it."""
     if "," in part and not part.lstrip("+-")[:1].isdigit():
         raise ValueError("no decimal number")
-    return _finite(part.replace(",", "."))
+    return finite_number(part.replace(",", "."))
 
 
-def _finite(value: Any) -> float:
+def finite_number(value: Any) -> float:
     """A number of DICOM: unlike Python, it knows neither ``nan`` nor ``1_5`` (PS3.5 6.2)."""
     number = float(value)
     text = value if isinstance(value, str) else getattr(value, "original_string", "")

@@ -124,7 +124,7 @@ def _check_instance(facts: HeaderFacts, frame: Frame, index: int) -> None:
     """The file of a plane still holds the object that the plan names."""
     if facts.sop_instance_uid and facts.sop_instance_uid != frame.sop_instance_uid:
         raise VerificationError(
-            Code.VERIFICATION_FAILED,
+            Code.HEADERS_DISAGREE,
             "verification failed: plane {plane} comes from a file with another SOPInstanceUID than "
             "in the manifest",
             path=frame.path,
@@ -150,7 +150,7 @@ def _check_texts(plan: VolumePlan, known: Mapping[int, HeaderFacts]) -> None:
             found = facts.texts[keyword]
             if found and due and found != due:
                 raise VerificationError(
-                    Code.VERIFICATION_FAILED,
+                    Code.HEADERS_DISAGREE,
                     "verification failed: plane {plane} comes from a file with another {keyword} "
                     "than in the manifest: {found} where {due} is due",
                     path=plan.planes[index].path,
@@ -164,7 +164,7 @@ def _check_texts(plan: VolumePlan, known: Mapping[int, HeaderFacts]) -> None:
 def _different(plan: VolumePlan, keyword: str, one: int, other: int) -> VerificationError:
     """The error of two planes with different values; it never holds what identifies a patient."""
     return VerificationError(
-        Code.VERIFICATION_FAILED,
+        Code.HEADERS_DISAGREE,
         "verification failed: planes {one} and {other} do not belong together; their files differ "
         "in {keyword}",
         path=plan.planes[other].path,
@@ -229,7 +229,7 @@ def _check_acquisition(plan: VolumePlan, known: Mapping[int, HeaderFacts]) -> tu
             continue
         if keyword not in evidence:
             raise VerificationError(
-                Code.VERIFICATION_FAILED,
+                Code.HEADERS_DISAGREE,
                 "verification failed: {keyword} differs between the files of the planes ({values} "
                 "values), and the manifest does not say so",
                 keyword=keyword,

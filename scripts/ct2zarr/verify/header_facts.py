@@ -8,7 +8,6 @@ bytes, and the SOPInstanceUID that is due follows its tag. Whatever differs from
 so far is read by pydicom.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader, FileIO
@@ -22,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from ..dicom.header_text import split_values
+from ..dicom.source_headers import finite_number
 from ..dicom.tags import PER_FRAME_GROUPS, PIXEL_DATA, SHARED_GROUPS, SOP_INSTANCE_UID
 from ..model import Frame
 
@@ -297,11 +297,9 @@ def _numbers(places: Sequence[Dataset], keyword: str) -> tuple[float, ...]:
             continue
         parts = value if isinstance(value, MultiValue) else [value]
         try:
-            numbers = tuple(float(part) for part in parts)
+            return tuple(map(finite_number, parts))
         except (ValueError, TypeError, OverflowError):
             continue
-        if numbers and all(map(math.isfinite, numbers)):
-            return numbers
     return ()
 
 

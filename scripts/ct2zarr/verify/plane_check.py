@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..codes import Code
 from ..dicom.decoding import SourceReader, StoredFrame
+from ..dicom.rescale import Rescale
 from ..dicom.source_headers import WANTED, FrameHeader, FrameHeaders
 from ..dicom.transfer_syntaxes import COSINE_TRANSFORMED
 from ..errors import Private, VerificationError
@@ -57,9 +59,12 @@ def check_planes(
                 source = reader.read(frame)
                 header = headers.of(source, frame)
                 rescaled = _is_rescaled(header, index, settings, declared)
-                _check_values(plane, source, header, index, rescaled, frame.transfer_syntax_uid)
+                # First what the header says, since other values may only be its consequence.
                 _check_source_header(header, index, frame, table, settings)
                 _check_scale(header, index, declared)
+                if rescaled:
+                    _check_rescale(header, index, frame)
+                _check_values(plane, source, header, index, frame, rescaled, decoders_used)
                 used[source.decoder] += 1
     return dict(sorted(used.items()))
 
@@ -71,7 +76,7 @@ def _is_rescaled(
     kind = declared.get("kind")
     if kind == "hu" and not header.rescaled:
         raise VerificationError(
-            Code.VERIFICATION_FAILED,
+            Code.HEADERS_DISAGREE,
             "verification failed: the store calls its values Hounsfield units, and the header of "
             "plane {plane} lacks RescaleSlope or RescaleIntercept",
             plane=index,
@@ -81,13 +86,37 @@ def _is_rescaled(
 
 def _check_values(
     plane: NDArray[Any],
-    frame: StoredFrame,
+    source: StoredFrame,
     header: FrameHeader,
     index: int,
+    frame: Frame,
     rescaled: bool,
-    syntax: str,
+    decoders_used: Collection[str],
 ) -> None:
-    for stored in possible_values(frame, header):
+    """The plane has the values that its file gives."""
+    difference = _difference(plane, source, header, rescaled, frame.transfer_syntax_uid)
+    if difference is None:
+        return
+    confirming = ""
+    if source.decoder not in decoders_used:
+        confirming = _confirming_decoder(plane, frame, rescaled, decoders_used)
+    raise _error_of(difference, plane, frame, index, source.decoder, confirming)
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """Where a plane differs from the values that its file gives."""
+
+    where: NDArray[np.bool_]
+    due: NDArray[Any]
+
+
+def _difference(
+    plane: NDArray[Any], source: StoredFrame, header: FrameHeader, rescaled: bool, syntax: str
+) -> _Difference | None:
+    """How a plane differs from its source; ``None`` where it does not."""
+    found = None
+    for stored in possible_values(source, header):
         expected = stored
         if rescaled and (header.slope, header.intercept) != (1.0, 0.0):
             expected = stored.astype(np.float64) * header.slope + header.intercept
@@ -99,20 +128,67 @@ def _check_values(
             distance = np.abs(plane.astype(np.float64) - expected)
             different = distance > step
         if not different.any():
-            return
-    row, column = (int(place) for place in np.argwhere(different)[0])
-    raise VerificationError(
+            return None
+        found = _Difference(different, expected)
+    return found
+
+
+def _error_of(
+    difference: _Difference,
+    plane: NDArray[Any],
+    frame: Frame,
+    index: int,
+    decoder: str,
+    confirming: str,
+) -> VerificationError:
+    """The error of a plane that differs from its source.
+
+    Parameters
+    ----------
+    decoder
+        Read the values that are due.
+    confirming
+        The decoder of the conversion, if it reads the values of the store again; else empty.
+    """
+    row, column = (int(place) for place in np.argwhere(difference.where)[0])
+    facts: dict[str, Any] = {
+        "plane": index,
+        "different": int(difference.where.sum()),
+        "voxels": plane.size,
+        "row": row,
+        "column": column,
+        "found": plane[row, column].item(),
+        "due": difference.due[row, column].item(),
+    }
+    if confirming:
+        return VerificationError(
+            Code.DECODERS_DISAGREE,
+            "verification failed: {decoder} reads {different} of {voxels} pixels of {file} "
+            "otherwise than {confirming}, first in row {row}, column {column} of plane {plane}: "
+            "{due} where {confirming} reads {found}",
+            path=frame.path,
+            frame=frame.frame_number if frame.frames > 1 else None,
+            decoder=decoder,
+            confirming=confirming,
+            **facts,
+        )
+    return VerificationError(
         Code.VERIFICATION_FAILED,
         "verification failed: plane {plane} differs from its source in {different} of {voxels} "
         "voxels, first in row {row}, column {column}: {found} instead of {due}",
-        plane=index,
-        different=int(different.sum()),
-        voxels=plane.size,
-        row=row,
-        column=column,
-        found=plane[row, column].item(),
-        due=expected[row, column].item(),
+        **facts,
     )
+
+
+def _confirming_decoder(
+    plane: NDArray[Any], frame: Frame, rescaled: bool, decoders_used: Collection[str]
+) -> str:
+    """The decoder of the conversion, if it reads the values of the store again; else empty."""
+    with SourceReader(wanted=WANTED) as reader:
+        source = reader.read(frame)
+        header = FrameHeaders().of(source, frame)
+        differs = _difference(plane, source, header, rescaled, frame.transfer_syntax_uid)
+    return source.decoder if source.decoder in decoders_used and differs is None else ""
 
 
 def _differ(plane: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
@@ -123,13 +199,30 @@ def _differ(plane: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
     return different
 
 
+def _check_rescale(header: FrameHeader, index: int, frame: Frame) -> None:
+    """The rescale of the file, read again, is the one that the plane was converted with."""
+    known = Rescale.of(frame)
+    if (known.slope, known.intercept) != (header.slope, header.intercept):
+        raise VerificationError(
+            Code.HEADERS_DISAGREE,
+            "verification failed: the rescale of plane {plane} is {slope:g} and {intercept:g} in "
+            "its file, and {known_slope:g} and {known_intercept:g} in the manifest",
+            path=frame.path,
+            plane=index,
+            slope=header.slope,
+            intercept=header.intercept,
+            known_slope=known.slope,
+            known_intercept=known.intercept,
+        )
+
+
 def _check_scale(header: FrameHeader, index: int, values: Mapping[str, Any]) -> None:
     """The store declares the rescale of the file, or none where planes differ."""
     for name, own in (("slope", header.slope), ("intercept", header.intercept)):
         declared = values.get(name)
         if declared is not None and declared != own:
             raise VerificationError(
-                Code.VERIFICATION_FAILED,
+                Code.HEADERS_DISAGREE,
                 "verification failed: the {name} of plane {plane} is {due} in its file and {found} "
                 "in the store",
                 name=name,
@@ -151,7 +244,7 @@ def _check_source_header(
         written = table.column("SOPInstanceUID")[index]
         if header.sop_instance_uid and header.sop_instance_uid != written:
             raise VerificationError(
-                Code.VERIFICATION_FAILED,
+                Code.HEADERS_DISAGREE,
                 "verification failed: plane {plane} comes from a file with another SOPInstanceUID",
                 plane=index,
             )
@@ -161,7 +254,7 @@ def _check_source_header(
     distance = float(np.linalg.norm(np.subtract(position, header.position)))
     if not distance <= copied_position_tolerance(frame.pixel_spacing or (1.0,)):
         raise VerificationError(
-            Code.VERIFICATION_FAILED,
+            Code.HEADERS_DISAGREE,
             "verification failed: plane {plane} is {distance:.3f} mm away from where its file "
             "has it",
             plane=index,

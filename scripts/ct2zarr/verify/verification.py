@@ -112,8 +112,10 @@ def verify_volume(
     except VerificationError:
         raise
     except (FileError, SeriesError) as error:
+        # A source that is gone, has changed or cannot be decoded says nothing of the store.
+        of_source = error.path in {plane.path for plane in plan.planes}
         raise VerificationError(
-            Code.VERIFICATION_FAILED,
+            error.code if of_source else Code.VERIFICATION_FAILED,
             "verification failed: {cause}",
             path=error.path,
             frame=error.frame,
