@@ -50,7 +50,7 @@ class Code(Described):
     COMPRESSED_FILE = "compressed_file", "a file is an archive or compressed as a whole"
     TOO_LARGE = (
         "too_large",
-        "a header is too large for an image, or declares more than the file has",
+        "a header is too large, or declares frames or a matrix that are too large",
     )
     NO_PIXELS = "no_pixels", "a file has no pixels"
     NO_MATRIX = "no_matrix", "Rows, Columns or BitsAllocated is missing or zero"

@@ -2,7 +2,6 @@
 
 import os
 import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -362,11 +361,6 @@ def test_sequences_are_stepped_over_without_help(
     assert wrapped.bad_elements == 0
 
 
-def test_a_claim_of_a_billion_frames_is_one_row(tmp_path: Path) -> None:
-    path = one_file(tmp_path, NumberOfFrames=2_000_000_000)
-    assert read(path).pixels_missing > 0
-
-
 def test_a_file_that_cannot_be_opened_is_unreadable(tmp_path: Path) -> None:
     frame = read(tmp_path / "gone.dcm")
     assert frame.role is Role.UNREADABLE
@@ -384,19 +378,6 @@ def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert read(tmp_path / "pipe").role is Role.UNREADABLE
-
-
-def test_a_deflated_file_cannot_fill_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = one_file(tmp_path, transfer_syntax=DeflatedExplicitVRLittleEndian)
-    data = path.read_bytes()
-    start = len(data) - len(without_meta(path))
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    private = b"\x09\x00\x10\x00OB\0\0" + struct.pack("<I", 1 << 25) + bytes(1 << 25)
-    path.write_bytes(data[:start] + packer.compress(private) + packer.flush())
-    monkeypatch.setattr("ct2zarr.dicom.header.walk._DEFLATED_LIMIT", 1 << 20)
-    assert read(path).role is Role.UNREADABLE
 
 
 def test_no_malformed_file_crashes_the_reader() -> None:

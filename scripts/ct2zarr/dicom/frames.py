@@ -129,6 +129,15 @@ WANTED = (
     | {MODALITY_LUT, PRIVATE_COMPRESSED_PIXELS}
 )
 
+FEW_FRAMES = 1 << 14
+MOST_FRAMES = 1 << 17
+BYTES_PER_FRAME = 1 << 10
+"""Frames of a file, each of which becomes a row in memory: any file may have ``FEW_FRAMES``, a file
+with so many bytes for each frame up to ``MOST_FRAMES``. The largest known objects have 20,000."""
+
+_MOST_MISSING = 1 << 62
+"""Bytes that a table can state; a header may declare more."""
+
 _NO_DICOM = (Code.NOT_DICOM, Code.EMPTY_FILE, Code.COMPRESSED_FILE)
 
 _PRIVATE_COMPRESSION = (
@@ -222,10 +231,11 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
     """The frames that a header describes; ``place`` has the fields that say which file it is."""
     fields, bad = _top_level_values(header)
     frames = fields["frames"]
-    missing = pixels_missing(header, source, frames, fields)
+    problem = header.problem or _too_many_frames(frames, header.size)
+    missing = None if problem else pixels_missing(header, source, frames, fields)
     role, code, reason = Role.SLICE, None, ""
-    if header.problem is not None:
-        role, code, reason = Role.UNREADABLE, header.problem.code, str(header.problem)
+    if problem is not None:
+        role, code, reason = Role.UNREADABLE, problem.code, str(problem)
     elif missing is None and PRIVATE_COMPRESSED_PIXELS in header.values:
         role, code, reason = Role.UNREADABLE, Code.CANNOT_DECODE, _PRIVATE_COMPRESSION
     elif missing is None:
@@ -238,7 +248,7 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
         transfer_syntax_uid=header.transfer_syntax,
         lossy=missing is not None and is_lossy(header, source),
         bad_elements=bad,
-        pixels_missing=missing or 0,
+        pixels_missing=min(missing or 0, _MOST_MISSING),
         modality_lut=MODALITY_LUT in header.values,
         **fields,
     )
@@ -247,6 +257,18 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
     if frames == 1 and not header.groups:
         return [frame]
     return list(_frames(frame, header))
+
+
+def _too_many_frames(frames: int, size: int) -> FileError | None:
+    """The error of a file that declares more frames than it can hold."""
+    if frames <= FEW_FRAMES or (frames <= MOST_FRAMES and frames * BYTES_PER_FRAME <= size):
+        return None
+    return FileError(
+        Code.TOO_LARGE,
+        "NumberOfFrames is too large: {frames} frames in a file of {size} bytes",
+        frames=frames,
+        size=size,
+    )
 
 
 def _top_level_values(header: RawHeader) -> tuple[dict[str, Any], int]:

@@ -33,6 +33,9 @@ BITS = frozenset({8, 16, 32, 64})
 """BitsAllocated of images that can be a plane (PS3.3 C.8.2.1.1.2 asks for 16 in CT); 64 is that of
 DoubleFloatPixelData."""
 
+LARGEST_PLANE = 1 << 28
+"""Pixels of a plane: 16,384 rows and columns. CT images have up to 4,096."""
+
 _LONGEST_TEXT = 80
 """Characters of a header's text that fit into a sentence."""
 
@@ -148,6 +151,13 @@ def _why_not_ct(frame: Frame, selection: SelectionSettings) -> FileError | None:
 def _why_unreadable(frame: Frame) -> FileError | None:
     if not (frame.rows and frame.columns and frame.bits_allocated):
         return FileError(Code.NO_MATRIX, "Rows, Columns or BitsAllocated is missing or zero")
+    if frame.rows * frame.columns > LARGEST_PLANE:
+        return FileError(
+            Code.TOO_LARGE,
+            "the image is too large: {rows} rows of {columns} columns",
+            rows=frame.rows,
+            columns=frame.columns,
+        )
     if frame.pixels_missing:
         return FileError(
             Code.TRUNCATED,

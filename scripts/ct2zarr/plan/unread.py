@@ -64,7 +64,7 @@ _CAUSES: Mapping[Code, tuple[str, str]] = {
     Code.NO_MATRIX: ("files without Rows, Columns or BitsAllocated", _COPY),
     Code.EMPTY_FILE: ("files of CT series that are empty", _COPY),
     Code.TOO_LARGE: (
-        "files whose header is too large to be that of an image",
+        "files that are, or declare to be, too large",
         f"check with their source whether they are whole, then {_AGAIN}",
     ),
     Code.COMPRESSED_FILE: (

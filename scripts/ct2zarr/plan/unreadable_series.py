@@ -31,7 +31,7 @@ _READ_AS_DICOM = frozenset(
 """Codes of unreadable files that begin like DICOM."""
 
 _JUDGED = frozenset({Code.TRUNCATED, Code.NO_MATRIX})
-"""Codes of files that would be CT slices but for this."""
+"""Codes of files that would be CT slices but for this, whatever their class."""
 
 _SUFFIX = re.compile(r".*\.(dcm|dicom|dic|ima|acr)", re.IGNORECASE)
 _NUMBERED = re.compile(r"([A-Z]{1,5}[-_.]?)?\d[\d._-]*", re.IGNORECASE)

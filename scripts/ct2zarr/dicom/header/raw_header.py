@@ -13,8 +13,17 @@ from ...codes import Code
 from ...errors import FileError
 from ..header_text import encodings_of
 
-LONGEST_VALUE = 1 << 20
+LONGEST_VALUE = 1 << 16
 """Bytes of a single value that is read; the values needed have a few dozen."""
+
+TOO_LONG = ("SQ", b"\xff")
+"""Stands for a longer value, which no reader of values can parse: the element counts as bad."""
+
+
+LONG_VRS = frozenset(
+    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+)
+"""VRs with a length of 32 bits (PS3.5 table 7.1-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,8 @@ class RawHeader:
     bad_elements
         Functional groups that could not be parsed.
     problem
-        Why the file is unreadable, where it ends inside its header; the elements before that point
-        still say which series it belongs to.
+        Why the file is unreadable, where it ends inside its header or the header is too large; the
+        elements before that point still say which series it belongs to.
     """
 
     size: int
@@ -109,7 +118,10 @@ def cut_short(position: int) -> FileError:
 def parse_items(
     content: bytes, explicit: bool, character_set: tuple[str, bytes] | None
 ) -> list[Dataset] | None:
-    """Items of a sequence; ``None`` where pydicom cannot parse it."""
+    """Items of a sequence; ``None`` where pydicom cannot parse it.
+
+    ``bounds.check_elements`` has to have found it small enough.
+    """
     try:
         encodings = encodings_of(b"" if character_set is None else character_set[1])
         return list(read_sequence(io.BytesIO(content), not explicit, True, len(content), encodings))

@@ -25,8 +25,19 @@ from ..tags import (
     UNDEFINED_LENGTH,
 )
 from ..transfer_syntaxes import DEFLATED, EXPLICIT_BIG, IMPLICIT_SYNTAXES
+from .bounds import (
+    LARGEST_HEADER,
+    LARGEST_UNPACKED,
+    MOST_TOP_LEVEL_ELEMENTS,
+    BoundedSource,
+    check_elements,
+    too_many_elements,
+    unpacks_too_large,
+)
 from .raw_header import (
+    LONG_VRS,
     LONGEST_VALUE,
+    TOO_LONG,
     ByteSource,
     PixelPlace,
     RawHeader,
@@ -42,8 +53,6 @@ _FIRST_READ = 16384
 """Bytes of a read: the header of a usual CT file has 2 to 12 KiB."""
 _LAST_OF_META = 0x0007FFFF
 """The data set has no elements below group 8 (PS3.5 section 7.8.1)."""
-_DEFLATED_LIMIT = 1 << 28
-"""Bytes to which a deflated file is unpacked in memory; guards against a decompression bomb."""
 
 _COMPRESSED_FILES = {
     b"\x1f\x8b": "gzip",
@@ -57,15 +66,11 @@ _COMPRESSED_FILES = {
 """How files begin that hold others, compressed."""
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 
-_LONG_VRS = frozenset(
-    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
-"""VRs with a length of 32 bits (PS3.5 table 7.1-1)."""
 _SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-_VRS = {vr: vr.decode() for vr in _LONG_VRS | _SHORT_VRS}
+_VRS = {vr: vr.decode() for vr in LONG_VRS | _SHORT_VRS}
 """VR in a file → as text."""
 
 
@@ -104,7 +109,8 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
         elif syntax in ("", EXPLICIT_BIG):
             raise _UnusualError
         explicit = syntax not in IMPLICIT_SYNTAXES
-        header = _walk(source, start, position, explicit, wanted, meta)
+        bounded = BoundedSource(source, LARGEST_HEADER)
+        header = _walk(bounded, start, position, explicit, wanted, meta)
     except _UnusualError:
         if isinstance(source, Unpacked):
             return read_unpacked_with_pydicom(source, wanted, meta), source
@@ -142,7 +148,7 @@ def _looks_like_elements(start: bytes, size: int) -> bool:
         if group not in (0x0002, 0x0008) or element > 0x0100:
             continue
         (long,) = struct.unpack_from(f"{order}I", start, 4)
-        if vr in _VRS and (vr in _LONG_VRS or short + 8 <= size):
+        if vr in _VRS and (vr in LONG_VRS or short + 8 <= size):
             return True
         if order == "<" and long + 8 <= size:
             return True
@@ -162,7 +168,7 @@ def _read_meta(start: bytes) -> tuple[dict[str, str], int]:
         if group != 2:
             return meta, position
         value = position + 8
-        if vr in _LONG_VRS:
+        if vr in LONG_VRS:
             value, length = position + 12, long
         elif vr not in _SHORT_VRS:
             raise _UnusualError
@@ -175,12 +181,24 @@ def _read_meta(start: bytes) -> tuple[dict[str, str], int]:
 
 
 def _inflate(source: ByteSource, position: int) -> bytes:
-    """The data set of a deflated file (PS3.5 A.5), up to a limit."""
+    """The data set of a deflated file (PS3.5 A.5).
+
+    Raises
+    ------
+    FileError
+        It unpacks to more than is held in memory, or its data are damaged.
+    """
+    if source.size - position > LARGEST_UNPACKED:
+        raise unpacks_too_large()
     packed = source.read(position, source.size - position)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, _DEFLATED_LIMIT)
+        content = stream.decompress(packed, LARGEST_UNPACKED)
+        if stream.unconsumed_tail and stream.decompress(stream.unconsumed_tail, 1):
+            raise unpacks_too_large()
     except zlib.error as error:
         raise FileError(Code.DAMAGED, "the deflated data of the file are damaged") from error
+    return content
 
 
 def _walk(
@@ -203,10 +221,15 @@ def _walk(
         problem = error
     groups: dict[int, list[Dataset]] = {}
     bad = 0
-    for tag, (begin, end) in ranges.items():
-        items = parse_items(source.read(begin, end - begin), explicit, values.get(CHARACTER_SET))
-        bad += items is None
-        groups[tag] = items or []
+    try:
+        for tag, (begin, end) in ranges.items():
+            content = source.read(begin, end - begin)
+            check_elements(content, explicit=explicit)
+            items = parse_items(content, explicit, values.get(CHARACTER_SET))
+            bad += items is None
+            groups[tag] = items or []
+    except FileError as error:
+        problem = error
     return RawHeader(
         size=source.size,
         values=values,
@@ -241,7 +264,7 @@ def _walk_to_pixels(
     Raises
     ------
     FileError
-        The file ends inside its header.
+        The file ends inside its header, or that is too large.
     """
     size, unpack = source.size, struct.unpack_from
     base, edge = 0, len(data) - 12
@@ -251,6 +274,8 @@ def _walk_to_pixels(
     while position < size:
         at = position - base
         if at > edge:
+            if len(places) > MOST_TOP_LEVEL_ELEMENTS:
+                raise too_many_elements()
             data, edge = _window(source, position)
             base, at, runs = position, 0, {}
         run = runs.get(data[at : at + HEAD])
@@ -263,7 +288,7 @@ def _walk_to_pixels(
             group, element, vr, length, long = unpack("<HH2sHI", data, at)
             value = position + 8
             if vr not in _SHORT_VRS:
-                if vr not in _LONG_VRS:
+                if vr not in LONG_VRS:
                     raise _UnusualError
                 value, length = position + 12, long
         else:
@@ -292,7 +317,7 @@ def _walk_to_pixels(
                     content = source.read(value, length)
                 values[tag] = (_VRS[vr] if explicit else "", content)
             else:
-                values[tag] = ("SQ", b"")  # no value of this element is so long: counted as bad
+                values[tag] = TOO_LONG
         position = end
         places.append(position)
     return None
@@ -354,7 +379,7 @@ def _end_of_sequence(source: ByteSource, position: int, explicit: bool) -> int:
             nested = modes[-1]
             if nested:
                 vr, length, long = struct.unpack_from("<2sHI", data, at + 4)
-                if vr in _LONG_VRS:
+                if vr in LONG_VRS:
                     length = long
                     position += 4
                 elif vr not in _SHORT_VRS:

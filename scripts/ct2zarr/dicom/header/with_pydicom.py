@@ -13,8 +13,10 @@ from ...errors import FileError
 from ..header_text import split_values
 from ..tags import CHARACTER_SET, FUNCTIONAL_GROUPS, PIXEL_TAGS, UNDEFINED_LENGTH
 from ..transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from .bounds import LARGEST_UNUSUAL_HEADER, BoundedSource, check_elements
 from .raw_header import (
     LONGEST_VALUE,
+    TOO_LONG,
     ByteSource,
     PixelPlace,
     RawHeader,
@@ -31,13 +33,15 @@ _META_KEYWORDS = ("TransferSyntaxUID", "MediaStorageSOPClassUID", "MediaStorageS
 
 def read_with_pydicom(source: ByteSource, wanted: frozenset[int]) -> RawHeader:
     """Let pydicom find its way from the start of an unusual file."""
-    stream = cast(BinaryIO, io.BufferedReader(_Stream(source), _BUFFER))
+    stream = _stream_of(source)
     found: list[PixelPlace] = []
     try:
         dataset = read_partial(stream, _stop(stream, found), None, True, list(wanted))
         meta = dataset.file_meta
         syntax, *media = (_meta_uid(meta, keyword) for keyword in _META_KEYWORDS)
         implicit, little = dataset.original_encoding
+    except FileError:
+        raise
     except Exception as error:
         raise _damaged(error) from error
     if not syntax:
@@ -56,7 +60,7 @@ def read_unpacked_with_pydicom(
     source: Unpacked, wanted: frozenset[int], meta: Mapping[str, str]
 ) -> RawHeader:
     """As ``read_with_pydicom`` for the unpacked data set of a deflated file."""
-    stream = io.BytesIO(source.content)
+    stream = _stream_of(source)
     found: list[PixelPlace] = []
     try:
         elements = list(
@@ -64,10 +68,17 @@ def read_unpacked_with_pydicom(
                 stream, False, True, _stop(stream, found), specific_tags=list(wanted)
             )
         )
+    except FileError:
+        raise
     except Exception as error:
         raise _damaged(error) from error
     names = (meta.get("syntax", ""), meta.get("sop_class", ""), meta.get("sop_instance", ""))
     return _header_of(source.size, elements, True, names, found)
+
+
+def _stream_of(source: ByteSource) -> BinaryIO:
+    bounded = BoundedSource(source, LARGEST_UNUSUAL_HEADER)
+    return cast(BinaryIO, _Reader(_Stream(bounded), _BUFFER))
 
 
 class _Stop(Protocol):
@@ -126,11 +137,11 @@ def _take_raw(
         raise cut_short(element.value_tell)
     tag = int(element.tag)
     if tag in FUNCTIONAL_GROUPS:
+        check_elements(content, explicit=not element.is_implicit_VR)
         items = parse_items(content, not element.is_implicit_VR, values.get(CHARACTER_SET))
         groups[tag] = items or []
         return items is None
-    if len(content) <= LONGEST_VALUE:
-        values[tag] = (element.VR or "", content)
+    values[tag] = (element.VR or "", content) if len(content) <= LONGEST_VALUE else TOO_LONG
     return False
 
 
@@ -149,13 +160,26 @@ def _take_parsed(
         values[CHARACTER_SET] = ("CS", "\\".join(names).encode("ascii", "replace"))
 
 
+class _Reader(io.BufferedReader):
+    """Reads no more than there is; Python would make room for all that is asked for."""
+
+    raw: "_Stream"
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BUFFER:
+            source = self.raw.source
+            size = min(size, max(source.size - self.tell(), 0))
+            source.check_left(size)
+        return super().read(size)
+
+
 class _Stream(io.RawIOBase):
-    """A ``ByteSource`` as a stream for pydicom; it can be beyond the end, as in a file."""
+    """A source as a stream for pydicom; it can be beyond the end, as in a file."""
 
     name = ""
     """pydicom asks a stream for its name."""
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: BoundedSource) -> None:
         self.source = source
         self.position = 0
 
