@@ -4,6 +4,7 @@ They replace converted volumes in tests of stores and readers: nothing of the co
 involved, so an error there cannot hide one here.
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from ct2zarr.store.containers import open_writer
 from ct2zarr.vocabulary import StoreType
 
 FILL = 0
+SERIES_HASH = "0123456789abcdef" * 2
+FINGERPRINT = "f" * 32
 INDEX_TO_LPS = [
     [0.0, 0.0, 0.7, -100.0],
     [0.4, 0.8, 0.0, -50.0],
@@ -40,8 +43,8 @@ def ct2zarr_attribute(planes: int, **changes: Any) -> dict[str, Any]:
         "spacing": [2.5, 0.8, 0.7],
         "orientation": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
         "frame_of_reference_uid": "1.2.3",
-        "series_hash": "0123456789abcdef" * 2,
-        "source_fingerprint": "f" * 32,
+        "series_hash": SERIES_HASH,
+        "source_fingerprint": FINGERPRINT,
         **changes,
     }
 
@@ -77,6 +80,27 @@ def write_volume(
         writer.put(key, json.dumps(document).encode())
     writer.finish()
     return path
+
+
+SLICES = "slice_index,file_name,SOPInstanceUID,md5\n" + "".join(
+    f"{plane},a/{plane}.dcm,1.2{plane},{plane}e1\n" for plane in range(10)
+)
+"""A slices.csv of ten planes."""
+
+
+def write_sidecars(
+    folder: Path, slices: str = SLICES, name: str = SERIES_HASH, **record: Any
+) -> None:
+    """Write series.json and slices.csv of ``ct2zarr_attribute`` under ``name`` into a folder."""
+    folder.mkdir(exist_ok=True)
+    content = {
+        "series_hash": SERIES_HASH,
+        "fingerprint": FINGERPRINT,
+        "slices_md5": hashlib.md5(slices.encode()).hexdigest(),
+        "tags": {},
+    }
+    (folder / f"{name}.slices.csv").write_text(slices, newline="")
+    (folder / f"{name}.series.json").write_text(json.dumps(content | record))
 
 
 def _ome(version: str) -> dict[str, Any]:

@@ -119,11 +119,19 @@ class Code(Described):
         "the store cannot be read: missing permission, or a disk fault",
     )
     STORE_INCOMPLETE = "store_incomplete", "the store was not completely written or copied"
-    STORE_DAMAGED = "store_damaged", "a chunk of the store is missing or cannot be decompressed"
+    STORE_DAMAGED = (
+        "store_damaged",
+        "a part of the store is missing, too large or cannot be decompressed",
+    )
     STORE_IN_WAL_MODE = (
         "store_in_wal_mode",
         "another program has opened the SQLite file for writing",
     )
+    STORE_REPLACED = (
+        "store_replaced",
+        "the store was replaced or changed while it was open",
+    )
+    NEWER_FORMAT = "newer_format", "a later version of ct2zarr wrote the store"
     NOT_A_SUMMARY = "not_a_summary", "the file is not a summary of ct2zarr"
     UNKNOWN_FLAG = "unknown_flag", "no flag has this name"
     NOT_A_STORE = "not_a_store", "the file or folder is not a store"

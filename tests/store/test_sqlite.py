@@ -21,6 +21,7 @@ from zarr.testing.stateful import ZarrHierarchyStateMachine, ZarrStoreStateMachi
 from zarr.testing.store import StoreTests
 
 from ct2zarr.errors import FileError, MachineError
+from ct2zarr.store.handles import POOL
 from ct2zarr.store.sqlite import SqliteContainer, WritableSqlite
 from ct2zarr.store.sqlite_file import ZARR_SQLITE_APPLICATION_ID
 from ct2zarr.store.zarr_stores import SQLiteStore
@@ -254,16 +255,16 @@ def test_closing_closes_the_connections_of_all_threads(tmp_path: Path) -> None:
     SQLiteStore(path).set_sync("a", cpu.Buffer.from_bytes(b"1"))
     gc.collect()
     container = SqliteContainer(path)
-    read, done = threading.Event(), threading.Event()
+    barrier = threading.Barrier(2)
 
     def work() -> None:
-        container.get("a")
-        read.set()
-        done.wait(60)
+        with POOL.lend(container._handles, container._open):
+            barrier.wait(60)  # both threads have a connection now
+            barrier.wait(60)
 
     thread = threading.Thread(target=work)
     thread.start()
-    read.wait(60)
+    barrier.wait(60)
     container.get("a")
 
     def handles() -> int:
@@ -271,9 +272,10 @@ def test_closing_closes_the_connections_of_all_threads(tmp_path: Path) -> None:
 
     assert handles() == 2
     container.close()
-    assert handles() == 0
-    done.set()
+    assert handles() == 1  # that of the thread that still reads
+    barrier.wait(60)
     thread.join()
+    assert handles() == 0
 
 
 @pytest.mark.parametrize("read_only", [True, False])

@@ -85,7 +85,7 @@ def test_only_a_journal_that_may_be_hot_is_refused(path: Path) -> None:
 
 
 def test_a_reader_cannot_write_and_leaves_no_lock(path: Path) -> None:
-    connection = connect_read_only(path)
+    connection = connect_read_only(path)[0]
     connection.execute("BEGIN")
     connection.execute("SELECT * FROM zarr").fetchall()
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -98,7 +98,7 @@ def test_a_reader_cannot_write_and_leaves_no_lock(path: Path) -> None:
 
 
 def test_a_file_that_may_change_is_opened_with_locks(path: Path) -> None:
-    connection = connect_read_only(path, immutable=False)
+    connection = connect_read_only(path, immutable=False)[0]
     connection.execute("BEGIN")
     connection.execute("SELECT * FROM zarr").fetchall()
     other = sqlite3.connect(path, timeout=0)

@@ -87,12 +87,15 @@ def test_a_directory_entry_is_no_key(tmp_path: Path) -> None:
     assert ZipContainer(tmp_path / "a").keys() == ["folder/zarr.json"]
 
 
-def test_the_last_entry_of_a_name_counts(tmp_path: Path) -> None:
+def test_a_name_that_appears_twice_is_damage(tmp_path: Path) -> None:
+    """Readers differ in which of the two they take."""
     with zipfile.ZipFile(tmp_path / "a", "w") as archive:
         archive.writestr("k", b"first")
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("k", b"last")
-    assert bytes(ZipContainer(tmp_path / "a").get("k") or b"") == b"last"
+    with pytest.raises(FileError, match="names an entry twice") as raised:
+        ZipContainer(tmp_path / "a")
+    assert raised.value.code is Code.STORE_DAMAGED
 
 
 def test_entries_have_a_fixed_date_and_may_be_read_by_all(tmp_path: Path) -> None:
@@ -113,7 +116,6 @@ def test_handles_are_closed_and_opened_again(tmp_path: Path) -> None:
     def handles() -> int:
         return sum(entry.resolve() == path for entry in Path("/proc/self/fd").iterdir())
 
-    assert handles() == 0
     container.get("zarr.json")
     assert handles() == 1
     container.close()

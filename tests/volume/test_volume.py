@@ -26,7 +26,14 @@ from ct2zarr.store.containers import open_writer
 from ct2zarr.store.records import slices_to_csv
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.volume import Volume, open_volume
-from handmade_volume import INDEX_TO_LPS, ct2zarr_attribute, voxels, write_volume
+from handmade_volume import (
+    INDEX_TO_LPS,
+    SERIES_HASH,
+    ct2zarr_attribute,
+    voxels,
+    write_sidecars,
+    write_volume,
+)
 from phantom import hu_at, make_series
 
 ALL_STORES = pytest.mark.parametrize("store_type", list(StoreType))
@@ -294,37 +301,48 @@ def test_closing_leaves_no_open_handle(tmp_path: Path, store_type: StoreType) ->
 
 def test_series_and_slices_are_found_in_meta_and_beside(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "meta").mkdir()
-    name = "0123456789abcdef" * 2
-    path = write_volume(tmp_path / "data" / f"{name}.zarr.sqlite", voxels())
+    path = write_volume(tmp_path / "data" / f"{SERIES_HASH}.zarr.sqlite", voxels())
     volume = open_volume(path)
-    with pytest.raises(FileError, match=rf"{name}\.series\.json is neither in"):
+    with pytest.raises(FileError, match=rf"{SERIES_HASH}\.series\.json is neither in"):
         _ = volume.series
-    (tmp_path / "meta" / f"{name}.series.json").write_text(json.dumps({"tags": {"KVP": 120}}))
-    (tmp_path / "meta" / f"{name}.slices.csv").write_text(
-        'slice_index,file_name,SOPInstanceUID,md5\r\n0,a/1.dcm,1.20,0123\r\n1,"a,b",1.3,45e1\r\n'
-    )
+    write_sidecars(tmp_path / "meta", tags={"KVP": 120})
     assert volume.series["tags"]["KVP"] == 120
-    assert [row["file_name"] for row in volume.slices] == ["a/1.dcm", "a,b"]
+    assert [row["file_name"] for row in volume.slices[:2]] == ["a/0.dcm", "a/1.dcm"]
     table = volume.slice_table()
-    assert table["slice_index"].tolist() == [0, 1]
-    assert table["SOPInstanceUID"].tolist() == ["1.20", "1.3"]
-    assert table["md5"].tolist() == ["0123", "45e1"]
+    assert table["slice_index"].tolist() == list(range(10))
+    assert table["SOPInstanceUID"].tolist()[:2] == ["1.20", "1.21"]
+    assert table["md5"].tolist()[:2] == ["0e1", "1e1"]
     for file in (tmp_path / "meta").iterdir():
         file.rename(tmp_path / "data" / file.name)
     assert open_volume(path).slices == volume.slices
 
 
 def test_the_slice_table_has_the_texts_that_the_csv_guards(tmp_path: Path) -> None:
-    names = ("=cmd()", "a\nb", "-5", r"\x1b")
+    names = ("=cmd()", "a\nb", "-5", r"\x1b", *"abcdef")
     rows = tuple((str(i), name, "-1024") for i, name in enumerate(names))
-    path = write_volume(tmp_path / f"{'0123456789abcdef' * 2}.zarr.sqlite", voxels())
-    path.with_name(path.name.replace(".zarr.sqlite", ".slices.csv")).write_text(
-        slices_to_csv(SliceTable(("slice_index", "file_name", "RescaleIntercept"), rows))
-    )
+    path = write_volume(tmp_path / f"{SERIES_HASH}.zarr.sqlite", voxels())
+    columns = ("slice_index", "file_name", "RescaleIntercept")
+    write_sidecars(tmp_path, slices_to_csv(SliceTable(columns, rows)))
     table = open_volume(path).slice_table()
     assert tuple(table["file_name"]) == names
-    assert table["RescaleIntercept"].tolist() == [-1024] * 4
+    assert table["RescaleIntercept"].tolist() == [-1024] * 10
+
+
+@ALL_STORES
+def test_a_link_to_a_store_finds_the_sidecars_of_the_store(
+    tmp_path: Path, store_type: StoreType
+) -> None:
+    (tmp_path / "data").mkdir()
+    name = f"{SERIES_HASH}{store_type.suffix}"
+    path = write_volume(tmp_path / "data" / name, voxels(), store_type=store_type)
+    write_sidecars(tmp_path / "meta", tags={"KVP": 120})
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link").symlink_to(path)
+    (tmp_path / "elsewhere" / "second").symlink_to("link")
+    for link in ("link", "second"):
+        volume = open_volume(tmp_path / "elsewhere" / link)
+        assert volume.series["tags"] == {"KVP": 120}
+        assert len(volume.slices) == 10
 
 
 # Volumes as the conversion writes them.
@@ -387,12 +405,10 @@ def test_damaged_metadata_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_the_record_in_meta_comes_before_one_beside_the_store(tmp_path: Path) -> None:
-    name = "0123456789abcdef" * 2
     for folder in ("meta", "data"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / f"{name}.series.json").write_text(json.dumps({"from": folder}))
-    path = write_volume(tmp_path / "data" / f"{name}.zarr.sqlite", voxels())
-    assert open_volume(path).series == {"from": "meta"}
+        write_sidecars(tmp_path / folder, comes_from=folder)
+    path = write_volume(tmp_path / "data" / f"{SERIES_HASH}.zarr.sqlite", voxels())
+    assert open_volume(path).series["comes_from"] == "meta"
 
 
 @pytest.mark.parametrize("level", [-1, 1])

@@ -8,10 +8,11 @@ water. What the path saves is in docs/design.md.
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,15 @@ from ..codes import Code
 from ..errors import FileError
 from .base import Container
 from .blosc_frames import check_frame, frame_of_items
+from .bounds import PACKING_BYTES
 
 MAX_THREADS = 8
 """Most threads that decompress at once; they use up the memory bandwidth."""
 
 _THIN = 0.5  # share of a chunk's planes up to which it pays to reorder only those
+_LARGE = 1 << 30  # bytes from which on a region is looked at before memory is taken for it
+_PROBES = 16
+_LONGEST_TYPE = 16  # characters
 _FEW_CHUNKS = 4  # below this, handing chunks to threads costs more than it gains
 
 
@@ -60,7 +65,9 @@ def readable_array(path: str, document: Mapping[str, Any]) -> ReadableArray | No
     try:
         if document["zarr_format"] == 2:
             return _array_of_format_2(path, document)
-        return _array_of_format_3(path, document)
+        if document["zarr_format"] == 3:
+            return _array_of_format_3(path, document)
+        return None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -75,7 +82,7 @@ def _array_of_format_2(path: str, document: Mapping[str, Any]) -> ReadableArray 
         plain,
         shape=document["shape"],
         chunks=document["chunks"],
-        dtype=np.dtype(document["dtype"]),
+        dtype=_data_type(document["dtype"]),
         key_stem=f"{path}/",
         separator=document.get("dimension_separator", "."),
     )
@@ -86,6 +93,7 @@ def _array_of_format_3(path: str, document: Mapping[str, Any]) -> ReadableArray 
     plain = (
         [codec["name"] for codec in codecs] == ["bytes", "blosc"]
         and codecs[0].get("configuration", {}).get("endian", "little") == "little"
+        and document.get("node_type", "array") == "array"
         and document["chunk_grid"]["name"] == "regular"
         and document["chunk_key_encoding"]["name"] == "default"
         and not document.get("storage_transformers")
@@ -95,10 +103,23 @@ def _array_of_format_3(path: str, document: Mapping[str, Any]) -> ReadableArray 
         plain,
         shape=document["shape"],
         chunks=document["chunk_grid"]["configuration"]["chunk_shape"],
-        dtype=np.dtype(document["data_type"]),
+        dtype=_data_type(document["data_type"]),
         key_stem=f"{path}/c{separator}",
         separator=separator,
     )
+
+
+def _sizes(values: Sequence[int]) -> tuple[int, ...]:
+    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise ValueError("a size is no whole number")
+    return tuple(values)
+
+
+def _data_type(name: str) -> np.dtype[Any]:
+    """The type of a name; ``ValueError``, without a closer look, for longer descriptions."""
+    if not isinstance(name, str) or len(name) > _LONGEST_TYPE:
+        raise ValueError("no name of a data type")
+    return np.dtype(name)
 
 
 def _array(
@@ -113,8 +134,8 @@ def _array(
     if not plain or dtype.kind not in "iuf" or dtype != dtype.newbyteorder("<"):
         return None
     return ReadableArray(
-        shape=tuple(map(int, shape)),
-        chunks=tuple(map(int, chunks)),
+        shape=_sizes(shape),
+        chunks=_sizes(chunks),
         dtype=dtype,
         key_stem=key_stem,
         separator=separator,
@@ -142,24 +163,68 @@ def read_region(
     FileError
         A chunk is damaged or missing; names its key.
     """
-    out = np.empty([stop - start for start, stop in region], array.dtype)
+    try:
+        out = _read(container, array, region, threads)
+    except FileError:
+        container.check_unchanged()  # its error says why what was there is gone
+        raise
+    container.check_unchanged()
+    return out
+
+
+def _read(
+    container: Container,
+    array: ReadableArray,
+    region: Sequence[tuple[int, int]],
+    threads: int | None,
+) -> npt.NDArray[Any]:
     grid = [
         range(start // size, -(-stop // size)) if stop > start else range(0)
         for (start, stop), size in zip(region, array.chunks, strict=True)
     ]
-    indices = list(itertools.product(*grid))
-    workers = min(threads or available_threads(), len(indices) // 2)
-    if workers <= 1 or len(indices) < _FEW_CHUNKS:
-        _read_chunks(container, array, region, indices, out)
+    count = prod(map(len, grid))
+    shape = [stop - start for start, stop in region]
+    if prod(shape) * array.dtype.itemsize > _LARGE:
+        _check_presence(container, array, grid, count)
+    out = np.empty(shape, array.dtype)
+    workers = min(threads or available_threads(), count // 2)
+    if workers <= 1 or count < _FEW_CHUNKS:
+        _read_chunks(container, array, region, itertools.product(*grid), out)
     else:
         pool = _pool(os.getpid(), threads or available_threads())
-        shares = [indices[i::workers] for i in range(workers)]
+        shares = [
+            itertools.islice(itertools.product(*grid), i, None, workers) for i in range(workers)
+        ]
         tasks = [
             pool.submit(_read_chunks, container, array, region, share, out) for share in shares
         ]
         for task in tasks:
             task.result()
     return out
+
+
+def _check_presence(
+    container: Container, array: ReadableArray, grid: Sequence[range], count: int
+) -> None:
+    """Raise ``FileError`` where chunks of a large region are missing, before memory is taken.
+
+    A few places all over the region are looked at: a shape that is wrong is wrong by far.
+    """
+    lengths = [len(numbers) for numbers in grid]
+    for place in sorted({(count - 1) * step // _PROBES for step in range(_PROBES + 1)}):
+        within = np.unravel_index(place, lengths)
+        index = [numbers[int(i)] for numbers, i in zip(grid, within, strict=True)]
+        if container.size(array.key(index)) is None:
+            raise _missing(container, array.key(index))
+
+
+def _missing(container: Container, key: str) -> FileError:
+    return FileError(
+        Code.STORE_DAMAGED,
+        "{path}: chunk {key} is missing; copy or convert this volume again",
+        path=container.path,
+        key=key,
+    )
 
 
 def available_threads() -> int:
@@ -178,7 +243,7 @@ def _read_chunks(
     container: Container,
     array: ReadableArray,
     region: Sequence[tuple[int, int]],
-    indices: Sequence[tuple[int, ...]],
+    indices: Iterable[tuple[int, ...]],
     out: npt.NDArray[Any],
 ) -> None:
     """Decode the chunks at ``indices`` and copy what lies in ``region`` into ``out``."""
@@ -191,14 +256,9 @@ def _read_chunks(
             source.append(slice(low - number * size, high - number * size))
         key = array.key(index)
         part = out[tuple(target)]
-        frame = container.get(key)
+        frame = container.get(key, most=scratch.nbytes + PACKING_BYTES)
         if frame is None:
-            raise FileError(
-                Code.STORE_DAMAGED,
-                "{path}: chunk {key} is missing; copy or convert this volume again",
-                path=container.path,
-                key=key,
-            )
+            raise _missing(container, key)
         try:
             check_frame(frame, scratch.nbytes)
             if part.shape == array.chunks and part.flags.c_contiguous:

@@ -6,18 +6,22 @@ A store maps keys such as ``volume/c/0/1/2`` to bytes. ``Container`` reads a fin
 """
 
 import os
+import resource
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 from ..codes import Code
-from ..errors import MachineError, Private
+from ..errors import Ct2zarrError, FileError, MachineError, Private
+from ..run.bounded_files import OUT_OF_DESCRIPTORS
 from ..vocabulary import StoreType
+from .bounds import VALUE_BYTES
 from .digest import StoreDigest
+from .handles import POOL, Handle
 
 ROOT_DOCUMENTS = ("zarr.json", ".zgroup", ".zarray")
 """A Zarr hierarchy has one of these at its root (format 3; format 2 group; format 2 array)."""
@@ -27,6 +31,12 @@ METADATA_NAMES = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray", ".zmet
 
 WHOLE = slice(None)
 """All bytes of a value."""
+
+DUE_DESCRIPTORS = 4096
+"""What ``ulimit -n`` is to be raised to where it is too low."""
+
+Identity: TypeAlias = tuple[int, int, int, int]
+"""Device, inode, bytes and time of change (ns) of a file."""
 
 
 class Container(ABC):
@@ -40,20 +50,27 @@ class Container(ABC):
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._handles: list[Handle[Any]] = []
+        self._identity: Identity | None = None
 
     @abstractmethod
-    def get(self, key: str, part: slice = WHOLE) -> bytes | memoryview | None:
+    def get(
+        self, key: str, part: slice = WHOLE, *, most: int = VALUE_BYTES
+    ) -> bytes | memoryview | None:
         """The value of ``key``, or ``None`` if there is no such key.
 
         Parameters
         ----------
         part
             Bytes of the value to return, without a step: ``[a:b]``, ``[a:]`` or ``[-n:]``.
+        most
+            Bytes that the whole value may have. A larger one is not read.
 
         Raises
         ------
         FileError
-            The value cannot be read or is damaged.
+            The value cannot be read, is damaged or too large, or the store is no longer the one
+            that was opened.
         """
 
     @abstractmethod
@@ -65,8 +82,31 @@ class Container(ABC):
         """All keys that start with ``prefix``, sorted."""
 
     @abstractmethod
+    def check_unchanged(self) -> None:
+        """Raise ``FileError`` if what is read now may belong to another store than what was read.
+
+        What is read of one store is of one version, or an error: whoever has read a part asks this
+        after it.
+        """
+
     def close(self) -> None:
         """Close the handles; the container opens them again if it is used again."""
+        POOL.close(self._handles)
+
+    def _check_identity(self, found: os.stat_result) -> None:
+        """Raise ``FileError`` if a file is not the one that this container opened before."""
+        identity = identity_of(found)
+        if self._identity is None:
+            self._identity = identity
+        elif self._identity != identity:
+            raise self._replaced()
+
+    def _replaced(self) -> FileError:
+        return FileError(
+            Code.STORE_REPLACED,
+            "{path} was replaced or changed while it was open; open it again",
+            path=self.path,
+        )
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         return type(self), (self.path,)
@@ -129,6 +169,51 @@ class StoreWriter(ABC):
     @abstractmethod
     def _put(self, key: str, value: bytes | memoryview) -> None:
         """Write one value; ``ValueError`` if the key was put before."""
+
+
+def identity_of(found: os.stat_result) -> Identity:
+    """What tells a file from the one that takes its name, or from itself after a change."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def too_large(path: Path, key: str, size: int, most: int) -> FileError:
+    """The error of a value that has more bytes than it may have."""
+    return FileError(
+        Code.STORE_DAMAGED,
+        "{path}: {key} has {size} bytes, more than the {most} that it may have; copy or convert"
+        " this volume again",
+        path=path,
+        key=key,
+        size=size,
+        most=most,
+    )
+
+
+def unreadable(path: Path, error: OSError, key: str = "") -> Ct2zarrError:
+    """The error of a file, or of the file of a key, that cannot be opened or read."""
+    if error.errno in OUT_OF_DESCRIPTORS:
+        return MachineError(
+            Code.MACHINE,
+            "{path} cannot be opened: this process may have no more than {limit} files open; raise"
+            " the limit with: ulimit -n {due}",
+            path=path,
+            limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            due=DUE_DESCRIPTORS,
+        )
+    if key:
+        return FileError(
+            Code.STORE_UNREADABLE,
+            "{path}: key {key} cannot be read: {cause}",
+            path=path,
+            key=key,
+            cause=error.strerror or Private(error),
+        )
+    return FileError(
+        Code.STORE_UNREADABLE,
+        "{path} cannot be read: {cause}",
+        path=path,
+        cause=error.strerror or Private(error),
+    )
 
 
 def put_twice(key: str) -> ValueError:

@@ -1,14 +1,18 @@
 """Open a store, recognised by its content and never by its name, or start a new one."""
 
+import os
+import stat
 from pathlib import Path
 
 from ..codes import Code
 from ..errors import FileError
+from ..run.bounded_files import open_regular
 from ..run.checksums import crc32
 from ..vocabulary import StoreType
-from .base import Container, StoreWriter
+from .base import Container, StoreWriter, unreadable
 from .digest import StoreDigest
 from .folder import FolderContainer, FolderWriter, files_below
+from .handles import POOL
 from .sqlite import SqliteContainer, SqliteWriter
 from .sqlite_file import SQLITE_MAGIC
 from .zip import ZIP_MAGIC, ZipContainer, ZipWriter
@@ -25,24 +29,11 @@ def open_container(path: Path | str) -> Container:
         There is nothing, or something that is no store, or a store that was not written to its end.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(SQLITE_MAGIC))
-    except IsADirectoryError:
+    magic = POOL.with_room(lambda: _magic(path))
+    if magic is None:
         folder = FolderContainer(path)
         folder.check()
         return folder
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileError(
-            Code.STORE_MISSING, "{path}: there is no such file or folder", path=path
-        ) from None
-    except OSError as error:
-        raise FileError(
-            Code.STORE_UNREADABLE,
-            "{path} cannot be read: {cause}",
-            path=path,
-            cause=error.strerror,
-        ) from error
     if magic == SQLITE_MAGIC:
         container = SqliteContainer(path)
         container.open()
@@ -50,6 +41,30 @@ def open_container(path: Path | str) -> Container:
     if magic.startswith(ZIP_MAGIC):
         return ZipContainer(path)
     raise _not_a_store(path, magic)
+
+
+def _magic(path: Path) -> bytes | None:
+    """The first bytes of a file; ``None`` for a folder."""
+    try:
+        if stat.S_ISDIR(kind := path.stat().st_mode):
+            return None
+        if stat.S_ISREG(kind):
+            descriptor, _ = open_regular(path)
+            try:
+                return os.read(descriptor, len(SQLITE_MAGIC))
+            finally:
+                os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileError(
+            Code.STORE_MISSING, "{path}: there is no such file or folder", path=path
+        ) from None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    raise FileError(
+        Code.NOT_A_STORE,
+        "{path} is neither a file nor a folder, but a pipe, a socket or a device",
+        path=path,
+    )
 
 
 def _not_a_store(path: Path, magic: bytes) -> FileError:

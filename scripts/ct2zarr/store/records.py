@@ -13,8 +13,11 @@ from typing import Any, get_origin
 from ..codes import Code
 from ..errors import Private, SeriesError, SettingsError
 from ..model import SliceTable, VolumeRecord
-from ..run.csv_tables import Column, Schema, cells_to_csv, read_table
+from ..run.bounded_files import NotRegularError, TooLargeError, read_bounded
+from ..run.csv_tables import Column, Schema, cells_to_csv, parse_table
 from ..run.sealed import is_sealed, seal
+from .bounds import DOCUMENT_BYTES, SLICES_BYTES
+from .json_documents import parse_json
 
 ADVICE = "convert the volume again, which happens by itself when its shard runs again"
 """What to do about a damaged sidecar."""
@@ -52,7 +55,7 @@ def record_from_json(text: str, path: Path) -> VolumeRecord:
         it was written (``damaged_record``).
     """
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except ValueError as error:
         raise SeriesError(
             Code.DAMAGED_RECORD,
@@ -115,8 +118,13 @@ def read_record(path: Path) -> VolumeRecord:
     FileNotFoundError
         There is none.
     """
+    return record_from_json(_text(path, DOCUMENT_BYTES), path)
+
+
+def _text(path: Path, most: int) -> str:
+    """The text of a sidecar of up to ``most`` bytes, with the ends of its lines as they are."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return read_bounded(path, most).decode("utf-8")
     except UnicodeDecodeError as error:
         raise SeriesError(
             Code.DAMAGED_RECORD,
@@ -124,7 +132,14 @@ def read_record(path: Path) -> VolumeRecord:
             path=path,
             advice=ADVICE,
         ) from error
-    return record_from_json(text, path)
+    except (NotRegularError, TooLargeError) as error:
+        raise SeriesError(
+            Code.DAMAGED_RECORD,
+            "{file} cannot be read: {cause}; {advice}",
+            path=path,
+            cause=error.strerror,
+            advice=ADVICE,
+        ) from error
 
 
 SLICES_SCHEMA = Schema((Column("slice_index"),), ADVICE, others=True)
@@ -145,7 +160,28 @@ def read_slices(path: Path) -> SliceTable:
         It is missing or damaged (``damaged_record``).
     """
     try:
-        read = read_table(path, SLICES_SCHEMA)
+        text = _text(path, SLICES_BYTES)
+    except OSError as error:
+        raise SeriesError(
+            Code.DAMAGED_RECORD,
+            "{file} cannot be read: {cause}; {advice}",
+            path=path,
+            cause=error.strerror or Private(error),
+            advice=ADVICE,
+        ) from error
+    return slices_from_csv(text, path)
+
+
+def slices_from_csv(text: str, path: Path) -> SliceTable:
+    """The table that the text of a slices.csv holds; ``path`` is where it comes from, for errors.
+
+    Raises
+    ------
+    SeriesError
+        It is damaged (``damaged_record``).
+    """
+    try:
+        read = parse_table(text, path, SLICES_SCHEMA)
     except SettingsError as error:
         raise SeriesError(Code.DAMAGED_RECORD, "{cause}", path=path, cause=error) from error
     rows = zip(*(read.columns[name] for name in read.header), strict=True)

@@ -11,42 +11,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..codes import Code
+from ..errors import FileError
 from ..run.atomic_files import flush_file
 from ..vocabulary import StoreType
-from .base import WHOLE, Container, StoreWriter, put_twice, remove, write_errors
+from .base import (
+    WHOLE,
+    Container,
+    StoreWriter,
+    identity_of,
+    put_twice,
+    remove,
+    too_large,
+    write_errors,
+)
+from .bounds import VALUE_BYTES
+from .handles import POOL, Handle
 from .sqlite_file import connect_new, connect_read_only, connect_writable, explain
 
+_BLOB = "blob"
 _LAST_CODE_POINT = chr(0x10FFFF)
 
 
-class SqliteHandle:
-    """A connection that belongs to one process, and is closed with the object that holds it.
-
-    In a forked child it is kept without being closed: closing it there could touch what the
-    parent still uses (https://www.sqlite.org/howtocorrupt.html, 2.6).
-    """
-
-    _kept: list[sqlite3.Connection] = []  # noqa: RUF012 - shared on purpose, see __del__
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.pid = os.getpid()
-
-    def close(self) -> None:
-        """Close the connection if it was opened in this process."""
-        if self.pid == os.getpid():
-            self.connection.close()
-        else:
-            self._kept.append(self.connection)
-
-    def __del__(self) -> None:
-        # A thread that ends drops its handle; Python 3.13 warns of connections left open.
-        with suppress(sqlite3.Error, AttributeError, TypeError):
-            self.close()
-
-
 class SqliteContainer(Container):
-    """Reads a SQLite store. Each thread of each process has a connection of its own.
+    """Reads a SQLite store. Threads that read at once have a connection each.
 
     Parameters
     ----------
@@ -60,53 +48,88 @@ class SqliteContainer(Container):
     def __init__(self, path: Path | str, *, immutable: bool = True) -> None:
         super().__init__(path)
         self.immutable = immutable
-        self._local = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (type(self), self.path, self.immutable)
 
     def open(self) -> None:
-        """Open the file in this thread; raises ``FileError`` if it is no store."""
-        self._handle()
+        """Open the file; raises ``FileError`` if it is no store."""
+        self.run("SELECT 1")
 
-    def get(self, key: str, part: slice = WHOLE) -> bytes | None:
+    def get(self, key: str, part: slice = WHOLE, *, most: int = VALUE_BYTES) -> bytes | None:
         """The blob of ``key``; only the bytes that are asked for are read."""
         what, bounds = _sql_of_part(part)
-        rows = self.run(f"SELECT {what} FROM zarr WHERE k = ?", (*bounds, key))
-        # An empty part of a blob comes back as NULL or b"".
-        return rows[0][0] or b"" if rows else None
+        # SQLite learns type and length of a value from the head of its row, without reading it.
+        statement = (
+            f"SELECT CASE WHEN typeof(v) = 'blob' AND length(v) <= ? THEN {what} END,"
+            " typeof(v), length(v) FROM zarr WHERE k = ? LIMIT 1"
+        )
+        rows = self.run(statement, (most, *bounds, key))
+        if not rows:
+            return None
+        value, kind, size = rows[0]
+        if kind != _BLOB:
+            raise self._no_blob(key, kind)
+        if size > most:
+            raise too_large(self.path, key, size, most)
+        return value or b""  # an empty part of a blob comes back as NULL or b""
 
     def size(self, key: str) -> int | None:
         """Bytes of the blob of ``key``."""
-        rows = self.run("SELECT length(v) FROM zarr WHERE k = ?", (key,))
-        return int(rows[0][0] or 0) if rows else None
+        rows = self.run("SELECT typeof(v), length(v) FROM zarr WHERE k = ? LIMIT 1", (key,))
+        if rows and rows[0][0] != _BLOB:
+            raise self._no_blob(key, rows[0][0])
+        return int(rows[0][1]) if rows else None
 
     def keys(self, prefix: str = "") -> list[str]:
         """All keys that start with ``prefix``; no blob is read."""
         where, bounds = _sql_of_prefix(prefix)
         return [key for (key,) in self.run(f"SELECT k FROM zarr {where} ORDER BY k", bounds)]
 
-    def close(self) -> None:
-        """Close the connections: this thread's now, those of other threads after their reads."""
-        handle: SqliteHandle | None = getattr(self._local, "handle", None)
-        self._local = threading.local()
-        if handle is not None:
-            handle.close()
+    def check_unchanged(self) -> None:
+        """Raise ``FileError`` if the file was written since it was opened.
+
+        A connection goes on with the file that it opened if another one takes its name.
+        """
+        if not self.immutable or self._identity is None:
+            return
+        with suppress(FileNotFoundError):
+            found = identity_of(self.path.stat())
+            if found[:2] == self._identity[:2] and found != self._identity:
+                raise self._replaced()
 
     def run(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
-        handle = self._handle()  # kept until the rows are read, even if another thread closes
-        try:
-            return handle.connection.execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise explain(self.path, error) from error
+        with POOL.lend(self._handles, self._open) as handle:
+            try:
+                connection: sqlite3.Connection = handle.value
+                return connection.execute(statement, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise explain(self.path, error) from error
 
-    def _handle(self) -> SqliteHandle:
-        handle: SqliteHandle | None = getattr(self._local, "handle", None)
-        if handle is None or handle.pid != os.getpid():
-            connection = connect_read_only(self.path, immutable=self.immutable)
-            handle = self._local.handle = SqliteHandle(connection)
+    def _open(self) -> Handle[sqlite3.Connection]:
+        connection, found = connect_read_only(self.path, immutable=self.immutable)
+        handle = sqlite_handle(connection)
+        if self.immutable:
+            self._check_identity(found)
+            with suppress(FileNotFoundError):  # SQLite opened the path a moment after the check
+                self._check_identity(self.path.stat())
         return handle
+
+    def _no_blob(self, key: str, kind: str) -> FileError:
+        return FileError(
+            Code.STORE_DAMAGED,
+            "{path}: the value of {key} is of the SQL type {kind}, where a blob is expected; copy"
+            " or convert this volume again",
+            path=self.path,
+            key=key,
+            kind=kind,
+        )
+
+
+def sqlite_handle(connection: sqlite3.Connection) -> Handle[sqlite3.Connection]:
+    """A connection as a handle, for one thread at a time and one process."""
+    return Handle(connection, sqlite3.Connection.close, shared=False, crosses_forks=False)
 
 
 def _unpickle(kind: type[SqliteContainer], path: Path, immutable: bool) -> SqliteContainer:
@@ -118,7 +141,7 @@ class _Shared:
     """The one connection of a process, and the lock under which its threads use it."""
 
     lock: Any = field(default_factory=threading.RLock)
-    handle: SqliteHandle | None = None
+    handle: Handle[sqlite3.Connection] | None = None
 
 
 class WritableSqlite(SqliteContainer):
@@ -157,15 +180,14 @@ class WritableSqlite(SqliteContainer):
 
     def run(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a statement, run by one thread at a time."""
-        with self._shared().lock:
-            return super().run(statement, parameters)
-
-    def _handle(self) -> SqliteHandle:
         shared = self._shared()
         with shared.lock:
             if shared.handle is None:
-                shared.handle = SqliteHandle(connect_writable(self.path))
-            return shared.handle
+                shared.handle = sqlite_handle(connect_writable(self.path))
+            try:
+                return shared.handle.value.execute(statement, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise explain(self.path, error) from error
 
     def _shared(self) -> _Shared:
         # By process, since a fork may copy a lock that another thread of the parent holds. The

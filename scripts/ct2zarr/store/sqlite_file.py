@@ -17,6 +17,8 @@ from pathlib import Path
 
 from ..codes import Code
 from ..errors import Ct2zarrError, FileError, MachineError, Private
+from ..run.bounded_files import OUT_OF_DESCRIPTORS, open_regular
+from .base import unreadable
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 """First 16 bytes of every SQLite database (https://www.sqlite.org/fileformat2.html, 1.3.1)."""
@@ -40,6 +42,8 @@ _HEADER_BYTES = 100
 _WAL = 2  # header bytes 18 and 19, "file format write/read version": 1 rollback journal, 2 WAL
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _BUSY_TIMEOUT_SECONDS = 30.0
+_LONGEST_SCHEMA = 1 << 20  # bytes of a statement or value while the schema is read
+_MOST_STEPS = 100_000  # of SQLite's virtual machine, for the schema of a store some 100
 
 
 def file_uri(path: Path, **query: str | int) -> str:
@@ -48,14 +52,17 @@ def file_uri(path: Path, **query: str | int) -> str:
     return f"file:{quoted}?{urllib.parse.urlencode(query)}"
 
 
-def check_header(path: Path) -> None:
+def check_header(path: Path) -> os.stat_result:
     """Raise ``FileError`` unless ``path`` is a complete SQLite database that can be read in place.
+
+    Returns what the system says of the file.
 
     Only the 100-byte header and the size are looked at. Refused are a missing or empty file,
     another kind of file, WAL mode (an immutable reader would miss the ``-wal`` file), fewer bytes
     than the header says, and a rollback journal beside the file.
     """
-    header, size = _header_and_size(path)
+    header, found = _header_and_state(path)
+    size = found.st_size
     if size == 0:
         raise FileError(
             Code.STORE_INCOMPLETE, "{path} is empty; convert this volume again", path=path
@@ -84,31 +91,31 @@ def check_header(path: Path) -> None:
             " killed; convert this volume again",
             path=path,
         )
+    return found
 
 
-def _header_and_size(path: Path) -> tuple[bytes, int]:
+def _header_and_state(path: Path) -> tuple[bytes, os.stat_result]:
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-            size = os.fstat(file.fileno()).st_size
+        descriptor, found = open_regular(path)
+        try:
+            return os.read(descriptor, _HEADER_BYTES), found
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise FileError(Code.STORE_MISSING, "{path}: there is no such file", path=path) from None
     except OSError as error:
-        raise FileError(
-            Code.STORE_UNREADABLE,
-            "{path} cannot be read: {cause}",
-            path=path,
-            cause=error.strerror,
-        ) from error
-    return header, size
+        raise unreadable(path, error) from error
 
 
-def connect_read_only(path: Path, *, immutable: bool = True) -> sqlite3.Connection:
-    """Connection to a finished store; raises ``FileError`` if ``path`` is not one.
+def connect_read_only(
+    path: Path, *, immutable: bool = True
+) -> tuple[sqlite3.Connection, os.stat_result]:
+    """Connection to a finished store, and what the system says of its file.
 
-    The connection may be used from any thread and must not be carried over a fork.
+    Raises ``FileError`` if ``path`` is no such store. The connection may be used from any thread
+    and must not be carried over a fork.
     """
-    check_header(path)
+    found = check_header(path)
     query: dict[str, str | int] = {"mode": "ro"}
     if immutable:
         query["immutable"] = 1
@@ -118,7 +125,7 @@ def connect_read_only(path: Path, *, immutable: bool = True) -> sqlite3.Connecti
         )
     except sqlite3.Error as error:
         raise explain(path, error) from error
-    return _with_store_tables(path, connection)
+    return _checked(path, connection), found
 
 
 def connect_new(path: Path) -> sqlite3.Connection:
@@ -172,12 +179,18 @@ def connect_writable(path: Path) -> sqlite3.Connection:
         if connection is not None:
             connection.close()
         raise explain(path, error) from error
-    return _with_store_tables(path, connection)
+    return _checked(path, connection)
 
 
 def explain(path: Path, error: sqlite3.Error) -> Ct2zarrError:
     """The error for users: a fault of the disk or the machine, or of the file."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code == sqlite3.SQLITE_CANTOPEN:
+        try:
+            os.close(open_regular(path)[0])
+        except OSError as refused:
+            if refused.errno in OUT_OF_DESCRIPTORS:
+                return unreadable(path, refused)
     if code in _MACHINE_CODES:
         return MachineError(
             Code.MACHINE,
@@ -208,12 +221,20 @@ _MACHINE_CODES = frozenset(
 )
 
 
-def _with_store_tables(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection, after a check that it has the table ``zarr(k, v)``."""
+def _checked(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The connection, after a check that it has the table ``zarr(k, v)``; closed otherwise.
+
+    A schema is a program that SQLite runs: a view or a virtual table of that name, or a generated
+    column, could make values of any size in any time. Only a plain table is read, and the schema
+    itself is read within a bound of bytes and of steps.
+    """
     try:
-        columns = {name.lower() for _, name, *_ in connection.execute("PRAGMA table_info(zarr)")}
-        if columns >= {"k", "v"}:
-            connection.execute("SELECT v FROM zarr WHERE k = ''").fetchone()
+        longest = connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
+        _distrust(connection)
+        plain = _has_plain_table(connection)
+        if plain:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+            connection.set_progress_handler(None, 0)
             return connection
     except sqlite3.Error as error:
         connection.close()
@@ -226,6 +247,34 @@ def _with_store_tables(path: Path, connection: sqlite3.Connection) -> sqlite3.Co
     )
 
 
+def _distrust(connection: sqlite3.Connection) -> None:
+    """Let the schema run no functions and tables of its choice, and be read within bounds."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_SCHEMA)
+    connection.set_progress_handler(_stop, _MOST_STEPS)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+
+
+def _stop() -> int:
+    return 1
+
+
+def _has_plain_table(connection: sqlite3.Connection) -> bool:
+    found = connection.execute(
+        # Views and virtual tables have no page of their own.
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = 'zarr' AND rootpage > 0"
+    ).fetchone()
+    if found is None:
+        return False
+    columns = {
+        name.lower(): (key, hidden)
+        for _, name, _, _, _, key, hidden in connection.execute("PRAGMA table_xinfo(zarr)")
+    }
+    # Hidden columns are those of virtual tables and generated ones. Without an index on the keys
+    # each read would go through the whole file.
+    return columns.get("k") == (1, 0) and columns.get("v") == (0, 0)
+
+
 def _expected_size(header: bytes) -> int:
     """Bytes that the database should have; 0 where the header does not say (file format 1.3.7)."""
     page_size = int.from_bytes(header[16:18], "big")
@@ -236,6 +285,10 @@ def _expected_size(header: bytes) -> int:
 
 
 def _has_hot_journal(path: Path) -> bool:
-    with suppress(OSError), Path(f"{path}-journal").open("rb") as journal:
-        return journal.read(len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
+    with suppress(OSError):
+        descriptor, _ = open_regular(f"{path}-journal")
+        try:
+            return os.read(descriptor, len(_JOURNAL_MAGIC)) == _JOURNAL_MAGIC
+        finally:
+            os.close(descriptor)
     return False

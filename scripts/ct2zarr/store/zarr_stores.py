@@ -112,10 +112,8 @@ class ContainerStore(Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """The value of ``key`` or a part of it; ``None`` if there is no such key."""
-        value = self.container.get(key, _part(byte_range))
-        if value is None:
-            return None
-        return (prototype or default_buffer_prototype()).buffer.from_bytes(value)
+        value = self.container.get(key, part_of(byte_range))
+        return None if value is None else as_buffer(value, prototype)
 
     async def get(
         self,
@@ -290,7 +288,13 @@ def _as_folder(prefix: str) -> str:
     return f"{prefix}/" if prefix else ""
 
 
-def _part(byte_range: ByteRequest | None) -> slice:
+def as_buffer(value: bytes | memoryview, prototype: BufferPrototype | None) -> Buffer:
+    """A value as zarr takes it."""
+    return (prototype or default_buffer_prototype()).buffer.from_bytes(value)
+
+
+def part_of(byte_range: ByteRequest | None) -> slice:
+    """The part of a value that zarr asks for."""
     match byte_range:
         case None:
             return WHOLE

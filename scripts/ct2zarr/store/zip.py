@@ -1,16 +1,17 @@
 """A store in a zip file whose entries are not compressed; in format 3 also a valid ``.ozx``."""
 
+import errno
 import json
 import os
-import threading
 import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from ..codes import Code
-from ..errors import FileError, Private
+from ..errors import FileError
 from ..run.atomic_files import flush_file
+from ..run.bounded_files import open_regular
 from ..vocabulary import StoreType
 from .base import (
     METADATA_NAMES,
@@ -19,8 +20,21 @@ from .base import (
     StoreWriter,
     put_twice,
     remove,
+    too_large,
+    unreadable,
     write_all,
     write_errors,
+)
+from .bounds import DIRECTORY_BYTES, PACKING_BYTES, VALUE_BYTES
+from .handles import POOL, Handle
+from .zip_directory import (
+    DEFLATED,
+    STORED,
+    BadDirectoryError,
+    Directory,
+    Entry,
+    NoDirectoryError,
+    read_directory,
 )
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
@@ -44,28 +58,23 @@ class ZipContainer(Container):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
-        self._lock = threading.Lock()
-        self._descriptor: int | None = None
-        self._entries = self._read_directory()
+        self._directory = self._read_directory()
 
-    def get(self, key: str, part: slice = WHOLE) -> bytes | memoryview | None:
+    def get(
+        self, key: str, part: slice = WHOLE, *, most: int = VALUE_BYTES
+    ) -> bytes | memoryview | None:
         """The content of the entry ``key``, a view where the entry is stored uncompressed."""
-        entry = self._entries.get(key)
+        entry = self._entry(key)
         if entry is None:
             return None
-        data = self._read_entry(entry)
-        if entry.compress_type == zipfile.ZIP_DEFLATED:
+        self._check_entry(key, entry, most)
+        data = self._read_entry(key, entry)
+        if entry.method == DEFLATED:
             with suppress(zlib.error):
-                data = memoryview(zlib.decompress(data, -zlib.MAX_WBITS, entry.file_size))
-        elif entry.compress_type != zipfile.ZIP_STORED:
-            raise FileError(
-                Code.STORE_UNREADABLE,
-                "{path}: entry {key} is compressed with a method that is not supported; store the"
-                " entries uncompressed or deflated",
-                path=self.path,
-                key=key,
-            )
-        if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
+                # One byte more than the directory says, so that a longer value is noticed.
+                inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, entry.size + 1)
+                data = memoryview(inflated)
+        if len(data) != entry.size or zlib.crc32(data) != entry.crc:
             raise FileError(
                 Code.STORE_DAMAGED,
                 "{path}: entry {key} does not match its CRC-32; copy or convert this volume again",
@@ -76,80 +85,117 @@ class ZipContainer(Container):
 
     def size(self, key: str) -> int | None:
         """Uncompressed size of the entry."""
-        entry = self._entries.get(key)
-        return None if entry is None else entry.file_size
+        entry = self._entry(key)
+        return None if entry is None else entry.size
 
     def keys(self, prefix: str = "") -> list[str]:
         """Names of all entries that are files."""
-        return sorted(key for key in self._entries if key.startswith(prefix))
+        return sorted(key for key in self._directory if key.startswith(prefix))
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+    def check_unchanged(self) -> None:
+        """Raise ``FileError`` if the file was written since it was opened."""
+        with POOL.lend(self._handles, self._open) as handle:
+            self._check_identity(os.fstat(handle.value))
 
-    def __del__(self) -> None:
-        with suppress(OSError, AttributeError, TypeError):
-            self.close()
-
-    def _file(self) -> int:
-        if self._descriptor is None:
-            with self._lock:
-                if self._descriptor is None:
-                    self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        return self._descriptor
-
-    def _read_directory(self) -> dict[str, zipfile.ZipInfo]:
+    def _open(self) -> Handle[int]:
         try:
-            with zipfile.ZipFile(self.path) as file:
-                # Where a name appears twice the last entry counts, as in zipfile itself.
-                return {info.filename: info for info in file.infolist() if not info.is_dir()}
-        except zipfile.BadZipFile as error:
+            descriptor, found = open_regular(self.path)
+        except FileNotFoundError:
+            if self._identity is not None:
+                raise self._replaced() from None
             raise FileError(
-                Code.STORE_INCOMPLETE,
-                "{path}: the zip file has no directory at its end, so it was not written or copied"
-                " to its end; convert this volume again",
-                path=self.path,
-            ) from error
+                Code.STORE_MISSING, "{path}: there is no such file", path=self.path
+            ) from None
         except OSError as error:
+            raise unreadable(self.path, error) from error
+        handle = Handle(descriptor, os.close, shared=True, crosses_forks=True)
+        self._check_identity(found)
+        return handle
+
+    def _read_directory(self) -> Directory:
+        with POOL.lend(self._handles, self._open) as handle:
+            descriptor = handle.value
+            try:
+                return read_directory(
+                    lambda count, offset: os.pread(descriptor, count, offset),
+                    os.fstat(descriptor).st_size,
+                    DIRECTORY_BYTES,
+                )
+            except NoDirectoryError as error:
+                raise FileError(
+                    Code.STORE_INCOMPLETE,
+                    "{path}: the zip file has no directory at its end, so it was not written or"
+                    " copied to its end; convert this volume again",
+                    path=self.path,
+                ) from error
+            except BadDirectoryError as error:
+                raise self._bad_directory(error) from error
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+
+    def _entry(self, key: str) -> Entry | None:
+        try:
+            return self._directory.entry(key)
+        except BadDirectoryError as error:
+            raise self._bad_directory(error) from error
+
+    def _bad_directory(self, error: BadDirectoryError) -> FileError:
+        return FileError(
+            Code.STORE_DAMAGED,
+            "{path}: the directory of the zip file is damaged: {cause}; copy or convert this volume"
+            " again",
+            path=self.path,
+            cause=str(error),
+        )
+
+    def _check_entry(self, key: str, entry: Entry, most: int) -> None:
+        """Raise ``FileError`` unless an entry can be read within ``most`` bytes."""
+        if entry.encrypted:
             raise FileError(
                 Code.STORE_UNREADABLE,
-                "{path} cannot be read: {cause}",
+                "{path}: entry {key} is encrypted; store the entries without a password",
                 path=self.path,
-                cause=error.strerror or Private(error),
-            ) from error
+                key=key,
+            )
+        if entry.method not in (STORED, DEFLATED):
+            raise FileError(
+                Code.STORE_UNREADABLE,
+                "{path}: entry {key} is compressed with a method that is not supported; store the"
+                " entries uncompressed or deflated",
+                path=self.path,
+                key=key,
+            )
+        # What does not shrink is stored unchanged, in blocks with a few bytes before each.
+        if max(entry.size, entry.packed - PACKING_BYTES) > most:
+            raise too_large(self.path, key, max(entry.size, entry.packed), most)
 
-    def _read_entry(self, entry: zipfile.ZipInfo) -> memoryview:
+    def _read_entry(self, key: str, entry: Entry) -> memoryview:
         """Raw bytes of an entry, in one read: the name and the extra field in front are short."""
-        guess = _LOCAL_HEADER_BYTES + len(entry.filename.encode()) + _EXTRA_BYTES
+        guess = _LOCAL_HEADER_BYTES + len(key.encode()) + _EXTRA_BYTES
         try:
-            head = self._pread(guess + entry.compress_size, entry.header_offset)
+            head = self._pread(guess + entry.packed, entry.offset)
             if head[:4] != ZIP_MAGIC[0] or len(head) < _LOCAL_HEADER_BYTES:
                 raise FileError(
                     Code.STORE_DAMAGED,
                     "{path}: entry {key} is not where the directory of the zip file says; copy or"
                     " convert this volume again",
                     path=self.path,
-                    key=entry.filename,
+                    key=key,
                 )
             start = _LOCAL_HEADER_BYTES + int.from_bytes(head[26:28], "little")
             start += int.from_bytes(head[28:30], "little")
             if start > guess:
-                return self._pread(entry.compress_size, entry.header_offset + start)
-            return head[start : start + entry.compress_size]
-        except OSError as error:
-            raise FileError(
-                Code.STORE_UNREADABLE,
-                "{path}: entry {key} cannot be read: {cause}",
-                path=self.path,
-                key=entry.filename,
-                cause=error.strerror,
-            ) from error
+                return self._pread(entry.packed, entry.offset + start)
+            return head[start : start + entry.packed]
+        except (OSError, OverflowError) as error:
+            cause = error if isinstance(error, OSError) else OSError(errno.EINVAL, "no such place")
+            raise unreadable(self.path, cause, key) from error
 
     def _pread(self, count: int, offset: int) -> memoryview:
-        return memoryview(os.pread(self._file(), count, offset))
+        with POOL.lend(self._handles, self._open) as handle:
+            # No more than there is: a buffer of that size is made before anything is read.
+            there = max(0, os.fstat(handle.value).st_size - offset)
+            return memoryview(os.pread(handle.value, min(count, there), offset))
 
 
 class ZipWriter(StoreWriter):

@@ -7,7 +7,6 @@
 Only numpy and numcodecs are imported until ``volume.array`` or ``slice_table`` is used.
 """
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,27 +18,25 @@ import numpy.typing as npt
 from ..codes import Code
 from ..errors import FileError, Private
 from ..geometry.placement import FloatArray, Placement, attributes_at
-from ..run.cells import from_cell
-from ..run.checksums import PLANE_MD5
-from ..run.paths import ARRAY_NAME, META_FOLDER, RECORD_ENDING, SLICES_ENDING
+from ..run.paths import ARRAY_NAME
 from ..store.array_reading import ReadableArray, read_region, readable_array
 from ..store.base import Container
+from ..store.bounds import check_grid
 from ..store.containers import open_container
-from ..store.records import read_slices
+from ..store.json_documents import read_document
 from ..store.zarr_documents import GROUP_ATTRIBUTE
 from ..vocabulary import Flag
+from .attribute_check import check_attributes, check_name, check_planes
 from .hounsfield import HuRescale, hu_rescale, rescale_of_planes
 from .indexing import basic_index
 from .patches import read_patch, read_patch_mm
+from .sidecars import Sidecars
 
 if TYPE_CHECKING:
     import nibabel
     import pandas as pd
     import SimpleITK
     import zarr
-
-_TEXT_COLUMNS = ("file_name", "SOPInstanceUID", PLANE_MD5)
-"""Columns of slices.csv whose values may look like numbers."""
 
 
 def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0) -> "Volume":
@@ -48,7 +45,8 @@ def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0)
     Parameters
     ----------
     path
-        The store. Its sidecars are looked for in ``../meta`` and beside it when needed.
+        The store, or a link to it. Its sidecars are looked for when needed, in ``../meta`` and
+        beside it, then at the place that the link leads to.
     threads
         How many threads decompress at once; ``None``: one per processor, up to 8. Use 1 in the
         worker processes of a data loader.
@@ -58,8 +56,10 @@ def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0)
     Raises
     ------
     FileError
-        There is nothing at ``path``, or no volume of ct2zarr, or one that was not written to its
-        end, or the volume has no such level.
+        There is nothing at ``path``, or no volume of ct2zarr, or one that is damaged or was not
+        written to its end, or the volume has no such level.
+    MachineError
+        The process may not open another file; says how to raise the limit.
     """
     return Volume(Path(path), threads, level)
 
@@ -67,7 +67,9 @@ def open_volume(path: Path | str, *, threads: int | None = None, level: int = 0)
 class Volume(Placement):
     """A converted volume, read only. Axes are z, y, x: planes, rows, columns.
 
-    A pickle holds the path only. Forked processes and threads may share the object.
+    A pickle holds the path only. Forked processes and threads may share the object. Thousands may
+    be open: their files are closed and opened again as needed. If the store is replaced meanwhile,
+    what is read is of the version that was opened, or a ``FileError``.
 
     Attributes
     ----------
@@ -97,15 +99,7 @@ class Volume(Placement):
         self.level = level
         self.rescale = rescale
         self._container: Container = open_container(self.path)
-        attrs = self._documents("", "attributes").get(GROUP_ATTRIBUTE)
-        if not isinstance(attrs, dict):
-            raise FileError(
-                Code.NOT_A_VOLUME,
-                "{path} is a Zarr store, but no volume written by ct2zarr (its root group has no"
-                " attribute {attribute})",
-                path=path,
-                attribute=GROUP_ATTRIBUTE,
-            )
+        attrs = self._root_attribute()
         levels = attrs.get("levels") or [{"path": ARRAY_NAME, "factors": [1, 1, 1]}]
         self.levels = len(levels)
         if not 0 <= level < self.levels:
@@ -117,22 +111,42 @@ class Volume(Placement):
                 level=level,
                 levels=self.levels,
             )
-        self.attrs = attributes_at(attrs, levels, level) if level else attrs
         self._array_name = str(levels[level]["path"])
         document = self._documents(self._array_name, "array")
-        self.shape: tuple[int, ...] = tuple(document["shape"])
         self._direct: ReadableArray | None = readable_array(self._array_name, document)
         array = self.array if self._direct is None else self._direct
-        self.dtype: np.dtype[Any] = array.dtype if rescale is None else rescale.dtype
+        self.shape: tuple[int, ...] = array.shape
         self.chunks: tuple[int, ...] = array.chunks
+        check_grid(self.path, self.shape, self.chunks, array.dtype.itemsize, self._array_name)
+        if not level:
+            check_planes(self.path, attrs, self.shape[0])
+        self.dtype: np.dtype[Any] = array.dtype if rescale is None else rescale.dtype
+        self.attrs = attributes_at(attrs, levels, level) if level else attrs
+        self._container.check_unchanged()
+
+    def _root_attribute(self) -> dict[str, Any]:
+        attrs = self._documents("", "attributes").get(GROUP_ATTRIBUTE)
+        if not isinstance(attrs, dict):
+            raise FileError(
+                Code.NOT_A_VOLUME,
+                "{path} is a Zarr store, but no volume written by ct2zarr (its root group has no"
+                " attribute {attribute})",
+                path=self.path,
+                attribute=GROUP_ATTRIBUTE,
+            )
+        check_attributes(self.path, attrs)
+        check_name(self.path, attrs)
+        return attrs
 
     def _documents(self, folder: str, what: str) -> dict[str, Any]:
         """Metadata of a node, of format 3 or else 2: its array document, or its attributes."""
         prefix = f"{folder}/" if folder else ""
-        document = self._json(f"{prefix}zarr.json")
+        document = read_document(self._container, f"{prefix}zarr.json")
         if document is not None:
-            return dict(document.get("attributes", {})) if what == "attributes" else document
-        document = self._json(f"{prefix}.zattrs" if what == "attributes" else f"{prefix}.zarray")
+            attributes = document.get("attributes", {}) if what == "attributes" else document
+            return attributes if isinstance(attributes, dict) else {}
+        name = ".zattrs" if what == "attributes" else ".zarray"
+        document = read_document(self._container, f"{prefix}{name}")
         if document is None:
             raise FileError(
                 Code.NOT_A_VOLUME,
@@ -140,26 +154,6 @@ class Volume(Placement):
                 " to its end",
                 path=self.path,
                 node=folder or "the root group",
-            )
-        return document
-
-    def _json(self, key: str) -> dict[str, Any] | None:
-        value = self._container.get(key)
-        if value is None:
-            return None
-        try:
-            document = json.loads(bytes(value))
-        except ValueError as error:
-            raise FileError(
-                Code.STORE_DAMAGED,
-                "{path}: {key} is damaged: {cause}",
-                path=self.path,
-                key=key,
-                cause=Private(error),
-            ) from error
-        if not isinstance(document, dict):
-            raise FileError(
-                Code.STORE_DAMAGED, "{path}: {key} is no JSON object", path=self.path, key=key
             )
         return document
 
@@ -185,16 +179,9 @@ class Volume(Placement):
     @cached_property
     def array(self) -> "zarr.Array[Any]":
         """The array of zarr-python, with everything that zarr can do; never rescaled."""
-        import zarr
+        from ..store.zarr_reading import open_array
 
-        from ..store.zarr_stores import open_store
-
-        node = zarr.open_group(open_store(self.path), mode="r")[self._array_name]
-        if not isinstance(node, zarr.Array):
-            raise FileError(
-                Code.NOT_A_VOLUME, "{path}: {node} is no array", path=self.path, node=node.name
-            )
-        return node
+        return open_array(self._container, self._array_name, self._direct)
 
     def numpy(self) -> npt.NDArray[Any]:
         """All voxels, (planes, rows, columns), in memory of their own."""
@@ -210,7 +197,9 @@ class Volume(Placement):
     def _read(self, key: Any) -> Any:
         basic = None if self._direct is None else basic_index(key, self.shape)
         if self._direct is None or basic is None:
-            return self.array[key]
+            from ..store.zarr_reading import read_with_zarr
+
+            return read_with_zarr(self._container, self.array, key)
         region, within = basic
         return read_region(self._container, self._direct, region, self.threads)[within]
 
@@ -286,12 +275,33 @@ class Volume(Placement):
                 path=self.path,
             )
         else:
-            shared = {
-                name: str(tag) for name, tag in self.series["tags"].items() if tag is not None
-            }
-            slopes, intercepts = rescale_of_planes([shared | row for row in self.slices])
-        ends = (values["minimum"], values["maximum"])
+            slopes, intercepts = self._rescale_of_planes()
+        lowest, highest = values.get("minimum"), values.get("maximum")
+        if lowest is None or highest is None:
+            raise FileError(
+                Code.NO_HU,
+                "{path}: the smallest and the largest value are not known, so the values cannot"
+                " become Hounsfield units",
+                path=self.path,
+            )
+        ends = (lowest, highest)
         return hu_rescale(slopes, intercepts, self.shape, self.dtype, ends)
+
+    def _rescale_of_planes(self) -> tuple[list[float], list[float]]:
+        tags = self.series.get("tags")
+        try:
+            if not isinstance(tags, dict):
+                raise ValueError("series.json has no tags")
+            shared = {name: str(tag) for name, tag in tags.items() if tag is not None}
+            return rescale_of_planes([shared | row for row in self.slices])
+        except ValueError as error:
+            raise FileError(
+                Code.NO_HU,
+                "{path}: the rescale of its planes cannot be read from series.json and slices.csv:"
+                " {cause}",
+                path=self.path,
+                cause=Private(error),
+            ) from error
 
     def to_sitk(
         self,
@@ -362,42 +372,27 @@ class Volume(Placement):
     # Sidecars.
 
     @cached_property
+    def _sidecars(self) -> Sidecars:
+        planes = None if self.level else self.shape[0]
+        return Sidecars(self.path, self.series_hash, self.attrs.get("source_fingerprint"), planes)
+
+    @property
     def series(self) -> dict[str, Any]:
-        """Content of ``series.json``: tags of the series, findings, counts, timings, versions."""
-        document: dict[str, Any] = json.loads(self._sidecar(RECORD_ENDING).read_text("utf-8"))
-        return document
+        """Content of ``series.json``: tags of the series, findings, counts, timings, versions.
+
+        Raises ``FileError`` if it is missing, damaged, or belongs to another volume.
+        """
+        return self._sidecars.series
 
     @cached_property
     def slices(self) -> list[dict[str, str]]:
-        """Rows of ``slices.csv``, one per plane, all values as text."""
-        table = read_slices(self._sidecar(SLICES_ENDING))
+        """Rows of ``slices.csv``, one per plane, all values as text. Raises as ``series``."""
+        table = self._sidecars.slices
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     def slice_table(self) -> "pd.DataFrame":
-        """``slices.csv`` as a DataFrame, one row per plane."""
-        import pandas as pd
-
-        text = dict.fromkeys(_TEXT_COLUMNS, str)
-        table = pd.read_csv(self._sidecar(SLICES_ENDING), dtype=text)
-        for name in table.columns:
-            if not pd.api.types.is_numeric_dtype(table[name]):
-                table[name] = table[name].map(from_cell, na_action="ignore")
-        return table
-
-    def _sidecar(self, ending: str) -> Path:
-        name = f"{self.series_hash}{ending}"
-        meta = self.path.parent.parent / META_FOLDER
-        for folder in (meta, self.path.parent):
-            if (folder / name).is_file():
-                return folder / name
-        raise FileError(
-            Code.FILE_MISSING,
-            "{path}: {name} is neither in {folder} nor beside the store; copy it along with the"
-            " store",
-            path=self.path,
-            name=name,
-            folder=meta,
-        )
+        """``slices.csv`` as a DataFrame, one row per plane. Raises as ``series``."""
+        return self._sidecars.slice_table()
 
 
 def _reopen(path: Path, threads: int | None, level: int, in_hu: bool) -> Volume:
