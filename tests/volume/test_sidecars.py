@@ -51,10 +51,10 @@ def test_sidecars_that_were_swapped_are_refused(two: Path, ending: str, name: st
 
 
 @pytest.mark.parametrize("name", [SERIES_HASH, OTHER])
-def test_stores_that_were_swapped_are_refused(two: Path, name: str) -> None:
+def test_sidecars_of_stores_that_were_swapped_are_refused(two: Path, name: str) -> None:
     swap(two / "data", ".zarr.sqlite")
     with pytest.raises(FileError, match="not the one that its name says") as raised:
-        open_volume(two / "data" / f"{name}.zarr.sqlite")
+        _ = open_volume(two / "data" / f"{name}.zarr.sqlite").series
     assert raised.value.code is Code.OTHER_VOLUME
 
 

@@ -135,7 +135,6 @@ class Volume(Placement):
                 attribute=GROUP_ATTRIBUTE,
             )
         check_attributes(self.path, attrs)
-        check_name(self.path, attrs)
         return attrs
 
     def _documents(self, folder: str, what: str) -> dict[str, Any]:
@@ -373,6 +372,7 @@ class Volume(Placement):
 
     @cached_property
     def _sidecars(self) -> Sidecars:
+        check_name(self.path, self.attrs)
         planes = None if self.level else self.shape[0]
         return Sidecars(self.path, self.series_hash, self.attrs.get("source_fingerprint"), planes)
 
