@@ -107,6 +107,36 @@ def test_one_uneven_stack_stays_one_whatever_alternates_in_it(heights):
     assert divided(frames, stack_of, header) == ((), [[0]])
 
 
+PAIRS = [0.0, 2.0, 4.0, 7.0, 9.0, 12.0, 13.0, 15.0, 18.0, 22.0]
+"""An uneven stack; another one that repeats it makes pairs of planes."""
+
+
+@pytest.mark.parametrize(
+    ("shift", "name", "apart"),
+    [
+        (0.6, "ImageComments", True),
+        (0.6, "(0019,1023)", False),  # as rows of the detector
+        (0.6, "XRayTubeCurrent", False),
+        (2.6, "ImageComments", False),  # planes do not follow each other in turn
+    ],
+)
+def test_two_uneven_stacks_are_apart_where_text_names_one_and_its_likeness(shift, name, apart):
+    stacks = [PAIRS, [z + shift for z in PAIRS]]
+    found = divided(*numbered(stacks), lambda k, _: {name: str(k)})
+    assert found == (((name,), [[0], [1]]) if apart else ((), [[0, 1]]))
+
+
+def test_text_of_two_uneven_halves_that_continue_each_other_divides_nothing():
+    frames, stack_of = numbered([PAIRS])
+    found = divided(frames, stack_of, lambda _, f: {"StudyID": str(f.position[2] > 10)})
+    assert found == ((), [[0]])
+
+
+def test_an_uneven_stack_that_does_not_repeat_the_other_stays_with_it():
+    stacks = [PAIRS, [z + 0.6 + 0.1 * (i % 2) for i, z in enumerate(PAIRS)]]
+    assert divided(*numbered(stacks), lambda k, _: {"StudyID": str(k)}) == ((), [[0, 1]])
+
+
 def test_headers_of_an_even_stack_and_of_one_with_few_holes_are_not_read():
     def fail(*_):
         raise AssertionError("a header was read")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geometry.spacing import Integers
 from ..geometry.tolerances import NORMAL_TOLERANCE
-from .element_meaning import weight_of
+from .element_meaning import Weight, weight_of
 from .explanations import (
     FOLDER,
     FRAMES_PER_VALUE,
@@ -44,13 +44,33 @@ def divide_overlapping(stack: Stack, headers: HeaderReader) -> list[tuple[tuple[
         return whole
     for split in _splits(stack, headers):
         long = min(map(len, split.parts)) >= SMALLEST_INTERLEAVED
-        if long and not split.repeats and is_worth(split, spacing.irregular_gaps):
+        fits = is_worth(split, spacing.irregular_gaps) or _repeat_each_other(stack, split)
+        if long and not split.repeats and fits:
             return [
                 (split.keywords + keywords, inner)
                 for part in split.parts
                 for keywords, inner in divide_overlapping(stack.take(part), headers)
             ]
     return whole
+
+
+def _repeat_each_other(stack: Stack, split: Split) -> bool:
+    """Whether text tells parts apart that are one uneven stack and its shifted likenesses.
+
+    Rows of the detector give pairs of planes as well, so that a number is not enough.
+    """
+    (name, *_), first = split.keywords, split.parts[0]
+    sizes = {len(part) for part in split.parts}
+    if weight_of(name) < Weight.MUCH or len(split.parts) < 2 or len(sizes) > 1:
+        return False
+    shifts = (stack.offsets[part] - stack.offsets[first] for part in split.parts)
+    alike = all(np.ptp(shift) <= NORMAL_TOLERANCE * stack.step for shift in shifts)
+    return alike and _is_ordered_in_turn(split.parts)
+
+
+def _is_ordered_in_turn(parts: Sequence[Integers]) -> bool:
+    """Whether planes of all parts follow each other in turn."""
+    return bool((np.diff(np.sort(parts, axis=0), axis=0) == 1).all())
 
 
 def _splits(stack: Stack, headers: HeaderReader) -> Iterator[Split]:
