@@ -182,7 +182,16 @@ def test_a_gap_counts_as_irregular_from_two_percent_of_the_usual_one():
 
 @pytest.mark.parametrize(
     ("positions", "unit"),
-    [([1.0, 2.0], 0.1), ([1.1, 2.0], 0.1), ([1.25, 2.0], 0.01), ([1.125, 2.0], 0.001)],
+    [
+        ([1.0, 2.0], 0.1),
+        ([1.1, 2.0], 0.1),
+        ([1.25, 2.0], 0.01),
+        ([1.125, 2.0], 0.001),
+        ([1.2345, 2.0], 1e-4),
+        ([1.23456, 2.0], 1e-5),
+        ([1.234567, 2.0], 1e-6),
+        ([0.1234567], 1e-7),
+    ],
 )
 def test_the_unit_is_that_of_the_fewest_decimals_that_hold_all_positions(positions, unit):
     places = np.array([[0, 0, z] for z in positions])

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ct2zarr.geometry.spacing import written_unit
-from ct2zarr.geometry.stacks import slice_normal, stack_geometry
+from ct2zarr.geometry.stacks import (
+    slice_normal,
+    stack_geometry,
+    unit_orientation,
+    vector_lengths,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -56,6 +61,7 @@ def test_shear_along_the_rows_is_a_tilt_too():
     geometry = stack_geometry(axial(np.arange(10) * 3.0, (-0.5, 0)), AXIAL, (1, 1))
     assert geometry.tilt_degrees == pytest.approx(-math.degrees(math.atan(0.5)))
     assert geometry.drift_mm == pytest.approx(13.5)
+    assert geometry.in_plane_shift_mm == pytest.approx(0, abs=1e-9)
 
 
 def test_origin_off_the_line_is_a_shift_and_measured():
@@ -198,3 +204,12 @@ def test_the_tilt_takes_its_sign_from_the_columns_unless_they_hardly_move():
     for shear, sign in (((-0.5, 0.1), 1), ((0.5, -0.1), -1), ((0.5, -1e-5), 1), ((-0.5, 1e-5), -1)):
         geometry = stack_geometry(axial(np.arange(5) * 3.0, shear), AXIAL, (1, 1))
         assert math.copysign(1, geometry.tilt_degrees) == sign, shear
+
+
+def test_cosines_of_any_direction_and_length_become_unit_vectors_of_that_direction():
+    row, column = np.array([2, 1, 2]) / 3, np.array([-2, 2, 1]) / 3
+    scaled = (*(1.5 * row), *(0.5 * column))
+    assert vector_lengths(scaled) == pytest.approx((1.5, 0.5))
+    assert unit_orientation(scaled) == pytest.approx((*row, *column))
+    rounded = (*np.round(row, 4), *np.round(column, 4))
+    assert unit_orientation(rounded) == rounded

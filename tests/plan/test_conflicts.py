@@ -82,6 +82,12 @@ def test_between_two_conflicts_the_expected_number_is_that_of_the_place():
     assert kept_of([frame(2, 2.0), *frames, frame(4, 4.0)]) == {1, 3, 5, 7, 9, 11}
 
 
+def test_one_neighbour_alone_expects_numbers_to_grow_by_one_per_position():
+    unnumbered = [frame(0, z, instance_number=None) for z in (2.0, 6.0, 8.0, 10.0)]
+    frames = [frame(10, 0), *unnumbered, frame(12, 4.0), frame(13, 4.0)]
+    assert kept_of(frames) == {10, 12, None}
+
+
 @pytest.mark.parametrize(("unreadable", "kept"), [({4}, 2), ({2}, 4), ({1, 5}, 2), ({1}, 4)])
 def test_previews_that_cannot_be_read_come_last_and_without_neighbours_the_order_stays(
     unreadable, kept

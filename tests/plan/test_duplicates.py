@@ -10,6 +10,7 @@ from ct2zarr.errors import FileError
 from ct2zarr.plan.duplicates import (
     Digests,
     find_same_pixels,
+    remove_copied_layers,
     remove_copies,
     remove_repeated_objects,
 )
@@ -186,3 +187,15 @@ def test_copies_by_uid_are_compared_within_their_frame_only():
     kept, removed = remove_copies(frames + copies, Digests(by_uid))
     assert kept == frames  # "/data/9" is before "/data/copy"
     assert [entry.unused.frame for entry in removed] == copies
+
+
+def test_layers_that_are_kept_stay_in_their_order_whatever_their_size():
+    short, long = stack([0.0, 2.0, 4.0]), stack([2.0 * i for i in range(9)], first=11)
+    copy = stack([0.0, 2.0, 4.0], first=31)
+    layers = [make_stack(some) for some in (short, long, copy)]
+    image = {f.path: f.path for f in short + long} | {
+        f.path: original.path for f, original in zip(copy, long, strict=False)
+    }
+    kept, removed = remove_copied_layers(layers, Digests(lambda f: image[f.path]))
+    assert kept == [0, 1]
+    assert [one.kept for one in removed] == long[:3]

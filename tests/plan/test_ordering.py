@@ -31,6 +31,13 @@ def test_positions_run_along_the_normal_or_else_along_their_longest_axis():
     assert order_of(along_y)[1].tolist() == [0, 3, 6]
 
 
+def test_one_frame_is_ordered_by_the_best_element_that_it_has():
+    assert by(z([5])) is OrderedBy.POSITION
+    assert by([frame(7, 0, position=None, slice_location=5.0)]) is OrderedBy.LOCATION
+    assert by([frame(7, 0, position=None)]) is OrderedBy.NUMBER
+    assert by([frame(7, 0, position=None, instance_number=None)]) is OrderedBy.UNKNOWN
+
+
 @pytest.mark.parametrize("place", [None, (0.0, 0.0, math.nan), (0.0, 0.0, 5.0)])
 def test_locations_come_before_numbers_where_positions_are_of_no_use(place):
     frames = [frame(9 - i, 0, position=place, slice_location=2.0 * i) for i in range(4)]
