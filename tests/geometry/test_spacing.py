@@ -152,6 +152,15 @@ def test_two_wide_gaps_in_a_row_are_holes_and_three_are_another_spacing():
     assert three.irregular_gaps == 3
 
 
+def test_a_gap_of_nearly_two_spacings_is_no_hole():
+    assert spacing_of(np.array([0.0, 1, 2, 4.01, 5.01])).kind == "missing"
+    assert spacing_of(np.array([0.0, 1, 2, 4.06, 5.06])).kind == "uneven"
+
+
+def test_planes_far_nearer_than_the_declared_spacing_are_not_at_one_place_of_its_grid():
+    assert spacing_of(np.array([0, 0.01, 5.01, 10.01, 20.01]), hints=(5.0,)).kind == "uneven"
+
+
 def test_wide_gaps_of_different_width_are_no_run():
     found = spacing_of(np.array([0, 1, 2, 3, 4, 5, 7, 10, 12, 13.0]))
     assert found.kind == "missing"

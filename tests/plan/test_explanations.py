@@ -1,6 +1,7 @@
 """Whole headers, folders and orders explain repeated positions; UIDs and chance never do."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +107,18 @@ def test_the_folder_explains_where_no_element_does():
     assert_layers(found_in(frames), layer_of)
 
 
+def test_a_folder_of_its_own_for_each_file_does_not_hide_the_one_above():
+    frames, layer_of = shuffled(folder="phase{}")
+    own = {f.path: f"{f.path}/image" for f in frames}
+    frames = [replace(f, path=own[f.path]) for f in frames]
+    found = found_in(frames)
+    assert found[0].keywords == ("folder",)
+    assert_layers(found, {own[path]: layer for path, layer in layer_of.items()})
+    # Nor does a folder that all share.
+    frames = [replace(f, path=f.path.replace("/data", "/data/export/ct")) for f in frames]
+    assert found_in(frames)[0].keywords == ("folder",)
+
+
 def test_times_explain_where_each_layer_runs_along_the_stack():
     frames, layer_of = shuffled()
     found = found_in(
@@ -114,6 +127,24 @@ def test_times_explain_where_each_layer_runs_along_the_stack():
     assert found[0].keywords == ("ContentTime",)
     assert found[0].by_order
     assert_layers(found, layer_of)
+
+
+@pytest.mark.parametrize("absent", [0, 7, 15])
+def test_numbers_explain_nothing_where_one_is_absent(absent):
+    frames, _ = shuffled()
+    numbered = [replace(f, instance_number=n) for n, f in enumerate(frames, start=1)]
+    assert found_in(numbered)[0].keywords == ("InstanceNumber",)
+    numbered[absent] = replace(numbered[absent], instance_number=None)
+    assert found_in(numbered) is None
+
+
+@pytest.mark.parametrize("odd", ["nan", "inf", "1_0", "soon"])
+def test_values_explain_as_an_order_only_if_all_are_finite_numbers(odd):
+    frames, _ = shuffled(planes=10)
+    value = {f.path: str(100 + n) for n, f in enumerate(frames)}
+    assert found_in(frames, lambda f: {"A": value[f.path]})[0].keywords == ("A",)
+    value[frames[-1].path] = odd
+    assert found_in(frames, lambda f: {"A": value[f.path]}) is None
 
 
 def test_names_of_files_explain_where_each_layer_runs_along_the_stack():

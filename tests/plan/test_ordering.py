@@ -85,6 +85,9 @@ def test_a_single_frame_is_ordered_by_what_it_has():
 
 def test_a_position_varies_unless_several_frames_have_the_same():
     assert position_does_not_vary(z([3, 3, 3]))
+    assert position_does_not_vary(z([3, 3]))
+    assert not position_does_not_vary(z([3, 4]))
+    assert not position_does_not_vary(z([3, 4, 3]))
     assert not position_does_not_vary(z([3, 3, 3.001]))
     assert not position_does_not_vary(z([3]))
     assert not position_does_not_vary(at(z([3, 3]), position=None))

@@ -69,3 +69,29 @@ def test_lengths_are_evidence_and_do_not_count_as_jitter():
         "longest_vector": 1.04,
         "largest_difference_of_cosines": 0.0,
     }
+
+
+def test_evidence_of_lengths_and_differences_has_six_decimals():
+    long = (1.0001234567, 0.0, 0.0, 0.0, 1.0, 7.654321e-4)
+    assert inexact_orientation(planes(AXIAL, long)) == {
+        "shortest_vector": 1.0,
+        "longest_vector": 1.000123,
+        "largest_difference_of_cosines": 0.000765,
+    }
+
+
+def test_planes_without_an_orientation_say_nothing_of_the_others():
+    turned = (1.0, 6e-4, 0.0, -6e-4, 1.0, 0.0)
+    assert common_orientation(planes(None, AXIAL)) == AXIAL
+    assert common_orientation(planes(None, AXIAL, turned)) == common_orientation(
+        planes(AXIAL, turned)
+    )
+    assert inexact_orientation(planes(None, AXIAL)) is None
+
+
+def test_a_mean_is_of_planes_not_of_orientations():
+    turned = (1.0, 6e-4, 0.0, -6e-4, 1.0, 0.0)
+    few = common_orientation(planes(AXIAL, turned))
+    many = common_orientation(planes(AXIAL, *[turned] * 5))
+    assert few[1] == pytest.approx(3e-4)
+    assert many[1] == pytest.approx(5e-4)

@@ -81,3 +81,9 @@ def test_every_pass_runs_one_way_and_none_has_a_place_twice(planes, count, seed)
         own = sorted(int(stack.frames[i].instance_number) for i in one)
         steps = [places[b] - places[a] for a, b in itertools.pairwise(own)]
         assert all(step > 0 for step in steps) or all(step < 0 for step in steps)
+
+
+def test_three_planes_are_a_pass_and_two_are_none():
+    assert passes_of([0, 1, 2, 3, 4, 5], [3, 4, 5]) == [[0, 1, 2, 3, 4, 5], [3, 4, 5]]
+    assert passes_of([0, 1, 2, 3, 4, 5], [4, 5]) == []
+    assert passes_of([0, 1, 2, 3], [2, 3], [1, 2]) == []
