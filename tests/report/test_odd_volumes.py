@@ -95,7 +95,7 @@ def is_whole(view: SampleView) -> None:
     page = render(
         heading="x", report_id="y", verdict=Problem("good", "", "z"), outcome=[], outcome_label="",
         tiles=[], facts=[], bar_groups=[], plots=[], blank_row=None, samples=[view],
-        sampling_note="", decisions="[]",
+        sampling_note="", decisions="[]", notices=(), files=None,
         review=type("Review", (), {"total": 0, "rows": []}),
     )  # fmt: skip
     assert len(page) < 4_000_000

@@ -1,6 +1,7 @@
 """The figures over the whole dataset are those of its rows."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,24 @@ def test_tiles_have_the_totals():
         "Compression": ("2.50", ": 1", "source to stores"),
         "Speed": ("50", "MB/s", "of source per worker"),
     }
+
+
+def test_settings_keep_their_names_where_shards_differ():
+    facts = {"settings": {"on_bad_slice": {"differs": ["drop", "fail"]}, "values": "hu"}}
+    lines = settings_lines(facts, [], ReportSettings(Path("/x")))
+    assert ("on_bad_slice", "differs between shards: drop or fail") in lines
+    assert ("values", "hu") in lines
+    assert "differs" not in dict(lines)
+
+
+def test_what_people_rejected_is_not_among_what_was_lost():
+    rows = [row("rejected", reason="rejected_in_review", flags="padding"), row()]
+    assert "Failed and rejected, by reason" not in [group.title for group in bar_groups(rows)]
+    rows.append(row("rejected", reason="padding", flags="padding"))
+    groups = {group.title: group.rows for group in bar_groups(rows)}
+    assert [(bar.label, bar.count) for bar in groups["Failed and rejected, by flag"]] == [
+        ("padding", 1)
+    ]
 
 
 def test_what_was_not_measured_is_not_known():

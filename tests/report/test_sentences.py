@@ -39,8 +39,20 @@ def record(dataset: Dataset) -> Any:
         (
             Counts(volumes=1200, ok=1198, failed=1, rejected=1),
             "bad",
-            "1 of 1,200 volumes failed. The table below gives the reason for each; the others can"
-            " be used.",
+            "1 of 1,200 volumes failed. The table below gives the reason for each; of the others,"
+            " 1,198 were converted without a flag, 1 was rejected, 1,198 were not compared with the"
+            " source.",
+        ),
+        (
+            Counts(volumes=4, ok=3, failed=1, ok_flagged=2, flagged=3, verified=3),
+            "bad",
+            "1 of 4 volumes failed. The table below gives the reason for each; of the others, 1 was"
+            " converted without a flag, 2 with flags that you should check.",
+        ),
+        (
+            Counts(volumes=2, failed=2),
+            "bad",
+            "2 of 2 volumes failed. The table below gives the reason for each.",
         ),
         (
             Counts(volumes=3, ok=1, rejected=2),

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codes import Code
 from ..run.counts import Counts, size_words
 from ..run.settings import ReportSettings
 from ..visible_text import visible
 from ..vocabulary import Belonging, Status
 from .plots import Plot, plot_histogram
 from .redaction import redact
-from .sentences import flag_sentence, syntax_names
+from .sentences import MOST_OF_NAME, MOST_OF_TEXT, flag_sentence, shorten, syntax_names
 from .summary_table import JoinedRow
 from .tallies import commonest, count_flags, numbers_of
 
@@ -113,19 +114,29 @@ def settings_lines(
     used = facts.get("settings")
     if isinstance(used, Mapping):
         for name, value in used.items():
-            if isinstance(value, Mapping):
-                lines += [(str(key), str(item)) for key, item in value.items()]
-            else:
-                lines.append((str(name), str(value)))
+            lines += _setting_lines(str(name), value)
     for version, count in commonest((row.version for row in rows), _VERSIONS):
         lines.append(("version of ct2zarr", f"{version} ({count:,} volumes)"))
-    return [(name, redact(value)) for name, value in dict.fromkeys(lines)]
+    return [
+        (shorten(name, MOST_OF_NAME), shorten(redact(value), MOST_OF_TEXT))
+        for name, value in dict.fromkeys(lines)
+    ]
+
+
+def _setting_lines(name: str, value: object) -> list[tuple[str, str]]:
+    """A setting under its name; ``differs`` lists the values of shards that do not agree."""
+    if not isinstance(value, Mapping):
+        return [(name, str(value))]
+    if isinstance(value.get("differs"), list):
+        return [(name, f"differs between shards: {' or '.join(map(str, value['differs']))}")]
+    return [(str(key), str(item)) for key, item in value.items()]
 
 
 def bar_groups(rows: Sequence[JoinedRow]) -> list[BarGroup]:
     """What the volumes are, by name: flags, reasons, datasets, makers, kernels, syntaxes, sizes."""
     ok = [row for row in rows if row.status == Status.OK]
-    lost = [row for row in rows if row.status != Status.OK]
+    # What people rejected is no loss of the conversion; the groups would hide what is.
+    lost = [r for r in rows if r.status != Status.OK and r.reason != Code.REJECTED_IN_REVIEW]
     groups = [_flag_bars("Flags", rows, "look")]
     if lost:
         groups.append(

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ..codes import Code
 from ..errors import SettingsError
+from ..model import Json
 from ..run.atomic_files import prepare_folder, write_atomically
 from ..run.counts import Counts, totals_of
 from ..run.job_log import progress
@@ -24,6 +25,7 @@ from ..run.paths import REPORT, joined_summary, store_root
 from ..run.settings import ReportSettings
 from ..version import __version__
 from ..visible_text import HIDDEN, visible_lines
+from .account import file_bars, unplanned_notices, unread_notices
 from .exports import write_exports
 from .overview import (
     bar_groups,
@@ -146,6 +148,8 @@ def _overview(
     """What the page says of the dataset as a whole."""
     counts = Counts.of_totals(totals_of(rows))
     outcome = outcome_parts(counts)
+    facts = _read_facts(joined_summary(root).totals)
+    account = _account(facts)
     return {
         "heading": _heading(rows),
         "report_id": _report_id(rows),
@@ -153,8 +157,17 @@ def _overview(
         "outcome": outcome,
         "outcome_label": ", ".join(f"{part.label} {part.count:,}" for part in outcome),
         "tiles": headline_tiles(counts),
-        "facts": settings_lines(_read_facts(joined_summary(root).totals), rows, settings),
+        "facts": settings_lines(facts, rows, settings),
+        "notices": (*unread_notices(account), *unplanned_notices(root, rows)),
+        "files": file_bars(account),
     }
+
+
+def _account(facts: Mapping[str, object]) -> Mapping[str, Json]:
+    """The manifest's account of all files; empty where the aggregate step did not see it."""
+    manifest = facts.get("manifest")
+    account = manifest.get("account") if isinstance(manifest, Mapping) else None
+    return account if isinstance(account, Mapping) else {}
 
 
 def _read_facts(path: Path) -> Mapping[str, object]:

@@ -68,11 +68,8 @@ def verdict(counts: Counts) -> Line:
     if counts.volumes == 0:
         return Line("bad", "The summary has no volume: nothing was found to convert.")
     if counts.failed:
-        return Line(
-            "bad",
-            f"{counts.failed:,} of {volumes} failed. The table below gives the reason for each; "
-            "the others can be used.",
-        )
+        failed = f"{counts.failed:,} of {volumes} failed. The table below gives the reason for each"
+        return Line("bad", f"{failed}{_others(counts)}.")
     if counts.rejected:
         return Line(
             "look",
@@ -89,6 +86,20 @@ def verdict(counts: Counts) -> Line:
         has = "has a flag" if counts.flagged == 1 else "have flags"
         return Line("good", f"{agree}; {counts.flagged:,} {has} that you should check.")
     return Line("good", f"{agree}.")
+
+
+def _others(counts: Counts) -> str:
+    """What became of the volumes that did not fail."""
+    plain = counts.ok - counts.ok_flagged
+    unverified = counts.ok - counts.verified
+    parts = [
+        f"{plain:,} {_were(plain)} converted without a flag" if plain else "",
+        f"{counts.ok_flagged:,} with flags that you should check" if counts.ok_flagged else "",
+        f"{counts.rejected:,} {_were(counts.rejected)} rejected" if counts.rejected else "",
+        f"{unverified:,} {_were(unverified)} not compared with the source" if unverified else "",
+    ]
+    said = ", ".join(filter(None, parts))
+    return f"; of the others, {said}" if said else ""
 
 
 def _volumes(count: int) -> str:

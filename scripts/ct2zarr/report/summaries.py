@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 ADVICE = SUMMARY_SCHEMA.advice
 """What to do about a damaged summary."""
 
+ACCOUNT = ("files_found", "roles", "series", "unreadable_series", "volumes", "unread")
+"""What summary_all.json repeats of the manifest's summary for the report; no name of a folder."""
+
 NAMED_MOST = 10
 """Missing summaries that an error names; more are only counted."""
 
@@ -313,7 +316,10 @@ def manifest_content(
     md5 = next(iter(named)) if len(named) == 1 else ""
     if manifest is not None:
         md5 = str(manifest[INDEX_MD5])
-    return {"file": SERIES_ALL, "md5": md5, "shards_by_md5": dict(sorted(named.items()))}
+    content = {"file": SERIES_ALL, "md5": md5, "shards_by_md5": dict(sorted(named.items()))}
+    if manifest is not None:
+        content["account"] = {name: manifest[name] for name in ACCOUNT if name in manifest}
+    return content
 
 
 def _agreed(settings: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
