@@ -18,10 +18,12 @@ from ct2zarr import __version__
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import MachineError, SettingsError
+from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.run.settings import (
     AggregateSettings,
     MetadataSettings,
+    manifest_from_environ,
 )
 from ct2zarr.run.summary_columns import COLUMNS
 from ct2zarr.vocabulary import Flag, StoreType
@@ -416,3 +418,32 @@ def test_starting_a_shard_loads_no_large_package():
     )
     loaded = set(done.stdout.split())
     assert loaded & {"pandas", "zarr", "pydicom", "numpy", "rich", "subprocess"} == set()
+
+
+def test_a_whole_job_runs_without_what_only_its_workers_or_the_report_need(tmp_path):
+    """pyarrow imports pandas when it is given a list of Python; that takes as long as the rest."""
+    manifest = tmp_path / "manifest"
+    make_series(tmp_path / "in", n=3)
+    scan = {"DATASET_V1_ROOT": str(tmp_path / "in"), "OUT_DIR": str(manifest), "NUM_SHARDS": "1"}
+    make_manifest(manifest_from_environ(scan | {"DATASET_VERSION": "v1"}))
+    script = (
+        "import os, sys; from ct2zarr.convert.shard import run_shard;"
+        "from ct2zarr.run.settings import convert_from_environ;"
+        "run_shard(convert_from_environ(os.environ)); print(*sorted(sys.modules))"
+    )
+    job = {
+        "INPUT_CSV": str(manifest / "shards" / "series_shard_00.csv"),
+        "OUT_ROOT": str(tmp_path / "out"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **job},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert list((tmp_path / "out").rglob("*.series.json"))
+    loaded = set(done.stdout.split())
+    assert "pyarrow.parquet" in loaded
+    assert loaded & {"pandas", "zarr", "pydicom", "numcodecs", "pyarrow.compute"} == set()

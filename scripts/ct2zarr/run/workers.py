@@ -27,7 +27,7 @@ from .worker_server import END, EXITED, Answer, receive, send
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-PRELOADED = ("ct2zarr.convert.conversion",)
+PRELOADED = ("ct2zarr.convert.preloading",)
 """Modules that the server imports once for all workers of a conversion."""
 
 TRIES = 2
