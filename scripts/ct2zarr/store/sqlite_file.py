@@ -133,6 +133,7 @@ def connect_new(path: Path) -> sqlite3.Connection:
 
     The caller commits. Raises ``sqlite3.Error``.
     """
+    _create(path)
     connection = sqlite3.connect(
         # No locks: they fail on some network file systems and protect nothing here.
         file_uri(path, mode="rwc", nolock=1),
@@ -156,7 +157,9 @@ def connect_new(path: Path) -> sqlite3.Connection:
 def connect_writable(path: Path) -> sqlite3.Connection:
     """Connection in autocommit mode to a store, which is created if there is none."""
     created = not path.exists() or path.stat().st_size == 0
-    if not created:
+    if created:
+        _create(path)
+    else:
         check_header(path)
     connection: sqlite3.Connection | None = None
     try:
@@ -180,6 +183,12 @@ def connect_writable(path: Path) -> sqlite3.Connection:
             connection.close()
         raise explain(path, error) from error
     return _checked(path, connection)
+
+
+def _create(path: Path) -> None:
+    """Create the file as any other file is: SQLite would grant others no more than to read it."""
+    with suppress(OSError):  # SQLite meets the same obstacle, and says so
+        path.touch()
 
 
 def explain(path: Path, error: sqlite3.Error) -> Ct2zarrError:
