@@ -35,7 +35,11 @@ from ct2zarr.vocabulary import Flag
         (PATH_OR_NONE, ["", "a"], [" ", 3]),
         (OPTIONS["verify_slices"].kind, [0, "all", "5"], [-1, "ALL", "some", True]),
         (OPTIONS["zarr_format"].kind, ["auto", 2, "3"], [1, 4, "x"]),
-        (OPTIONS["summary_suffix"].kind, ["", "_a b"], ["a/b", "a\0"]),
+        (
+            OPTIONS["summary_suffix"].kind,
+            ["", "shard_0", "shard_123"],
+            ["00", "shard_", "_shard_00", "shard_0a", "a/b"],
+        ),
         (OPTIONS["store_type"].kind, ["dir"], ["DIR", "", ["dir"]]),
         (OPTIONS["datasets"].kind, [{"v1": "/a"}], [{}, "v1", {"v1": ""}, {"v1": 3}]),
     ],

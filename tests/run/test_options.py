@@ -204,7 +204,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "decisions": ("d.csv", Path("d.csv")),
     "scan_part": ("3", 3),
     "shard_id": ("0", 0),
-    "summary_suffix": ("_a", "_a"),
+    "summary_suffix": ("shard_07", "shard_07"),
     "output_html": ("r.html", Path("r.html")),
     "manifest_dir": ("m", Path("m")),
     "out_dir": ("m", Path("m")),
@@ -309,9 +309,9 @@ def test_params_of_the_rules_keep_their_order_as_another_one_would_convert_every
         "datasets", "num_shards", "max_depth", "include_secondary_capture", "exclude_image_types",
     ]  # fmt: skip
     assert options_that_change(Output.SHARD) == [
-        "values", "zarr_format", "chunks", "compression_level", "pyramid_levels", "deidentify",
-        "extra_series_tags", "extra_slice_tags", "reject_flags", "accept_ambiguous_layers",
-        "on_bad_slice", "verify_slices", "overwrite",
+        "num_shards", "values", "zarr_format", "chunks", "compression_level", "pyramid_levels",
+        "deidentify", "extra_series_tags", "extra_slice_tags", "reject_flags",
+        "accept_ambiguous_layers", "on_bad_slice", "verify_slices", "overwrite",
     ]  # fmt: skip
     assert list(changing_options(config_defaults(), Output.SCAN_PART)) == [
         "format_version", "datasets", "max_depth",

@@ -27,7 +27,7 @@ def test_labels_have_two_digits_or_as_many_as_the_highest_number(
 def test_names_are_those_of_the_contract() -> None:
     assert paths.store_root(ROOT, StoreType.DIR) == Path("out/zarr_dir")
     volume = paths.volume_paths(ROOT, "abc", StoreType.SQLITE)
-    summary = paths.shard_summary(ROOT, "03", "_again")
+    summary = paths.shard_summary(ROOT, "03")
     joined, audits = paths.joined_summary(ROOT), paths.joined_audit(ROOT)
     share = paths.scan_share_paths(ROOT, 3, 16)
 
@@ -37,8 +37,8 @@ def test_names_are_those_of_the_contract() -> None:
         Path("out/meta/abc.series.json"),
     )
     assert (summary.table, summary.totals) == (
-        Path("out/summary_shard_03_again.csv"),
-        Path("out/summary_shard_03_again.json"),
+        Path("out/summary_shard_03.csv"),
+        Path("out/summary_shard_03.json"),
     )
     assert (joined.table, joined.totals) == (
         Path("out/summary_all.csv"),
@@ -67,10 +67,11 @@ def test_patterns_find_the_number_in_the_names_that_are_written() -> None:
     assert (paths.SHARD_FILES.fullmatch(name) or [])[1] == "0007"
     name = paths.shard_summary(ROOT, "07").table.name
     assert (paths.SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
-    assert (paths.SUFFIXED_SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
-    name = paths.shard_summary(ROOT, "07", "_x").table.name
-    assert paths.SHARD_SUMMARY.fullmatch(name) is None
-    assert (paths.SUFFIXED_SHARD_SUMMARY.fullmatch(name) or [])[1] == "07"
+    for path in (name, "summary_shard_07.json", "summary_shard_07_again.csv"):
+        assert (paths.ANY_SHARD_SUMMARY.fullmatch(path) or [])[1] == "07"
+    for path in ("summary_all.csv", "summary_shard_07.csv.bak", "audit_shard_07.csv"):
+        assert paths.ANY_SHARD_SUMMARY.fullmatch(path) is None
+    assert (paths.SHARD_SUFFIX.fullmatch("shard_07") or [])[1] == "07"
 
 
 def test_the_shard_of_a_volume_is_its_whole_hash_modulo_the_number_of_shards() -> None:
@@ -78,10 +79,8 @@ def test_the_shard_of_a_volume_is_its_whole_hash_modulo_the_number_of_shards() -
     assert paths.shard_of("1" + "0" * 31, 7) == 16**31 % 7
 
 
-def test_dots_in_a_suffix_stay_in_the_names_of_a_summary() -> None:
-    summary = paths.shard_summary(ROOT, "03", ".v2.again")
-    assert summary.table == Path("out/summary_shard_03.v2.again.csv")
-    assert summary.totals == Path("out/summary_shard_03.v2.again.json")
+def test_dots_in_the_name_of_a_table_stay_in_that_of_its_totals() -> None:
+    assert paths.totals_beside(Path("out/a.b.csv")) == Path("out/a.b.json")
 
 
 PARTS = st.lists(st.sampled_from(["a", "b", "c.dcm", "..", ".", ""]), max_size=5)

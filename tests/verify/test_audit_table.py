@@ -96,9 +96,9 @@ def test_damage_is_what_is_not_intact(tmp_path):
 # Which shards to convert again ------------------------------------------------------------------
 
 
-def summary(root: Path, failed: int, suffix: str = "", age: int = 10) -> None:
+def summary(root: Path, failed: int, age: int = 10) -> None:
     """A summary that is ``age`` seconds old."""
-    paths = shard_summary(root, "07", suffix)
+    paths = shard_summary(root, "07")
     write_table(paths, "series_hash\n", {"totals": {"failed": failed}})
     os.utime(paths.table, (1000 - age, 1000 - age))
 
@@ -138,12 +138,6 @@ def test_a_summary_whose_table_was_changed_is_written_again(tmp_path):
     summary(tmp_path, failed=0)
     shard_summary(tmp_path, "07").table.write_text("series-hash\n")
     assert needs_retry(tmp_path, "07")
-
-
-def test_the_suffix_of_the_summary_counts(tmp_path):
-    summary(tmp_path, failed=1, suffix="_night")
-    assert not needs_retry(tmp_path, "07")
-    assert needs_retry(tmp_path, "07", "_night")
 
 
 @pytest.mark.parametrize(

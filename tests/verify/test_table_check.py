@@ -131,19 +131,6 @@ def test_a_table_without_its_json_is_damaged_and_a_json_without_its_table_is_pen
     assert damaged_tables(audit_of(root)) == []
 
 
-def test_tables_of_summaries_with_a_suffix_are_looked_at(root):
-    store_root = root / "out" / "zarr_sqlite"
-    for ending in ("csv", "json"):
-        shutil.copy(
-            store_root / f"summary_shard_00.{ending}",
-            store_root / f"summary_shard_00_mine.{ending}",
-        )
-    assert damaged_tables(audit_of(root)) == []
-    (store_root / "summary_shard_00_mine.csv").write_text("series_hash\n")
-    (damage,) = damaged_tables(audit_of(root))
-    assert damage.file == "summary_shard_00_mine.csv"
-
-
 def test_the_manifest_is_looked_at_where_its_folder_is_known(root):
     (root / "manifests" / "files_excluded.parquet").write_bytes(b"PAR1")
     (damage,) = damaged_tables(audit_of(root))

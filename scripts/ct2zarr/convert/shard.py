@@ -25,6 +25,7 @@ from .series_jobs import converted_rows
 from .shard_plans import label_of, plans_of_shard
 from .shard_summary import ShardSummary, write_summary
 from .summary_rows import without_names
+from .superseded import remove_superseded
 
 if TYPE_CHECKING:
     from ..run.workers import WorkerServer
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 def retry_shard(settings: ConvertSettings) -> None:
     """Convert the shard again if a volume failed or was found damaged; otherwise do nothing."""
     label = label_of(settings)
-    if not needs_retry(settings.store_root, label, settings.summary_suffix):
+    if not needs_retry(settings.store_root, label):
         logger.info("shard %s: no volume failed, nothing to convert", label)
         return
     run_shard(settings)
@@ -72,10 +73,11 @@ def _run_shard(
     plans = plans_of_shard(settings)
     manifest = manifest_md5(settings.input_csv)
     label = label_of(settings)
-    files = shard_summary(settings.store_root, label, settings.summary_suffix)
+    files = shard_summary(settings.store_root, label)
     _prepare_folders(settings, label)
     for old in (files.table, files.totals):
         old.unlink(missing_ok=True)
+    remove_superseded(settings, label)
 
     damaged = damaged_volumes(settings, label)
     rows = {row.series_hash: row for row in finished_rows(plans, settings, damaged)}

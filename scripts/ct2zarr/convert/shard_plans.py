@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..codes import Code
 from ..errors import SettingsError
 from ..model import VolumePlan
-from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, shard_label, shard_of
+from ..run.paths import MINIMUM_DIGITS, SHARD_CSV, SHARD_SUFFIX, shard_label, shard_of
 from ..run.settings import ConvertSettings
 
 
@@ -58,10 +58,35 @@ def _check_named_once(plans: list[VolumePlan], settings: ConvertSettings) -> Non
 
 
 def label_of(settings: ConvertSettings) -> str:
-    """The number of the shard as in file names: SHARD_ID, else that of the CSV, else ``00``."""
+    """The number of the shard as in file names, in the digits of SUMMARY_SUFFIX if that is set.
+
+    The number is SHARD_ID, else that of the CSV, else that of SUMMARY_SUFFIX, else 0.
+
+    Raises
+    ------
+    SettingsError
+        SUMMARY_SUFFIX names another shard.
+    """
+    label = _label_of_job(settings)
+    suffix = SHARD_SUFFIX.fullmatch(settings.summary_suffix)
+    if suffix is None:
+        return label or "0" * MINIMUM_DIGITS
+    if label is not None and int(label) != int(suffix[1]):
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "SUMMARY_SUFFIX is {suffix}, but this is shard {label}; set it to shard_{label}, or "
+            "leave it out",
+            suffix=settings.summary_suffix,
+            label=label,
+        )
+    return suffix[1]
+
+
+def _label_of_job(settings: ConvertSettings) -> str | None:
+    """The number that SHARD_ID or the name of the CSV gives; None where neither does."""
     named = re.search(r"_shard_(\d+)\.csv$", settings.input_csv.name)
     if settings.shard_id is None:
-        return named[1] if named else "0" * MINIMUM_DIGITS
+        return named[1] if named else None
     if settings.num_shards is not None:
         return shard_label(settings.shard_id, settings.num_shards)
     if named and int(named[1]) == settings.shard_id:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..codes import Code
+from ..convert.superseded import remove_all_but
 from ..errors import SettingsError
 from ..plan.manifest_checks import JOINED_FILES, check_files, read_manifest_summary
 from ..run.checksums import INDEX_MD5, bytes_md5
@@ -21,7 +22,7 @@ from ..run.job_log import log_outcome
 from ..run.paths import (
     MANIFEST_SUMMARY,
     SERIES_ALL,
-    SUFFIXED_SHARD_SUMMARY,
+    SHARD_SUMMARY,
     joined_summary,
     shard_label,
     shard_summary,
@@ -89,6 +90,8 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     reviews = read_decisions(settings.decisions) if settings.decisions else {}
     shards = [read_shard(path) for path in settings.summaries or find_summaries(root)]
     check_shards(shards, root)
+    if settings.summaries:
+        remove_all_but(root, settings.summaries)
     rows = apply_decisions(join(shards), reviews, settings.decisions)
     paths = joined_summary(root)
     manifest = whole_manifest(settings.manifest_dir)
@@ -108,7 +111,7 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
 
 def find_summaries(root: Path) -> list[Path]:
     """The summaries of shards that lie in ``zarr_{store}``, by name."""
-    paths = [path for path in root.glob("*.csv") if SUFFIXED_SHARD_SUMMARY.fullmatch(path.name)]
+    paths = [path for path in root.glob("*.csv") if SHARD_SUMMARY.fullmatch(path.name)]
     if not paths:
         raise SettingsError(
             Code.INPUT_MISSING,
@@ -127,7 +130,7 @@ def read_shard(path: Path) -> ShardTable:
     SettingsError
         One of them is missing or damaged, or they do not belong together.
     """
-    named = SUFFIXED_SHARD_SUMMARY.fullmatch(path.name)
+    named = SHARD_SUMMARY.fullmatch(path.name)
     if named is None:
         raise SettingsError(
             Code.SETTING_WRONG,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..model import Json
 from ..vocabulary import Flag
+from .paths import SHARD_SUFFIX
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -121,7 +122,7 @@ def _zarr_format(value: Any) -> Literal["auto", 2, 3]:
 
 def _suffix(value: Any) -> str:
     text = str(value)
-    if "/" in text or "\0" in text:
+    if text and SHARD_SUFFIX.fullmatch(text) is None:
         raise ValueError(value)
     return text
 
@@ -213,7 +214,7 @@ def _datasets_from_text(value: Any) -> Any:
 _WORD: Mapping[str, Json] = {"type": "string", "minLength": 1}
 
 TEXT = Kind(str, "text", {"type": "string"})
-SUFFIX = Kind(_suffix, 'text without "/"', {"type": "string"})
+SUFFIX = Kind(_suffix, "shard_ and the number of the shard, such as shard_00", {"type": "string"})
 PATH = Kind(_path, "a path", _WORD, _path_from_text)
 PATH_OR_NONE = Kind(_path_or_none, "a path, or empty for none", {"type": "string"}, _path_from_text)
 BOOLEAN = Kind(_switch, "true or false (1 or 0)", {"type": "boolean"}, _switch_from_text)

@@ -119,7 +119,7 @@ _DECLARED = (
         name="num_shards",
         kind=whole(1),
         default=16,
-        changes=MANIFEST,
+        changes=MANIFEST | SHARD,
         about="Number of shards into which the volumes are divided; each is one job. 30 to 120 "
         "minutes of work per job is a good size. Another number runs every shard again; finished "
         "volumes are reused.",
@@ -360,7 +360,8 @@ _DECLARED = (
         kind=kinds.SUFFIX,
         default="",
         in_config=False,
-        about="Text at the end of the name of the summary.",
+        about="The shard in the name of the summary: `shard_00` gives `summary_shard_00.csv`. If "
+        "it is not set, the number follows from `SHARD_ID` or the name of the CSV.",
     ),
     Option(
         name="converted_root",

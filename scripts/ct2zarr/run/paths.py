@@ -66,10 +66,13 @@ SHARD_FILES = re.compile(r"files_shard_(\d+)\.parquet")
 """Name of the list of files of one shard; its number is group 1."""
 
 SHARD_SUMMARY = re.compile(r"summary_shard_(\d+)\.csv")
-"""Name of the summary of a shard, without a suffix of the user's; its number is group 1."""
+"""Name of the summary of a shard; its number is group 1."""
 
-SUFFIXED_SHARD_SUMMARY = re.compile(r"summary_shard_(\d+).*\.csv")
-"""The same with whatever SUMMARY_SUFFIX adds."""
+ANY_SHARD_SUMMARY = re.compile(r"summary_shard_(\d+).*\.(?:csv|json)")
+"""Either file of the summary of a shard, also with the suffix that version 0.1.0 added."""
+
+SHARD_SUFFIX = re.compile(r"shard_(\d+)")
+"""What SUMMARY_SUFFIX may be; the number of the shard is group 1."""
 
 
 def shard_of(series_hash: str, num_shards: int) -> int:
@@ -136,13 +139,13 @@ def _table_paths(folder: Path, name: str) -> TablePaths:
 
 
 def totals_beside(table: Path) -> Path:
-    """The JSON that belongs to a table; the name of a shard may have dots in its suffix."""
+    """The JSON that belongs to a table."""
     return table.with_name(table.name.removesuffix(".csv") + ".json")
 
 
-def shard_summary(store_root: Path, label: str, suffix: str = "") -> TablePaths:
+def shard_summary(store_root: Path, label: str) -> TablePaths:
     """The summary of a shard."""
-    return _table_paths(store_root, f"summary_shard_{label}{suffix}")
+    return _table_paths(store_root, f"summary_shard_{label}")
 
 
 def joined_summary(store_root: Path) -> TablePaths:

@@ -135,12 +135,12 @@ def damage_found(root: Path, label: str) -> dict[str, str]:
     return {row.series_hash: row.record_md5 for row in rows if row.status != AuditStatus.INTACT}
 
 
-def needs_retry(root: Path, label: str, suffix: str = "") -> bool:
+def needs_retry(root: Path, label: str) -> bool:
     """Whether a finished shard has failed volumes, or volumes that the last audit found damaged.
 
     A shard without a summary is pending, not failed.
     """
-    summary = shard_summary(root, label, suffix)
+    summary = shard_summary(root, label)
     try:
         done = summary.table.stat().st_mtime_ns
     except FileNotFoundError:

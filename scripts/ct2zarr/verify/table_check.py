@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import SettingsError, sentence
 from ..model import Json
 from ..plan.manifest_checks import damaged_files
-from ..run.paths import SUFFIXED_SHARD_SUMMARY, TablePaths, joined_summary, totals_beside
+from ..run.paths import SHARD_SUMMARY, TablePaths, joined_summary, totals_beside
 from ..run.sealed import check_table
 from ..run.settings import AuditSettings
 from ..run.summary_columns import SUMMARY_SCHEMA
@@ -63,7 +63,7 @@ def damaged_tables(settings: AuditSettings) -> list[TableDamage]:
 def _errors(settings: AuditSettings) -> Iterator[SettingsError]:
     root = settings.store_root
     for path in sorted(root.glob("*.csv")):
-        if SUFFIXED_SHARD_SUMMARY.fullmatch(path.name):
+        if SHARD_SUMMARY.fullmatch(path.name):
             yield from table_errors(
                 TablePaths(path, totals_beside(path)), str(SUMMARY_SCHEMA.advice)
             )
