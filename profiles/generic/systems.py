@@ -71,13 +71,32 @@ def _pbs(needs: Needs) -> list[str]:
     ]  # fmt: skip
 
 
+VIRTUAL_MB, VIRTUAL_MB_PER_PROCESSOR = 1200, 300
+"""What h_vmem counts beyond the memory that is used: the address space of all processes of a job
+(measured: 914 MB for Snakemake, the job and its server, and 220 MB for each worker)."""
+
+SMALL_ADDRESS_SPACE = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Environment of jobs under h_vmem: packages reserve gigabytes without it, more with each core."""
+
+
+def address_space_mb(needs: Needs) -> int:
+    """Megabytes of address space that the processes of a job take together."""
+    return needs.megabytes + VIRTUAL_MB + VIRTUAL_MB_PER_PROCESSOR * needs.processors
+
+
 def _grid_engine(needs: Needs) -> list[str]:
     # Memory is per processor; the parallel environment has another name on some clusters.
-    memory = -(-needs.megabytes // needs.processors)
+    memory = -(-address_space_mb(needs) // needs.processors)
     environment = os.environ.get("CT2ZARR_SGE_PE", "smp")
+    variables = ",".join(f"{name}={value}" for name, value in SMALL_ADDRESS_SPACE.items())
     return [
-        "qsub", "-terse", "-r", "n", "-V", "-cwd", "-S", "/bin/bash", "-N", needs.name, "-j", "y",
-        "-o", str(needs.log), "-pe", environment, str(needs.processors),
+        "qsub", "-terse", "-r", "n", "-V", "-v", variables, "-cwd", "-S", "/bin/bash",
+        "-N", needs.name, "-j", "y", "-o", str(needs.log),
+        "-pe", environment, str(needs.processors),
         "-l", f"h_vmem={memory}M,h_rt={needs.clock}",
     ]  # fmt: skip
 

@@ -71,7 +71,7 @@ def run(monkeypatch, system, script, *arguments):
     [
         ("slurm", "sbatch", "123;cluster", ["--mem=2600", "--time=95", "--cpus-per-task=4"]),
         ("pbs", "qsub", "123", ["select=1:ncpus=4:mem=2600mb", "walltime=01:35:00", "-r", "n"]),
-        ("sge", "qsub", "123", ["smp", "4", "h_vmem=650M,h_rt=01:35:00", "-terse"]),
+        ("sge", "qsub", "123", ["smp", "4", "h_vmem=1250M,h_rt=01:35:00", "-terse"]),
         (
             "lsf",
             "bsub",
