@@ -36,7 +36,7 @@ def files_below(folder: str) -> Iterator[Path]:
 
 def ct2zarr_in_process(folder: str) -> Callable[[], Any]:
     """Read headers to rows of the manifest's table, in this process."""
-    from ct2zarr.scan.scanning import read_packed
+    from ct2zarr.scan.readers import read_packed
 
     def work() -> int:
         return len(read_packed([str(path) for path in files_below(folder)], folder))

@@ -7,14 +7,22 @@ Snakemake runs this for the rule ``aggregate``. Alone, it takes environment vari
 import os
 from pathlib import Path
 
-from ct2zarr.report.summaries import aggregate
 from ct2zarr.run.entry import run_step
-from ct2zarr.run.settings import aggregate_from_config, aggregate_from_environ
+from ct2zarr.run.settings import AggregateSettings, aggregate_from_config, aggregate_from_environ
+
+
+def join_summaries(settings: AggregateSettings) -> None:
+    """Join the summaries that the settings name."""
+    # Loaded here, once run_step has seen that there is memory for it.
+    from ct2zarr.report.summaries import aggregate
+
+    aggregate(settings)
+
 
 if __name__ == "__main__":
     if "snakemake" in globals():
         run_step(
-            lambda: aggregate(
+            lambda: join_summaries(
                 aggregate_from_config(
                     snakemake.config,  # noqa: F821
                     summaries=[Path(path) for path in snakemake.input.summaries],  # noqa: F821
@@ -23,4 +31,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: aggregate(aggregate_from_environ(os.environ)))
+        run_step(lambda: join_summaries(aggregate_from_environ(os.environ)))

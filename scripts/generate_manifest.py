@@ -9,14 +9,16 @@ manifest from all eight.
 
 import os
 
-from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.entry import run_step
 from ct2zarr.run.settings import ManifestSettings, manifest_from_config, manifest_from_environ
-from ct2zarr.scan.shares import scan_share
 
 
 def generate_manifest(settings: ManifestSettings) -> None:
     """Scan the share of the datasets that the settings name; without one, make the manifest."""
+    # Loaded here, once run_step has seen that there is memory for them.
+    from ct2zarr.plan.manifest import make_manifest
+    from ct2zarr.scan.shares import scan_share
+
     if settings.scan_part is None:
         make_manifest(settings)
     else:

@@ -7,14 +7,21 @@ Snakemake runs this for the rule ``report``. Alone, it takes environment variabl
 import os
 from pathlib import Path
 
-from ct2zarr.report.page import make_report
 from ct2zarr.run.entry import run_step
-from ct2zarr.run.settings import report_from_config, report_from_environ
+from ct2zarr.run.settings import ReportSettings, report_from_config, report_from_environ
+
+
+def report(settings: ReportSettings) -> None:
+    """Make the report that the settings describe."""
+    from ct2zarr.report.page import make_report  # once run_step has seen that there is memory
+
+    make_report(settings)
+
 
 if __name__ == "__main__":
     if "snakemake" in globals():
         run_step(
-            lambda: make_report(
+            lambda: report(
                 report_from_config(
                     snakemake.config,  # noqa: F821
                     output_html=Path(snakemake.output.html),  # noqa: F821
@@ -24,4 +31,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: make_report(report_from_environ(os.environ)))
+        run_step(lambda: report(report_from_environ(os.environ)))

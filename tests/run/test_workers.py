@@ -19,8 +19,9 @@ import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SeriesError
-from ct2zarr.run import workers
-from ct2zarr.run.workers import Worker, WorkerServer, environment_of_workers, in_workers
+from ct2zarr.run import worker_processes
+from ct2zarr.run.worker_processes import environment_of_workers
+from ct2zarr.run.workers import Worker, WorkerServer, in_workers
 
 LONG = 60.0
 
@@ -185,7 +186,7 @@ def test_the_process_that_ran_out_of_memory_is_replaced(worker):
 def test_a_wait_longer_than_the_system_takes_goes_on_until_the_limit_of_the_task(
     worker, monkeypatch
 ):
-    monkeypatch.setattr(workers, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(worker_processes, "WAIT_SECONDS", 0.01)
     assert worker.run(sleep_and_answer, 0.2, timeout=LONG) == 0.2
 
 

@@ -11,10 +11,11 @@ import pytest
 import phantom
 from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SettingsError
-from ct2zarr.scan import scanning
+from ct2zarr.scan import readers, scanning
 from ct2zarr.scan.cache import ScanCache
 from ct2zarr.scan.frame_tables import frames_to_table, path_to_text, text_to_path
-from ct2zarr.scan.scanning import Scan, read_packed, scan, table_to_frames
+from ct2zarr.scan.readers import read_packed
+from ct2zarr.scan.scanning import Scan, scan, table_to_frames
 from ct2zarr.vocabulary import Role
 
 
@@ -242,9 +243,9 @@ def test_a_file_that_crashes_or_hangs_the_reader_costs_itself_alone(
         touch(tmp_path / f"{number:03d}.txt")
     touch(tmp_path / "010_crash.txt")
     touch(tmp_path / "070_hang.txt")
-    monkeypatch.setattr(scanning, "read_packed", poisoned_read)
-    monkeypatch.setattr(scanning, "CHUNK_SECONDS", 5.0)
-    monkeypatch.setattr(scanning, "FILE_SECONDS", 4.0)
+    monkeypatch.setattr(readers, "read_packed", poisoned_read)
+    monkeypatch.setattr(readers, "CHUNK_SECONDS", 5.0)
+    monkeypatch.setattr(readers, "FILE_SECONDS", 4.0)
     found = look(tmp_path, workers=2)
     odd = {
         Path(one.path).name: (one.code, one.reason)

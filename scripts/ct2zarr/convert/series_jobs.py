@@ -17,6 +17,7 @@ from ..codes import Code
 from ..errors import Ct2zarrError, MachineError, SeriesError, SettingsError
 from ..model import VolumePlan
 from ..run.atomic_files import remove_abandoned
+from ..run.machine import lack, raise_lack
 from ..run.paths import DATA_FOLDER, META_FOLDER, volume_paths
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow
@@ -165,8 +166,11 @@ def convert_to_row(job: SeriesJob) -> JobResult:
     except RejectedError as error:
         return JobResult(row_of_rejection(job.plan, error))
     except Ct2zarrError as error:
+        raise_lack(error.__cause__)
         return JobResult(row_of_failure(job.plan, error))
-    except Exception as error:  # noqa: BLE001  one volume must not end the others
+    except Exception as error:  # one volume must not end the others
+        if lack() is not None:  # packages report a lack of memory as errors of many kinds
+            raise MemoryError from error
         return _unexpected(job.plan, error)
     return JobResult(row_of_record(job.plan, record, reused=False))
 

@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from ..run.atomic_files import prepare_store_root, remove_abandoned
+from ..run.atomic_files import machine_errors, prepare_store_root, remove_abandoned
 from ..run.checksums import manifest_md5
 from ..run.counts import Counts, totals_of
 from ..run.job_log import Progress, log_outcome, progress
@@ -75,8 +75,9 @@ def _run_shard(
     label = label_of(settings)
     files = shard_summary(settings.store_root, label)
     _prepare_folders(settings, label)
-    for old in (files.table, files.totals):
-        old.unlink(missing_ok=True)
+    with machine_errors(settings.store_root):
+        for old in (files.table, files.totals):
+            old.unlink(missing_ok=True)
     remove_superseded(settings, label)
 
     damaged = damaged_volumes(settings, label)

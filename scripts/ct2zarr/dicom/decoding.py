@@ -16,6 +16,7 @@ from pydicom.tag import Tag
 
 from ..codes import Code
 from ..model import Frame
+from ..run.machine import raise_lack
 from .decoders import is_known
 from .decoders.layout import Codestream, Pixels
 from .element_values import ABSENT
@@ -113,6 +114,7 @@ class SourceReader:
             opened = self._opened(frame)
             return self._decode(opened, frame)
         except OSError as error:
+            raise_lack(error)
             raise frame_error(
                 frame,
                 Code.UNREADABLE,

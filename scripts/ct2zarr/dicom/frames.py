@@ -19,6 +19,7 @@ from ..codes import Code
 from ..errors import FileError
 from ..geometry.stacks import cross
 from ..model import Frame
+from ..run.machine import lack, raise_lack
 from ..vocabulary import Role
 from .element_values import (
     ABSENT,
@@ -195,12 +196,15 @@ def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
     except FileError as error:
         problem = error
     except OSError as error:
+        raise_lack(error)
         problem = FileError(
             Code.UNREADABLE,
             "cannot be opened: {problem}",
             problem=error.strerror or "input/output error",
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError) as error:
+        if isinstance(error, MemoryError) and lack() is not None:
+            raise  # not for what this file demands
         problem = FileError(
             Code.DAMAGED,
             "the file has a header that cannot be interpreted ({kind})",

@@ -7,11 +7,13 @@ nobody foresaw keeps its traceback. Both are in the log file too, where there is
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from ..errors import Ct2zarrError
+from .atomic_files import machine_errors
 from .job_log import LOGGER, job_log
+from .machine import lack, out_of_memory, raise_lack, require_memory
 
 UNEXPECTED = 1
 INTERRUPTED = 130
@@ -28,12 +30,15 @@ def run_step(step: Callable[[], object], log: str | None = None) -> None:
     log
         File for the log; without it the log goes to stderr.
     """
-    with job_log(Path(log) if log else None):
+    with ExitStack() as stack:
+        with stop_with_sentence(), machine_errors(Path(log).parent) if log else nullcontext():
+            stack.enter_context(job_log(Path(log) if log else None))
         try:
             # The workflow starts its jobs with SIGINT blocked (``workflow.interruption``).
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             with stop_with_sentence(log):
-                step()
+                require_memory()
+                _run(step)
         except KeyboardInterrupt:
             if log:
                 LOGGER.error("interrupted")
@@ -45,6 +50,24 @@ def run_step(step: Callable[[], object], log: str | None = None) -> None:
             if log:
                 print(f"error: unexpected {type(error).__name__}, see {log}", file=sys.stderr)
             sys.exit(UNEXPECTED)
+
+
+def _run(step: Callable[[], object]) -> None:
+    """Run ``step``; raises MachineError where what it raises comes from a lack of the machine."""
+    try:
+        step()
+    except Ct2zarrError:
+        raise
+    except Exception as error:
+        # Looked at now, as the error still holds what it could not have more of.
+        lacking = lack()
+        if lacking is None and isinstance(error, MemoryError):
+            lacking = out_of_memory()
+        if lacking is None and isinstance(error, OSError):
+            raise_lack(error)
+        if lacking is None:
+            raise
+        raise lacking from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..codes import Code
 from ..errors import Private, SettingsError
-from .atomic_files import write_atomically, write_bytes_atomically
+from .atomic_files import machine_errors, write_atomically, write_bytes_atomically
 from .checksums import bytes_md5, file_md5
 from .paths import TablePaths
 
@@ -109,7 +109,8 @@ def write_table(files: TablePaths, text: str, content: Mapping[str, Any]) -> Non
         The folder cannot be written.
     """
     table = text.encode("utf-8", "backslashreplace")
-    files.table.unlink(missing_ok=True)
+    with machine_errors(files.table.parent):
+        files.table.unlink(missing_ok=True)
     write_atomically(files.totals, sealed_json({**content, TABLE_MD5: bytes_md5(table)}))
     write_bytes_atomically(files.table, table)
 

@@ -14,6 +14,7 @@ server kills all workers and ends too; when the server is killed, the workers en
 import importlib
 import os
 import pickle
+import resource
 import selectors
 import signal
 import socket
@@ -27,6 +28,7 @@ from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
 
+from .machine import lack
 from .units import BYTES_PER_MB
 
 LENGTH = struct.Struct("<Q")
@@ -35,6 +37,9 @@ LENGTH = struct.Struct("<Q")
 END = struct.Struct("<ci")
 """How a worker ended: ``EXITED`` and its exit code, or ``NOT_FORKED`` and the errno of the fork."""
 EXITED, NOT_FORKED = b"x", b"e"
+
+READY = b"ready"
+"""The first message of a worker: from now on, its end is that of a task."""
 
 Answer = tuple[Any, BaseException | None]
 """What a task returned, or what it raised."""
@@ -127,7 +132,7 @@ class _Server:
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except BaseException:  # noqa: BLE001  this process ends here
-            traceback.print_exc()
+            _print_unless_of_machine()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -153,6 +158,12 @@ class _Server:
             status.close()
 
 
+def _print_unless_of_machine() -> None:
+    """The traceback, unless the machine lacks something: then the job has a sentence for it."""
+    if lack() is None:
+        traceback.print_exc()
+
+
 def _end_with(alive: int) -> None:
     """End this worker when the server has ended."""
     os.read(alive, 1)
@@ -170,10 +181,23 @@ def work(tasks: socket.socket) -> int:
     stream = tasks.makefile("rwb")
     try:
         prepare_process(*pickle.loads(receive(stream)))
+        send(stream, READY)
         while True:
             send(stream, answer_to(receive(stream)))
     except (EOFError, ConnectionError):
         return 0
+
+
+def take_memory(megabytes: int) -> None:
+    """Take memory and give it back: what every worker has to be able to do, whatever its task.
+
+    Raises
+    ------
+    MemoryError
+        There is not so much.
+    """
+    taken = bytearray(megabytes * BYTES_PER_MB)
+    taken[:: resource.getpagesize()] = b"\1" * len(range(0, len(taken), resource.getpagesize()))
 
 
 def answer_to(task: bytes) -> bytes:
@@ -223,8 +247,6 @@ def limit_memory(megabytes: int) -> None:
     that threads and allocators reserve, as RLIMIT_AS is. Elsewhere than on Linux it means
     something else, and nothing is done.
     """
-    import resource
-
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -256,9 +278,14 @@ def main(control: int, preloaded: Sequence[str]) -> None:
     # worker that is killed leaves none behind.
     multiprocessing.set_start_method("fork")
     with socket.socket(fileno=control) as held:
-        for module in preloaded:
-            importlib.import_module(module)
-        _Server(held).serve()
+        try:
+            for module in preloaded:
+                importlib.import_module(module)
+            server = _Server(held)
+        except Exception:  # noqa: BLE001  the job sees that this process has ended
+            _print_unless_of_machine()
+            sys.exit(1)
+        server.serve()
 
 
 if __name__ == "__main__":

@@ -10,21 +10,17 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..codes import Code
-from ..dicom.frames import read_frames
-from ..errors import FileError, SeriesError, sentence
+from ..errors import FileError, sentence
 from ..model import Frame
 from ..run.job_log import progress
-from ..run.workers import Worker, WorkerServer
 from ..vocabulary import Role
 from .cache import ScanCache
 from .frame_tables import (
@@ -33,6 +29,7 @@ from .frame_tables import (
     path_to_text,
     table_to_frames,
 )
+from .readers import read_in_processes, table_of
 from .walking import FoundFile, WalkedRoot, walk
 
 __all__ = ["Scan", "frames_to_table", "scan", "table_to_frames"]
@@ -44,11 +41,6 @@ CHUNK_FILES = 64
 
 IN_PROCESS_FILES = 64
 """Up to so many new files are read without starting processes."""
-
-CHUNK_SECONDS = 120.0
-FILE_SECONDS = 30.0
-"""Limits for a task and for one file. A header takes less than a millisecond, or some tenths of a
-second from a slow network folder."""
 
 KEEP_SECONDS = 300.0
 """How often a long scan saves what it has read, so that it need not start over if it is killed."""
@@ -335,12 +327,12 @@ def _read(paths: Sequence[str], root: str, workers: int, cache: ScanCache) -> It
     chunks = [paths[i : i + CHUNK_FILES] for i in range(0, len(paths), CHUNK_FILES)]
     if len(paths) <= IN_PROCESS_FILES:
         for chunk in chunks:
-            yield _table_of(chunk, root)
+            yield table_of(chunk, root)
         return
     waiting: list[pa.Table] = []
     kept_at = time.monotonic()
     with progress("headers", len(paths)) as bar:
-        for chunk, table in zip(chunks, _read_in_processes(chunks, root, workers), strict=True):
+        for chunk, table in zip(chunks, read_in_processes(chunks, root, workers), strict=True):
             for _ in chunk:
                 bar.advance()
             yield table
@@ -348,82 +340,3 @@ def _read(paths: Sequence[str], root: str, workers: int, cache: ScanCache) -> It
             if time.monotonic() - kept_at > KEEP_SECONDS:
                 cache.add(pa.concat_tables(waiting))
                 waiting, kept_at = [], time.monotonic()
-
-
-def _read_in_processes(
-    chunks: Sequence[Sequence[str]], root: str, workers: int
-) -> Iterator[pa.Table]:
-    count = max(1, min(workers, len(chunks)))
-    idle: SimpleQueue[Worker] = SimpleQueue()
-
-    def read(chunk: Sequence[str]) -> pa.Table:
-        worker = idle.get()
-        try:
-            return _read_with(worker, chunk, root)
-        finally:
-            idle.put(worker)
-
-    with WorkerServer((__name__,)) as server:
-        crew = [Worker(server) for _ in range(count)]
-        for worker in crew:
-            idle.put(worker)
-        threads = ThreadPoolExecutor(count)
-        try:
-            yield from threads.map(read, chunks)
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            for worker in crew:
-                worker.stop()
-            threads.shutdown()
-
-
-def _read_with(worker: Worker, chunk: Sequence[str], root: str) -> pa.Table:
-    """Read one chunk in a worker; where it fails, file by file to find the one at fault."""
-    try:
-        return _unpacked(worker.run(read_packed, list(chunk), root, timeout=CHUNK_SECONDS))
-    except SeriesError:
-        logger.warning("a reading process failed; its %d files are tried one by one", len(chunk))
-    tables = []
-    for path in chunk:
-        try:
-            packed = worker.run(read_packed, [path], root, timeout=FILE_SECONDS)
-            tables.append(_unpacked(packed))
-        except SeriesError as error:
-            tables.append(frames_to_table([_unreadable(path, root, error)]))
-    return pa.concat_tables(tables)
-
-
-def _unreadable(path: str, root: str, error: SeriesError) -> Frame:
-    """The row of a file at which the reading process failed."""
-    why = FileError(Code.HEADER_CRASH, "reading the header ended the process that read it")
-    if error.code is Code.TIMEOUT:
-        why = FileError(
-            Code.HEADER_TIMEOUT,
-            "reading the header took longer than {seconds:g} s",
-            seconds=FILE_SECONDS,
-        )
-    about = (Role.UNREADABLE, sentence(why), why.code)
-    try:
-        status = Path(path).stat()
-    except OSError:
-        return Frame("", root, path, 0, 0, *about)
-    return Frame("", root, path, status.st_size, status.st_mtime_ns, *about)
-
-
-def _table_of(paths: Sequence[str], root: str) -> pa.Table:
-    frames = [frame for path in paths for frame in read_frames("", root, path)]
-    return frames_to_table(frames)
-
-
-def read_packed(paths: list[str], root: str) -> bytes:
-    """In a worker: the frames of some files as bytes of an Arrow stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, FRAME_SCHEMA) as stream:
-        stream.write_table(_table_of(paths, root))
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
-def _unpacked(packed: bytes) -> pa.Table:
-    with pa.ipc.open_stream(packed) as stream:
-        return stream.read_all()

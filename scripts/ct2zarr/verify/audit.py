@@ -19,6 +19,7 @@ from ..errors import Ct2zarrError, FileError, Private, SeriesError, Verification
 from ..model import Json, SliceTable, VolumeRecord
 from ..run.cells import SEPARATOR
 from ..run.checksums import PLANE_MD5, file_md5, plane_md5
+from ..run.machine import lack, raise_lack
 from ..run.paths import VolumePaths
 from ..run.summary_columns import SummaryRow
 from ..store.attributes import RECORD_ONLY
@@ -85,15 +86,19 @@ def _compare(paths: VolumePaths, row: SummaryRow) -> tuple[int, list[Ct2zarrErro
             planes, found = _compare_planes(volume, table)
             differences += found
     except (FileError, SeriesError) as error:
+        raise_lack(error.__cause__)
         differences.append(error)
     except OSError as error:
+        raise_lack(error)
         cause = Private(error.strerror or str(error))
         differences.append(
             VerificationError(Code.UNREADABLE, "the volume cannot be read: {cause}", cause=cause)
         )
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  damage shows as any error of any reader
+    except Exception as error:  # damage shows as any error of any reader
+        if lack() is not None:  # and so does a machine that has no memory left
+            raise MemoryError from error
         kind = type(error).__name__
         differences.append(
             VerificationError(Code.DAMAGED, "the volume cannot be read back ({kind})", kind=kind)
