@@ -134,6 +134,18 @@ def test_the_declared_spacing_of_a_stack_is_a_sign_whatever_the_thickness():
     assert outcome(frames, stack_of, with_(TEXT)) == "one"
 
 
+@pytest.mark.parametrize(("count", "found"), [(4, "apart"), (5, "one")])
+def test_by_thickness_alone_four_stacks_are_looked_for_and_thicker_planes_are_slabs(count, found):
+    frames, stack_of = woven(count, slice_thickness=2.0 * count)
+    assert outcome(frames, stack_of, with_(TEXT)) == found
+
+
+@pytest.mark.parametrize(("count", "found"), [(10, "apart"), (11, "one")])
+def test_up_to_ten_stacks_are_looked_for_where_the_spacing_is_declared(count, found):
+    frames, stack_of = woven(count, 4, spacing_between_slices=2.0 * count)
+    assert outcome(frames, stack_of, with_(TEXT)) == found
+
+
 def test_the_evidence_names_what_alternates_and_what_runs_along_each_stack():
     frames, stack_of = woven(numbers="one_after_another", slice_thickness=UNLIKE)
     header = with_(PRIVATE)
