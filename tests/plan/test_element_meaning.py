@@ -11,6 +11,7 @@ from ct2zarr.plan.element_meaning import Weight, weight_of
         ("XRayTubeCurrent", Weight.NONE),
         ("FocalSpots", Weight.NONE),
         ("WindowCenter", Weight.NONE),
+        ("PhotometricInterpretation", Weight.NONE),
         ("InstanceNumber", Weight.NONE),
         ("ContentTime", Weight.NONE),
         ("SeriesDescription", Weight.MUCH),

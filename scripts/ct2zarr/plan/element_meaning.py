@@ -48,7 +48,8 @@ _PIXELS = frozenset(
     {
         "BitsAllocated", "BitsStored", "HighBit", "LargestImagePixelValue",
         "LargestPixelValueInSeries", "LossyImageCompression", "LossyImageCompressionMethod",
-        "LossyImageCompressionRatio", "PixelPaddingRangeLimit", "PixelPaddingValue",
+        "LossyImageCompressionRatio", "PhotometricInterpretation", "PixelPaddingRangeLimit",
+        "PixelPaddingValue", "PresentationLUTShape",
         "PixelRepresentation", "RescaleIntercept", "RescaleSlope", "SmallestImagePixelValue",
         "SmallestPixelValueInSeries", "WindowCenter", "WindowCenterWidthExplanation", "WindowWidth",
     }
