@@ -88,6 +88,14 @@ def test_one_neighbour_alone_expects_numbers_to_grow_by_one_per_position():
     assert kept_of(frames) == {10, 12, None}
 
 
+@pytest.mark.parametrize("up", [True, False])
+def test_at_an_end_the_two_nearest_numbers_say_which_is_due(up):
+    numbers = [5, 7, 20, 40, 41, 42]
+    places = [2.0 * i for i in range(1, 7)]
+    frames = [frame(n, z if up else -z) for n, z in zip(numbers, places, strict=True)]
+    assert kept_of([*frames, frame(3, 0), frame(-3, 0)]) == {3, *numbers}
+
+
 @pytest.mark.parametrize(("unreadable", "kept"), [({4}, 2), ({2}, 4), ({1, 5}, 2), ({1}, 4)])
 def test_previews_that_cannot_be_read_come_last_and_without_neighbours_the_order_stays(
     unreadable, kept

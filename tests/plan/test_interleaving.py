@@ -227,6 +227,8 @@ def test_two_elements_one_within_the_other_make_four_stacks():
 def test_two_planes_are_no_stack_and_a_value_per_plane_is_no_kind():
     frames, stack_of = woven(planes=2, numbers="restart", slice_thickness=APART)
     assert outcome(frames, stack_of, with_(TEXT)) == "one"
+    frames, stack_of = woven(planes=4, numbers="restart", slice_thickness=APART, lost=(3, 5))
+    assert outcome(frames, stack_of, with_(TEXT)) == "one"
     frames, stack_of = woven(planes=3, numbers="restart", slice_thickness=APART)
     assert outcome(frames, stack_of, with_(TEXT)) == "apart"
     assert outcome(frames, stack_of, lambda _, f: {TEXT: f.path}) == "one"

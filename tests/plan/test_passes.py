@@ -36,7 +36,11 @@ def test_a_second_pass_that_comes_from_beyond_the_first_is_whole():
 
 def test_frames_of_one_time_belong_to_one_pass():
     up = list(range(12))
-    assert passes_of(up, up, values=[i // 4 for i in range(24)]) == [up, up]
+    values = [i // 4 for i in range(24)]
+    assert passes_of(up, up, values=values) == [up, up]
+    assert passes_of(up[::-1], up[::-1], values=values) == [up, up]
+    assert passes_of(up, up[::-1], values=values) == [up, up]
+    assert passes_of(up[::-1], up, values=values) == [up, up]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +91,12 @@ def test_three_planes_are_a_pass_and_two_are_none():
     assert passes_of([0, 1, 2, 3, 4, 5], [3, 4, 5]) == [[0, 1, 2, 3, 4, 5], [3, 4, 5]]
     assert passes_of([0, 1, 2, 3, 4, 5], [4, 5]) == []
     assert passes_of([0, 1, 2, 3], [2, 3], [1, 2]) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.lists(st.booleans(), min_size=2, max_size=4))
+def test_frames_of_one_time_lie_in_the_direction_of_their_pass(together, downwards):
+    up = list(range(12))
+    runs = [up[::-1] if down else up for down in downwards]
+    values = [i // together for run in range(len(runs)) for i in range(100 * run, 100 * run + 12)]
+    assert passes_of(*runs, values=values) == [up] * len(runs)

@@ -4,7 +4,7 @@ import pytest
 
 from ct2zarr.plan.split_by_tags import LARGEST_COMBINATION, split_by_tags
 from ct2zarr.plan.stack import make_stack
-from series_of import frame, stack
+from series_of import at, frame, stack
 
 
 def grid(n, step=2.0, start=0.0):
@@ -131,6 +131,17 @@ def test_absent_values_come_last():
     frames = stack(grid(4), kernel="") + stack(grid(4), 11, kernel="B30f")
     parts = split_by_tags(make_stack(frames))
     assert [part.frames[0].kernel for _, part in parts] == ["B30f", ""]
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1e-3])
+def test_fine_parts_continue_each_other_as_coarse_ones_do(scale):
+    frames = []
+    for phase in (0, 1):
+        numbers = {"acquisition_number": 1 + 2 * phase}, {"acquisition_number": 2 + 2 * phase}
+        frames += stack(grid(5, 2.0 * scale), 1 + 20 * phase, **numbers[0])
+        frames += stack(grid(5, 3.0 * scale, 11.0 * scale), 11 + 20 * phase, **numbers[1])
+    scaled = at(frames, pixel_spacing=(0.8 * scale, 0.7 * scale))
+    assert [len(part.frames) for _, part in split_by_tags(make_stack(scaled))] == [10, 10]
 
 
 @pytest.mark.parametrize(

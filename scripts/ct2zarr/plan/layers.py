@@ -24,10 +24,11 @@ from .duplicates import (
 from .explanations import Explanation, HeaderReader, explain
 from .identity import frame_order
 from .interleaving import divide_interleaved
+from .ordering import order_of
 from .overlapping import divide_overlapping
 from .split_by_geometry import GridGroup
 from .split_by_tags import SPLIT_TAGS, Label, split_by_tags
-from .stack import Stack, has_geometry, make_stack, make_stack_without_geometry
+from .stack import Stack, make_stack, make_stack_without_geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,6 @@ def _in_order_of_values(parts: list[Part]) -> list[Part]:
 
 
 def _lowest_position(part: Part) -> tuple[float, tuple[str, int, int, bool, str]]:
-    first = part.frames[:1]
-    stack = make_stack(first) if has_geometry(first[0]) else make_stack_without_geometry(first)
-    return float(stack.offsets[0]), frame_order(part.frames[0])
+    first = part.frames[0]
+    _, coordinates = order_of([first])
+    return float(coordinates[0]), frame_order(first)

@@ -66,10 +66,17 @@ def _steps(place: dict[int, int], values: Sequence[float]) -> list[list[int]] | 
 
 
 def _pieces(steps: list[list[int]], place: dict[int, int]) -> list[list[int]]:
-    """Runs of steps in one direction; a step after a jump belongs to the run that follows it."""
+    """Runs of steps in one direction; a step after a jump belongs to the run that follows it.
+
+    The frames of the first step of a run lie in the direction of the second step.
+    """
     pieces: list[list[int]] = [[]]
+    joined = 0
     for step in steps:
         piece = pieces[-1]
+        if joined == 1:
+            down = max(place[i] for i in step) < min(place[i] for i in piece)
+            piece.sort(key=lambda index: place[index], reverse=down)
         direction = _direction([place[index] for index in piece])
         up = sorted(step, key=lambda index: place[index])
         ordered = up[::-1] if _goes_down(piece, up, place, direction) else up
@@ -77,7 +84,9 @@ def _pieces(steps: list[list[int]], place: dict[int, int]) -> list[list[int]]:
             jumped = len(piece) > 2 and abs(place[piece[-1]] - place[piece[-2]]) > 1
             turned = not {place[index] for index in piece} & {place[index] for index in step}
             pieces.append([piece.pop()] if jumped and turned else [])
+            joined = len(pieces[-1])
         pieces[-1].extend(ordered)
+        joined += 1
     return pieces
 
 
