@@ -7,14 +7,14 @@ involved, so an error there cannot hide one here.
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numcodecs
 import numpy as np
 
-from ct2zarr.store.containers import open_writer
+from ct2zarr.store.containers import open_container, open_writer
 from ct2zarr.vocabulary import StoreType
 
 FILL = 0
@@ -101,6 +101,42 @@ def write_sidecars(
     }
     (folder / f"{name}.slices.csv").write_text(slices, newline="")
     (folder / f"{name}.series.json").write_text(json.dumps(content | record))
+
+
+def rewritten(
+    path: Path, store_type: StoreType = StoreType.DIR, zarr_format: int = 3, **changes: Any
+) -> Path:
+    """A handmade volume whose values under some keys are others; ``__`` stands for ``/``."""
+    whole = open_container(
+        write_volume(
+            path.with_name("whole"), voxels(), store_type=StoreType.ZIP, zarr_format=zarr_format
+        )
+    )
+    writer = open_writer(store_type, path)
+    for key in whole.keys():  # noqa: SIM118
+        value = bytes(whole.get(key) or b"")
+        change = changes.get(key.replace("/", "__"))
+        if change is not None:
+            value = change(value) if callable(change) else change
+        writer.put(key, value)
+    writer.finish()
+    return path
+
+
+def edited(**members: Any) -> Callable[[bytes], bytes]:
+    """Replaces members of a JSON document."""
+    return lambda text: json.dumps(json.loads(text) | members).encode()
+
+
+def attribute(**members: Any) -> Callable[[bytes], bytes]:
+    """Replaces members of the group attribute ``ct2zarr`` of format 3."""
+
+    def change(text: bytes) -> bytes:
+        document = json.loads(text)
+        document["attributes"]["ct2zarr"] |= members
+        return json.dumps(document).encode()
+
+    return change
 
 
 def _ome(version: str) -> dict[str, Any]:

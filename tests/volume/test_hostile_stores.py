@@ -25,9 +25,16 @@ from numcodecs import Blosc
 
 import ct2zarr
 from ct2zarr.errors import FileError
-from ct2zarr.store.containers import open_container, open_writer
 from ct2zarr.vocabulary import StoreType
-from handmade_volume import SERIES_HASH, voxels, write_sidecars, write_volume
+from handmade_volume import (
+    SERIES_HASH,
+    attribute,
+    edited,
+    rewritten,
+    voxels,
+    write_sidecars,
+    write_volume,
+)
 
 GIGABYTE = 1 << 30
 INFLATED = GIGABYTE
@@ -99,42 +106,6 @@ def refused(reader: subprocess.Popen[str]) -> Callable[..., str]:
         return str(sentence)
 
     return read
-
-
-def rewritten(
-    path: Path, store_type: StoreType = StoreType.DIR, zarr_format: int = 3, **changes: Any
-) -> Path:
-    """A handmade volume whose values under some keys are others; ``__`` stands for ``/``."""
-    whole = open_container(
-        write_volume(
-            path.with_name("whole"), voxels(), store_type=StoreType.ZIP, zarr_format=zarr_format
-        )
-    )
-    writer = open_writer(store_type, path)
-    for key in whole.keys():  # noqa: SIM118
-        value = bytes(whole.get(key) or b"")
-        change = changes.get(key.replace("/", "__"))
-        if change is not None:
-            value = change(value) if callable(change) else change
-        writer.put(key, value)
-    writer.finish()
-    return path
-
-
-def edited(**members: Any) -> Callable[[bytes], bytes]:
-    """Replaces members of a JSON document."""
-    return lambda text: json.dumps(json.loads(text) | members).encode()
-
-
-def attribute(**members: Any) -> Callable[[bytes], bytes]:
-    """Replaces members of the group attribute ``ct2zarr`` of format 3."""
-
-    def change(text: bytes) -> bytes:
-        document = json.loads(text)
-        document["attributes"]["ct2zarr"] |= members
-        return json.dumps(document).encode()
-
-    return change
 
 
 # What is no file.
@@ -415,62 +386,6 @@ def test_documents_that_are_no_documents_are_damage(
     name = {"zarr__json": "zarr.json", "volume__zarr__json": "volume__zarr.json"}[key]
     path = rewritten(tmp_path / "v", **{name: DOCUMENTS[kind]})
     assert "zarr.json is" in refused(path, "store_damaged")
-
-
-LONG = [[0.0, 0.0, 0.0]] * 11
-MEMBERS: list[tuple[str, Any]] = [
-    ("series_hash", "../../../etc/passwd"), ("series_hash", "0123456789ABCDEF" * 2),
-    ("series_hash", SERIES_HASH + "\n"), ("series_hash", 7), ("source_fingerprint", ["f"]),
-    ("flags", "gantry_tilt"), ("flags", [1]), ("flags", None),
-    ("values", []), ("values", {"kind": 1}), ("values", {"kind": "stored", "slope": "1"}),
-    ("values", {"minimum": True}), ("values", {"units": ["HU"]}),
-    ("spacing", [1, 1]), ("spacing", None), ("spacing", [1, 1, "1"]), ("spacing", [1, 1, 1e16]),
-    ("spacing", [1, 1, 10**400]), ("spacing", [[1, 1, 1]]), ("spacing", [True, 1, 1]),
-    ("orientation", [[1, 0], [0, 1]]), ("orientation", [1, 0, 0]), ("orientation", "axial"),
-    ("index_to_lps", [[1, 0, 0, 0]] * 3), ("index_to_lps", [1] * 16), ("index_to_lps", {}),
-    ("slice_origins_lps", [[0, 0]] * 10), ("slice_origins_lps", []), ("slice_origins_lps", 10),
-    ("slice_origins_lps", LONG), ("max_position_error_mm", "0"),
-    ("frame_of_reference_uid", 1),
-    ("levels", {}), ("levels", [[]]), ("levels", [{"path": "volume"}]),
-    ("levels", [{"path": "../v/volume", "factors": [1, 1, 1]}]),
-    ("levels", [{"path": "..", "factors": [1, 1, 1]}]),
-    ("levels", [{"path": "/etc", "factors": [1, 1, 1]}]),
-    ("levels", [{"path": "volume", "factors": [1, 1]}]),
-    ("levels", [{"path": "volume", "factors": [0, 1, 1]}]),
-    ("levels", [{"path": "volume", "factors": [1, 1, 1.5]}]),
-    ("levels", [{"path": "volume", "factors": [1, 1, 1]}] * 65),
-    ("format_version", "1"), ("format_version", 0), ("format_version", True),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "value"), MEMBERS)
-def test_a_member_that_no_conversion_writes_is_damage(
-    tmp_path: Path, name: str, value: Any
-) -> None:
-    path = rewritten(tmp_path / "v", **{"zarr.json": attribute(**{name: value})})
-    with pytest.raises(FileError, match="convert this volume again") as raised:
-        ct2zarr.open_volume(path)
-    assert raised.value.code == "store_damaged"
-
-
-def test_a_number_beyond_all_floats_is_damage(tmp_path: Path) -> None:
-    text = b'"spacing": [1e999, 1, 1]'
-    path = rewritten(
-        tmp_path / "v",
-        **{"zarr.json": lambda old: old.replace(b'"spacing": [2.5, 0.8, 0.7]', text)},
-    )
-    with pytest.raises(FileError, match="member spacing"):
-        ct2zarr.open_volume(path)
-
-
-@pytest.mark.parametrize("version", [2, 99, 10**30])
-def test_a_store_of_a_later_version_is_refused_with_the_way_out(
-    tmp_path: Path, version: int
-) -> None:
-    path = rewritten(tmp_path / "v", **{"zarr.json": attribute(format_version=version)})
-    with pytest.raises(FileError, match="install the version of ct2zarr") as raised:
-        ct2zarr.open_volume(path)
-    assert raised.value.code == "newer_format"
 
 
 # Arrays.

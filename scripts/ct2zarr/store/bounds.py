@@ -20,7 +20,7 @@ SLICES_BYTES = 1 << 25
 DIRECTORY_BYTES = 1 << 26
 """Of the directory of a zip file, where a chunk takes 65 bytes."""
 
-BLOSC_BYTES = (1 << 31) - 16
+BLOSC_BYTES = (1 << 31) - 17
 """Of a chunk, unpacked: the most that Blosc packs (c-blosc, BLOSC_MAX_BUFFERSIZE)."""
 
 PACKING_BYTES = 1 << 16

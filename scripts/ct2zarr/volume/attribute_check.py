@@ -22,6 +22,7 @@ FARTHEST_MM = 1e15
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_NUMBERS = frozenset({int, float})
 _ORIENTATIONS = ((2, 3), (6,))
 
 
@@ -116,11 +117,12 @@ def _or_null(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
     """Whether lists hold lengths in this shape; -1 stands for any number of at least one."""
-    if not shape:
-        return _is_length(value)
     if not isinstance(value, list) or not value or shape[0] not in (-1, len(value)):
         return False
-    return all(_has_shape(one, shape[1:]) for one in value)
+    if len(shape) > 1:
+        return all(_has_shape(one, shape[1:]) for one in value)
+    # JSON has no other numbers than these two types; opening a volume looks at thousands.
+    return all(type(one) in _NUMBERS and abs(one) <= FARTHEST_MM for one in value)
 
 
 def _are_flags(value: Any) -> bool:
