@@ -306,32 +306,6 @@ def test_lossy_compression_is_seen(
     assert read(one_file(tmp_path, transfer_syntax=syntax, **tags)).lossy is lossy
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-def test_frames_have_their_own_position_and_rescale(
-    tmp_path: Path, legacy: bool, syntax: str
-) -> None:
-    series = phantom.make_multiframe(
-        tmp_path, n=4, legacy=legacy, transfer_syntax=syntax, slope=[1, 2, 3, 4]
-    )
-    frames = read_frames("d", str(tmp_path), str(series.paths[0]))
-    assert [frame.frame_number for frame in frames] == [1, 2, 3, 4]
-    of = {number: place for place, number in enumerate(series.frames)}
-    for frame in frames:
-        place = of[frame.frame_number]
-        np.testing.assert_allclose(frame.position, series.positions[place])
-        np.testing.assert_allclose(frame.orientation, series.orientation)
-        assert frame.pixel_spacing == series.pixel_spacing
-        assert frame.rescale_slope == place + 1
-        assert (frame.frames, frame.bad_elements, frame.role) == (4, 0, Role.SLICE)
-
-
-def test_stacks_of_a_multi_frame_file_are_told_apart(tmp_path: Path) -> None:
-    series = phantom.make_multiframe(tmp_path, n=3, stacks=2)
-    frames = read_frames("d", str(tmp_path), str(series.paths[0]))
-    assert len({frame.stack_id for frame in frames}) == 2
-
-
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
 @pytest.mark.parametrize("undefined", [False, True])
 def test_sequences_are_stepped_over_without_help(
@@ -403,32 +377,3 @@ def test_any_byte_of_a_header_may_be_wrong(tmp_path: Path) -> None:
             fuzzed[place] = generator.integers(256)
         path.write_bytes(fuzzed)
         assert read_frames("d", str(tmp_path), str(path))
-
-
-@pytest.mark.parametrize(
-    ("tags", "offsets"),
-    [
-        ({"SpacingBetweenSlices": "0.4"}, [0.0, 0.4, 0.8]),
-        ({"SpacingBetweenSlices": "-0.4"}, [0.0, -0.4, -0.8]),
-        ({"SpacingBetweenSlices": "0"}, None),
-        ({}, None),
-    ],
-)
-def test_frames_without_functional_groups_follow_the_first_along_the_normal(
-    tmp_path: Path, tags: dict[str, str], offsets: list[float] | None
-) -> None:
-    turned = (0.0, 2.0, 0.0, 0.0, 0.0, -2.0)  # the normal runs against x
-    series = phantom.make_series(
-        tmp_path, n=1, NumberOfFrames=3, ImageOrientationPatient=list(turned), **tags
-    )
-    dataset = dcmread(series.paths[0])
-    dataset.PixelData = dataset.PixelData * 3
-    dataset.save_as(series.paths[0])
-    frames = read_frames("v1", str(tmp_path), str(series.paths[0]))
-    assert [frame.frame_number for frame in frames] == [1, 2, 3]
-    assert {frame.nominal_position for frame in frames} == {offsets is not None}
-    x, y, z = series.positions[0]
-    for frame, along in zip(frames, offsets or [None] * 3, strict=True):
-        due = None if along is None else pytest.approx((x - along, y, z))
-        assert frame.position == due
-        assert frame.slice_location is None

@@ -5,19 +5,13 @@ that is wrong with a file raises: its ``Frame`` has the role and the reason.
 """
 
 import errno
-import math
 import os
 import stat
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
-
-from pydicom.dataset import Dataset
 
 from ..codes import Code
 from ..errors import FileError
-from ..geometry.stacks import cross
 from ..model import Frame
 from ..run.machine import lack, raise_lack
 from ..vocabulary import Role
@@ -43,32 +37,17 @@ from .element_values import (
     vector_reader,
 )
 from .header import ByteSource, OpenFile, RawHeader, read_header
+from .multi_frames import frames_of_file
 from .pixel_facts import is_lossy, pixels_missing
 from .sop_classes import CT_CLASSES, SECONDARY_CLASSES
 from .tags import (
-    CARDIAC_SYNCHRONIZATION,
     CHARACTER_SET,
-    CT_ACQUISITION_DETAILS,
-    CT_IMAGE_FRAME_TYPE,
-    CT_RECONSTRUCTION,
-    CT_X_RAY_DETAILS,
-    FRAME_ACQUISITION_NUMBER,
-    FRAME_CONTENT,
-    FRAME_TYPE,
     FUNCTIONAL_GROUPS,
     LOSSY_COMPRESSION,
     MODALITY_LUT,
-    PER_FRAME_GROUPS,
-    PIXEL_MEASURES,
     PIXEL_SPACING,
-    PIXEL_VALUE_TRANSFORMATION,
-    PLANE_ORIENTATION,
-    PLANE_POSITION,
     PRIVATE_COMPRESSED_PIXELS,
-    SHARED_GROUPS,
     SOP_INSTANCE_UID,
-    UNASSIGNED_PER_FRAME_ATTRIBUTES,
-    UNASSIGNED_SHARED_ATTRIBUTES,
 )
 
 _FIELDS: dict[int, tuple[str, ValueReader]] = {
@@ -145,35 +124,6 @@ _PRIVATE_COMPRESSION = (
     "The pixels are in the private element (07a1,100a), under a compression of ELSCINT and Philips"
     " (PMSCT_RLE1) that cannot be decoded."
 )
-
-_GROUP_FIELDS: tuple[tuple[str, int, int, ValueReader], ...] = (
-    ("position", PLANE_POSITION, 0x00200032, vector_reader(3)),
-    ("orientation", PLANE_ORIENTATION, 0x00200037, vector_reader(6)),
-    ("pixel_spacing", PIXEL_MEASURES, PIXEL_SPACING, read_pixel_spacing),
-    ("slice_thickness", PIXEL_MEASURES, 0x00180050, read_float),
-    ("spacing_between_slices", PIXEL_MEASURES, 0x00180088, read_float),
-    ("stack_id", FRAME_CONTENT, 0x00209056, read_text),
-    ("temporal_index", FRAME_CONTENT, 0x00209128, read_index),
-    ("acquisition_number", FRAME_CONTENT, FRAME_ACQUISITION_NUMBER, read_index),
-    ("rescale_slope", PIXEL_VALUE_TRANSFORMATION, 0x00281053, read_float),
-    ("rescale_intercept", PIXEL_VALUE_TRANSFORMATION, 0x00281052, read_float),
-    ("rescale_type", PIXEL_VALUE_TRANSFORMATION, 0x00281054, read_text),
-    ("image_type", CT_IMAGE_FRAME_TYPE, FRAME_TYPE, read_code),
-    ("kernel", CT_RECONSTRUCTION, 0x00181210, read_text),
-    ("cardiac_delay", CARDIAC_SYNCHRONIZATION, 0x00209153, read_double),
-    ("cardiac_phase", CARDIAC_SYNCHRONIZATION, 0x00209241, read_double),
-    ("kvp", CT_X_RAY_DETAILS, 0x00180060, read_float),
-    ("gantry_tilt", CT_ACQUISITION_DETAILS, 0x00181120, read_float),
-    ("acquisition_number", UNASSIGNED_SHARED_ATTRIBUTES, 0x00200012, read_integer),
-    ("acquisition_number", UNASSIGNED_PER_FRAME_ATTRIBUTES, 0x00200012, read_integer),
-    ("kernel", UNASSIGNED_SHARED_ATTRIBUTES, 0x00181210, read_text),
-    ("kernel", UNASSIGNED_PER_FRAME_ATTRIBUTES, 0x00181210, read_text),
-    ("gantry_tilt", UNASSIGNED_SHARED_ATTRIBUTES, 0x00181120, read_float),
-    ("gantry_tilt", UNASSIGNED_PER_FRAME_ATTRIBUTES, 0x00181120, read_float),
-    ("kvp", UNASSIGNED_SHARED_ATTRIBUTES, 0x00180060, read_float),
-)
-"""Field, macro sequence, element in it (PS3.3 C.7.6.16.2 and C.8.15.3), and its reader. Of two
-that give the same field the later one counts."""
 
 
 def read_frames(dataset: str, root: str, path: str) -> list[Frame]:
@@ -260,7 +210,7 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
         return [frame]
     if frames == 1 and not header.groups:
         return [frame]
-    return list(_frames(frame, header))
+    return list(frames_of_file(frame, header))
 
 
 def _too_many_frames(frames: int, size: int) -> FileError | None:
@@ -336,81 +286,3 @@ def _padding(header: RawHeader, pixel_representation: int) -> tuple[int | None, 
         return read_integer(vr, raw, header), 0
     except UNPARSED:
         return None, 1
-
-
-def _frames(frame: Frame, header: RawHeader) -> Iterator[Frame]:
-    """Each frame, completed from the shared and the per-frame functional groups."""
-    if frame.frames > 1 and not header.groups:
-        yield from _nominal_frames(frame)
-        return
-    shared_items = header.groups.get(SHARED_GROUPS, [])
-    own_items = header.groups.get(PER_FRAME_GROUPS, [])
-    shared, bad = _macro_values(shared_items[0], header) if shared_items else ({}, 0)
-    if frame.frames > 1:
-        # One place at the top level cannot be that of every frame.
-        frame = replace(frame, position=None, slice_location=None)
-    frame = replace(frame, bad_elements=frame.bad_elements + bad, **shared)
-    for number in range(1, frame.frames + 1):
-        own: dict[str, Any] = {}
-        bad = 0
-        if number <= len(own_items):
-            own, bad = _macro_values(own_items[number - 1], header)
-        yield replace(frame, frame_number=number, bad_elements=frame.bad_elements + bad, **own)
-
-
-def _nominal_frames(frame: Frame) -> Iterator[Frame]:
-    """The frames of a multi-frame file without functional groups, as dental scanners write.
-
-    The position at the top level is that of the first frame; the others follow along the normal,
-    SpacingBetweenSlices apart. Without either the places of the frames are unknown.
-    """
-    first, step = frame.position, _step_between_frames(frame)
-    known = first is not None and step is not None
-    frame = replace(frame, position=None, slice_location=None, nominal_position=known)
-    for number in range(frame.frames):
-        if first is not None and step is not None:
-            x, y, z = (origin + number * along for origin, along in zip(first, step, strict=True))
-            frame = replace(frame, position=(x, y, z))
-        yield replace(frame, frame_number=number + 1)
-
-
-def _step_between_frames(frame: Frame) -> list[float] | None:
-    """SpacingBetweenSlices along the normal, mm; a negative one runs against it (PS3.3 C.8.4.8)."""
-    between = frame.spacing_between_slices
-    if not between or not math.isfinite(between) or frame.orientation is None:
-        return None
-    normal = cross(frame.orientation)
-    length = math.hypot(*normal)
-    if not 0 < length < math.inf:
-        return None
-    return [between * component / length for component in normal]
-
-
-def _macro_values(item: Dataset, header: RawHeader) -> tuple[dict[str, Any], int]:
-    """Fields that one functional group item gives, and how many elements could not be parsed."""
-    values: dict[str, Any] = {}
-    bad = 0
-    opened: dict[int, Dataset | None] = {}
-    for field, macro, tag, parse in _GROUP_FIELDS:
-        if macro not in opened:
-            try:
-                sequence = item[macro].value if macro in item else None
-                opened[macro] = sequence[0] if sequence else None
-            except Exception:  # noqa: BLE001 - pydicom raises many kinds; the element is counted
-                opened[macro] = None
-                bad += 1
-        inner = opened[macro]
-        if inner is None or tag not in inner:
-            continue
-        try:
-            element: Any = inner.get_item(tag)
-            value, regular = read_as_meant(
-                tag, parse, element.VR or "", element.value or b"", header
-            )
-        except Exception:  # noqa: BLE001 - pydicom raises many kinds; the element is counted
-            bad += 1
-            continue
-        bad += not regular
-        if value not in (None, ""):
-            values[field] = value
-    return values, bad
