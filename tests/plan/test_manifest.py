@@ -294,6 +294,25 @@ def test_files_that_are_too_deep_are_counted_in_a_warning(
         assert summary_of(tmp_path / "manifest")["roles"]["excluded"] == 0
 
 
+def test_manifest_is_not_written_into_a_dataset(tmp_path: Path) -> None:
+    phantom.make_series(tmp_path / "root" / "ct", n=2)
+    for manifest in (tmp_path / "root", tmp_path / "root" / "m"):
+        with pytest.raises(SettingsError, match=r"OUT_DIR.* lies in the folder of dataset d"):
+            make_manifest(settings(tmp_path, manifest_dir=manifest))
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["ct"]
+
+
+def test_braces_in_the_names_of_a_dataset_do_no_harm(tmp_path: Path) -> None:
+    root = tmp_path / "{shard}" / "ro{}ot{0}"
+    phantom.truncate(phantom.make_series(root / "{x}", n=3).paths[0], keep=0.8)
+    phantom.not_dicom(root, "{y}.txt")
+    make_manifest(settings(tmp_path, datasets={"d": root}))
+    (row,) = rows_of(tmp_path / "manifest" / "series_all.csv")
+    assert (row["series_dir"], row["slice_count"]) == (str(root / "{x}"), "2")
+    with pytest.raises(SettingsError, match=r"ro\{\}ot"):
+        make_manifest(settings(tmp_path, datasets={"d": root / "gone"}))
+
+
 def test_system_folders_are_counted_and_say_nothing_of_the_depth(tmp_path: Path) -> None:
     root = tmp_path / "root"
     phantom.make_series(root / "ct", n=3)

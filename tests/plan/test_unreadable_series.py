@@ -11,6 +11,7 @@ import pytest
 
 import phantom
 from ct2zarr.convert.shard import run_shard
+from ct2zarr.errors import SettingsError
 from ct2zarr.plan.grouping import series_hash
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.settings import ConvertSettings
@@ -206,3 +207,15 @@ def test_conversion_fails_with_one_reason_and_changes_nothing_the_next_time(
     }
     manifest_rows(tmp_path)
     assert before == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in before}
+
+
+def test_conversion_does_not_write_into_the_dataset_it_reads(tmp_path: Path) -> None:
+    phantom.make_series(tmp_path / "root" / "ct", n=2)
+    manifest_rows(tmp_path)
+    shard = tmp_path / "manifest" / "shards" / "series_shard_00.csv"
+    by_hand = tmp_path / "list.csv"
+    by_hand.write_text(f"series_dir\n{tmp_path / 'root' / 'ct'}\n")
+    for path, inside in ((shard, "root/new"), (by_hand, "root/ct/new")):
+        with pytest.raises(SettingsError, match=r"OUT_ROOT is .* lies in the folder of dataset"):
+            run_shard(ConvertSettings(input_csv=path, out_root=tmp_path / inside))
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["ct"]

@@ -279,7 +279,7 @@ def roots_refused(tmp_path: Path) -> list[tuple[Mapping[str, Path], str]]:
     return [
         ({}, "no dataset"),
         ({"a": tmp_path / "gone"}, "does not exist"),
-        ({"a": file}, "is not a folder"),
+        ({"a": file}, "is a file; name the folder"),
         ({"a": tmp_path / "root", "b": inner}, "one root lies in the other"),
         ({"a": tmp_path / "root", "b": tmp_path / "root"}, "one root lies in the other"),
         ({"a": tmp_path / "root", "b": tmp_path / "link"}, "one root lies in the other"),

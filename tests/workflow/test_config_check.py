@@ -209,17 +209,35 @@ def test_relative_path_is_named_where_jobs_run_elsewhere():
 
 def test_missing_dataset_folder_is_named(tmp_path):
     outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/o"}
-    require_folders({"datasets": {"v1": str(tmp_path)}, **outputs})
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "file").touch()
+    here = {"v1": f"{tmp_path}/ct"}
+    require_folders({"datasets": here, **outputs})
     with pytest.raises(SettingsError, match=r"dataset 'v2' does not exist: .*gone"):
-        require_folders({"datasets": {"v1": str(tmp_path), "v2": f"{tmp_path}/gone"}, **outputs})
-    assert not any(tmp_path.iterdir())
+        require_folders({"datasets": here | {"v2": f"{tmp_path}/gone"}, **outputs})
+    with pytest.raises(SettingsError, match=r"dataset 'v2' is a file: .*/file; name the folder"):
+        require_folders({"datasets": here | {"v2": f"{tmp_path}/file"}, **outputs})
+    assert {path.name for path in tmp_path.iterdir()} == {"ct", "file"}
+
+
+@pytest.mark.parametrize("key", ["manifest_dir", "out_root"])
+def test_output_in_a_dataset_or_with_braces_is_refused(tmp_path, key):
+    (tmp_path / "ct").mkdir()
+    whole = {"datasets": {"v1": f"{tmp_path}/ct"}, "manifest_dir": "m", "out_root": "o"}
+    for folder in (f"{tmp_path}/ct", f"{tmp_path}/ct/a/b"):
+        with pytest.raises(SettingsError, match=f"config: {key} is .* in the folder of dataset v1"):
+            require_folders(whole | {key: folder})
+    with pytest.raises(SettingsError, match=f"config: {key} is .*braces for wildcards"):
+        require_folders(whole | {key: f"{tmp_path}/a{{b}}"})
+    assert not any((tmp_path / "ct").iterdir())
 
 
 def test_output_folder_below_a_file_is_named(tmp_path):
     (tmp_path / "file").touch()
     outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/file/a/b"}
+    (tmp_path / "ct").mkdir()
     with pytest.raises(SettingsError, match=r"out_root cannot be .*/file/a/b: .*/file is not a"):
-        require_folders({"datasets": {"v1": str(tmp_path)}, **outputs})
+        require_folders({"datasets": {"v1": f"{tmp_path}/ct"}, **outputs})
 
 
 def test_config_without_datasets_says_where_to_name_them():
@@ -231,7 +249,8 @@ def test_config_without_datasets_says_where_to_name_them():
 def folders(tmp_path) -> dict[str, object]:
     """A config whose folders can be used."""
     outputs = {"manifest_dir": f"{tmp_path}/m", "out_root": f"{tmp_path}/o"}
-    return {"datasets": {"v1": str(tmp_path)}, **outputs}
+    (tmp_path / "ct").mkdir()
+    return {"datasets": {"v1": f"{tmp_path}/ct"}, **outputs}
 
 
 def test_key_of_deidentification_is_needed_before_anything_runs(folders, monkeypatch):
@@ -260,7 +279,12 @@ def test_dataset_has_to_be_a_folder_and_its_name_is_private(folders, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError) as caught:
         require_folders(folders | {"datasets": {"doe": f"{tmp_path}/file"}})
-    assert "dataset 'doe' does not exist" in str(caught.value)
+    assert "dataset 'doe' is a file" in str(caught.value)
+    assert sentence(caught.value, private=False).startswith(
+        "config: the folder of dataset '[removed]' is a file: [file]; "
+    )
+    with pytest.raises(SettingsError) as caught:
+        require_folders(folders | {"datasets": {"doe": f"{tmp_path}/gone"}})
     assert sentence(caught.value, private=False) == (
         "config: the folder of dataset '[removed]' does not exist: [file]"
     )

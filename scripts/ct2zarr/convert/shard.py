@@ -8,12 +8,15 @@ again.
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..model import VolumePlan
 from ..run.atomic_files import machine_errors, prepare_store_root, remove_abandoned
 from ..run.checksums import manifest_md5
 from ..run.counts import Counts, totals_of
 from ..run.job_log import Progress, log_outcome, progress
+from ..run.output_places import check_outside
 from ..run.paths import DATA_FOLDER, META_FOLDER, shard_summary
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow
@@ -71,6 +74,7 @@ def _run_shard(
     settings: ConvertSettings, started: float, server: "WorkerServer | None" = None
 ) -> ShardSummary:
     plans = plans_of_shard(settings)
+    check_outside("OUT_ROOT", settings.out_root, _sources(plans))
     manifest = manifest_md5(settings.input_csv)
     label = label_of(settings)
     files = shard_summary(settings.store_root, label)
@@ -98,6 +102,19 @@ def _run_shard(
     logger.info("shard %s: done in %.1f s", label, time.monotonic() - started)
     log_outcome(f"shard {label}", Counts.of_totals(totals_of(summary.rows)))
     return summary
+
+
+def _sources(plans: Sequence[VolumePlan]) -> dict[str, str]:
+    """Dataset → the folder that is read; for a CSV written by hand the folder of a series."""
+    frames = {
+        plan.dataset: (plan, frame)
+        for plan in plans
+        for frame in (*plan.planes[:1], *(one.frame for one in plan.unused[:1]))
+    }
+    return {
+        dataset: plan.series_dir if frame.root == "/" else frame.root
+        for dataset, (plan, frame) in frames.items()
+    }
 
 
 def _prepare_folders(settings: ConvertSettings, label: str) -> None:

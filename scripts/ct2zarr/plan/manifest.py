@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ..codes import Code
 from ..errors import SettingsError
 from ..run.atomic_files import machine_errors, remove_abandoned
+from ..run.output_places import check_outside
 from ..run.paths import MANIFEST_SUMMARY, SCAN_CACHE_FOLDER, SHARDS_FOLDER
 from ..run.settings import ManifestSettings
 from ..scan.scanning import Scan, scan
@@ -26,6 +27,9 @@ from .manifest_summary import log_summary, summarize
 
 logger = logging.getLogger(__name__)
 
+MANIFEST_SETTING = "manifest_dir (OUT_DIR)"
+"""How sentences name the folder of the manifest: its option, and the variable of the script."""
+
 
 def make_manifest(settings: ManifestSettings) -> None:
     """Write series_all.csv, shards/, files_excluded.parquet and manifest_summary.json.
@@ -33,14 +37,15 @@ def make_manifest(settings: ManifestSettings) -> None:
     Raises
     ------
     SettingsError
-        A root is missing, is a file, holds no file, or lies in another one.
+        A root is missing, is a file, holds no file, or lies in another one, or ``manifest_dir``
+        lies in a root.
     MachineError
         ``manifest_dir`` cannot be written.
     Ct2zarrError
         Two volumes have one hash, or the account does not add up.
     """
     folder = settings.manifest_dir
-    check_roots(settings.datasets)
+    check_outside(MANIFEST_SETTING, folder, check_roots(settings.datasets))
     _prepare(folder)
     found = _scan(settings)
     _refuse_empty_roots(found, settings)

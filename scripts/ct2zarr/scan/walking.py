@@ -141,7 +141,7 @@ def check_roots(datasets: Mapping[str, Path]) -> dict[str, str]:
         if not os.path.isdir(root):  # noqa: PTH112
             raise SettingsError(
                 Code.SETTING_WRONG,
-                "dataset {dataset}: {root} is not a folder",
+                "dataset {dataset}: {root} is a file; name the folder that holds the files",
                 dataset=name,
                 root=Path(root),
             )

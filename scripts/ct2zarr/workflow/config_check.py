@@ -17,6 +17,7 @@ from ..report.decisions import read_decisions
 from ..run.option_kinds import PATH, PATH_OR_NONE
 from ..run.option_values import config_name, wrong_value
 from ..run.options import OPTIONS, config_defaults, config_options, config_schema
+from ..run.output_places import check_no_braces, check_outside
 
 
 def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def require_folders(config: Mapping[str, Any]) -> None:
     ------
     SettingsError
         No dataset is named, a folder is missing, ``deidentify`` has no key, the decisions cannot be
-        used, or an output cannot be written.
+        used, or an output cannot be written or lies in a dataset.
     """
     _require_datasets(config["datasets"])
     if config.get("deidentify"):
@@ -98,7 +99,10 @@ def require_folders(config: Mapping[str, Any]) -> None:
     if config.get("decisions"):
         read_decisions(Path(config["decisions"]))
     for key in ("manifest_dir", "out_root"):
-        _require_writable(key, Path(config[key]))
+        folder = Path(config[key])
+        check_no_braces(config_name(key), folder)
+        check_outside(config_name(key), folder, config["datasets"])
+        _require_writable(key, folder)
 
 
 def _require_datasets(datasets: Mapping[str, str]) -> None:
@@ -110,7 +114,16 @@ def _require_datasets(datasets: Mapping[str, str]) -> None:
             example="{v1: /data/ct}",
         )
     for name, folder in datasets.items():
-        if not Path(folder).expanduser().is_dir():
+        place = Path(folder).expanduser()
+        if place.exists() and not place.is_dir():
+            raise SettingsError(
+                Code.SETTING_WRONG,
+                "config: the folder of dataset '{dataset}' is a file: {path}; name the folder that "
+                "holds the files",
+                path=folder,
+                dataset=Private(name),
+            )
+        if not place.is_dir():
             raise SettingsError(
                 Code.SETTING_WRONG,
                 "config: the folder of dataset '{dataset}' does not exist: {path}",
