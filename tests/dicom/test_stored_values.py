@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ct2zarr.dicom.decoders.layout import Codestream
-from ct2zarr.dicom.stored_values import Assumed, BitTally, stored_values
+from ct2zarr.dicom.stored_values import Assumed, BitTally, bits_of, stored_values
 from ct2zarr.model import Frame
 from ct2zarr.vocabulary import Role
 
@@ -212,3 +212,17 @@ def test_a_tally_assumes_what_all_planes_that_tell_agree_on():
     tally.add(found_in((NOISE + 1024) << 4, frame), frame, raw_in_compressed=True)
     assert tally.assumption() == Assumed()
     assert tally.evidence() == {"high_bit_ignored": 1, "not_compressed": 1}
+
+
+def test_without_bits_stored_all_bits_are_used_whatever_high_bit_says():
+    assert bits_of(plane(0, high=5)) == (16, 15)
+    assert bits_of(plane(12, high=13)) == (12, 13)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_ends_of_values_that_needed_no_repair_are_theirs(signed):
+    found = found_in(NOISE if signed else NOISE + 2048, plane(12, signed=signed))
+    assert found.ends in (None, (int(found.values.min()), int(found.values.max())))
+    small = found_in(np.arange(16).reshape(4, 4), plane(12, signed=signed))
+    assert small.ends == (0, 15)
+    assert found_in(np.arange(5000).reshape(50, 100), plane(12, signed=signed)).ends is None

@@ -73,3 +73,48 @@ def test_floating_point_numbers_are_their_own_values():
     plane = np.array([[0.25, np.nan]], np.float32)
     _, (values,) = both(plane, 0, 0, False)
     np.testing.assert_array_equal(values, plane)
+
+
+def check_both(plane, bits, high, signed, padding=None):
+    found, allowed = both(plane, bits, high, signed, padding)
+    assert any(np.array_equal(found.values, values) for values in allowed)
+    assert len(allowed) == (2 if found.undecided else 1)
+
+
+@given(
+    counts=st.tuples(*[st.integers(0, 8)] * 4),
+    zeros=st.sampled_from([0, 1, 60, 200]),
+    padding=st.sampled_from([None, -3000, 3000, 5]),
+    ends=st.sampled_from([(-3000, 3000), (-2049, 2048), (-2048, 2047)]),
+)
+@example((3, 4, 8, 2), 0, None, (-3000, 3000))
+@example((4, 4, 8, 2), 0, None, (-3000, 3000))
+@example((0, 6, 6, 6), 0, None, (-3000, 3000))
+@example((0, 6, 7, 6), 0, None, (-3000, 3000))
+@example((0, 6, 0, 4), 60, None, (-3000, 3000))
+@example((0, 0, 0, 8), 152, None, (-3000, 3000))
+@example((0, 0, 0, 8), 151, None, (-3000, 3000))
+@example((0, 8, 0, 1), 0, None, (-3000, 3000))
+@example((0, 12, 3, 5), 0, None, (-3000, 3000))
+def test_both_agree_on_what_larger_signed_numbers_are(counts, zeros, padding, ends):
+    values = np.repeat([ends[0], -5, 5, ends[1]], counts)
+    plane = np.concatenate((values, np.zeros(zeros, int))).astype("u2")
+    if len(plane):
+        check_both(plane[None], 12, 11, signed=True, padding=padding)
+
+
+@given(
+    odd=st.integers(13, 18),
+    even=st.integers(12, 22),
+    zeros=st.sampled_from([0, 9]),
+    top=st.sampled_from([0x0FF0, 0x1000, 0x8000]),
+    signed=st.booleans(),
+    padding=st.sampled_from([None, 0x1000, 0]),
+)
+@example(16, 15, 0, 0x1000, False, None)
+@example(16, 16, 0, 0x1000, False, None)
+@example(15, 12, 0, 0x1000, False, None)
+@example(15, 12, 0, 0x0FF0, False, None)
+def test_both_agree_on_where_values_begin(odd, even, zeros, top, signed, padding):
+    numbers = np.repeat([0x0101, 0x0100, 0, top], [odd, even - 1, zeros, 1])
+    check_both(numbers.astype("u2")[None], 12, 15, signed=signed, padding=padding)
