@@ -33,6 +33,7 @@ include: "rules/convert.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"
+include: "rules/tidy.smk"
 
 
 localrules:
@@ -42,6 +43,7 @@ localrules:
     audit,
     gather_audits,
     retry_failed,
+    tidy,
 
 
 if config["scan_jobs"] > 1:

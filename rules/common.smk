@@ -15,6 +15,7 @@ sys.path.append(str(HERE.parent / "scripts"))
 from ct2zarr.run.atomic_files import prepare_folder
 from ct2zarr.run.entry import stop_with_sentence
 from ct2zarr.run.options import Output
+from ct2zarr.run.settings import tidy_from_config
 from ct2zarr.workflow.command_line import CommandLine
 from ct2zarr.workflow.config_check import (
     checked_config,
@@ -82,6 +83,16 @@ def retried_summaries(wildcards):
     summaries = [str(path) for path in RUN.summaries_to_retry()]
     workflow.dag.forcefiles.update(summaries)
     return summaries
+
+
+def list_unplanned(wildcards):
+    """No input; a dry run lists what `tidy` would remove."""
+    if workflow.is_main_process and workflow.dryrun:
+        from ct2zarr.convert.unplanned import find_unplanned
+
+        with stop_with_sentence():
+            DISPLAY.list_unplanned(find_unplanned(tidy_from_config(config)))
+    return []
 
 
 # Jobs of this run do not check again, as they may be on a node that sees less; --lint and --unlock

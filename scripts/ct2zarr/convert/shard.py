@@ -29,6 +29,7 @@ from .shard_plans import label_of, plans_of_shard
 from .shard_summary import ShardSummary, write_summary
 from .summary_rows import without_names
 from .superseded import remove_superseded
+from .withdrawal import require_outside, unmark, withdraw_identified
 
 if TYPE_CHECKING:
     from ..run.workers import WorkerServer
@@ -51,7 +52,8 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
     Raises
     ------
     SettingsError
-        The CSV is missing or is not a manifest, or ``deidentify`` has no key.
+        The CSV is missing or is not a manifest, or ``deidentify`` has no key or cannot keep its
+        promise.
     MachineError
         The output folder cannot be written; finished volumes stay, no summary.
     """
@@ -61,6 +63,7 @@ def run_shard(settings: ConvertSettings) -> ShardSummary:
         from ..dicom.deidentification import key_from_environment
 
         key_from_environment()
+        require_outside(settings.input_csv, settings.out_root)
     if not lacks_records(settings):
         return _run_shard(settings, started)
     from ..run.workers import WorkerServer  # a finished shard starts no worker
@@ -118,9 +121,21 @@ def _sources(plans: Sequence[VolumePlan]) -> dict[str, str]:
 
 
 def _prepare_folders(settings: ConvertSettings, label: str) -> None:
-    """Make the output folders, and remove what killed jobs left in them. Raises MachineError."""
+    """Make the output folders, and remove what must not stay in them.
+
+    Raises
+    ------
+    SettingsError
+        ``deidentify`` cannot keep its promise.
+    MachineError
+        The folders cannot be written.
+    """
     root = settings.store_root
     prepare_store_root(root)
+    if settings.metadata.deidentify:
+        withdraw_identified(settings.out_root, settings.encoding.store_type)
+    else:
+        unmark(root)
     removed = remove_abandoned((root, root / DATA_FOLDER, root / META_FOLDER))
     if removed:
         logger.info("shard %s: removed %d unfinished files of earlier jobs", label, removed)

@@ -9,7 +9,7 @@ from ..model import Json
 from ..run.cells import SEPARATOR
 from ..run.checksums import file_md5
 from ..run.counts import totals_of
-from ..run.paths import TablePaths
+from ..run.paths import SERIES_ALL, SHARD_CSV, TablePaths
 from ..run.sealed import write_table
 from ..run.settings import ConvertSettings
 from ..run.summary_columns import SummaryRow, rows_to_csv
@@ -56,11 +56,18 @@ def _content(
         "flags": _counts_of_flags(summary.rows),
         "reasons": _counts_of_reasons(summary.rows),
         "settings": _settings_content(settings),
-        "input": {"name": settings.input_csv.name, "md5": file_md5(settings.input_csv)},
+        "input": {"name": _input_name(settings), "md5": file_md5(settings.input_csv)},
         "manifest_md5": manifest_md5,
         "versions": {"ct2zarr": __version__, "format": FORMAT_VERSION},
         "libraries": {**library_versions()},
     }
+
+
+def _input_name(settings: ConvertSettings) -> str:
+    """Name of the CSV; with ``deidentify`` only one that ct2zarr gives."""
+    name = settings.input_csv.name
+    of_manifest = name == SERIES_ALL or SHARD_CSV.fullmatch(name)
+    return "" if settings.metadata.deidentify and not of_manifest else name
 
 
 def _counts_of_flags(rows: Sequence[SummaryRow]) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..codes import Code
 from ..convert.superseded import remove_all_but
+from ..convert.unplanned import unplanned_volumes
 from ..errors import SettingsError
 from ..plan.manifest_checks import JOINED_FILES, check_files, read_manifest_summary
 from ..run.checksums import INDEX_MD5, bytes_md5
@@ -45,6 +46,9 @@ ADVICE = SUMMARY_SCHEMA.advice
 
 ACCOUNT = ("files_found", "roles", "series", "unreadable_series", "volumes", "unread")
 """What summary_all.json repeats of the manifest's summary for the report; no name of a folder."""
+
+UNPLANNED_MOST = 1000
+"""Volumes that are no longer planned and that the JSON names; it counts all."""
 
 NAMED_MOST = 10
 """Missing summaries that an error names; more are only counted."""
@@ -100,10 +104,26 @@ def aggregate(settings: AggregateSettings) -> AggregatedSummary:
     if manifest is not None:
         # Rows count only the localizers that belong to a volume; a series may hold nothing else.
         content["totals"]["localizers_skipped"] = manifest["roles"][Role.LOCALIZER]
+    content["no_longer_planned"] = unplanned_content(root, rows)
     write_table(paths, joined_to_csv(rows), content)
     logger.info("joined %d shards, applied %d decisions", len(shards), len(reviews))
     log_outcome("all shards", Counts.of_totals(content["totals"]))
     return AggregatedSummary(len(rows), paths.table, paths.totals)
+
+
+def unplanned_content(root: Path, rows: Sequence[JoinedRow]) -> dict[str, Any]:
+    """The volumes among the results that no row names, as their series is gone; the first by name.
+
+    They are a warning in the log too.
+    """
+    names = list(unplanned_volumes(root, {row.series_hash for row in rows}))
+    if names:
+        logger.warning(
+            "%d volumes are no longer planned: their series are gone from the datasets or are "
+            "divided otherwise; `snakemake -n tidy` lists their files, `snakemake --cores 1 tidy` "
+            "removes them", len(names),
+        )  # fmt: skip
+    return {"volumes": len(names), "series_hash": names[:UNPLANNED_MOST]}
 
 
 # Reading --------------------------------------------------------------------------------------

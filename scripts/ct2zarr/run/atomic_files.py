@@ -96,6 +96,17 @@ def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTE
     and nothing in it changed for ``older_than`` seconds. What a living process writes stays.
     """
     removed = 0
+    for path in abandoned_paths(folders, older_than):
+        with suppress(OSError):  # the folder may have turned read-only: the next job's turn
+            remove_path(path)
+            removed += 1
+    return removed
+
+
+def abandoned_paths(
+    folders: Iterable[Path], older_than: float = ABANDONED_AFTER_SECONDS
+) -> Iterator[Path]:
+    """What ``remove_abandoned`` removes."""
     for folder in folders:
         try:
             entries = [e for e in os.scandir(folder) if e.name.startswith(TEMPORARY_PREFIX)]
@@ -104,10 +115,7 @@ def remove_abandoned(folders: Iterable[Path], older_than: float = ABANDONED_AFTE
         for entry in entries:
             path = Path(entry.path)
             if _is_abandoned(path, older_than):
-                with suppress(OSError):  # the folder may have turned read-only: the next job's turn
-                    remove_path(path)
-                    removed += 1
-    return removed
+                yield path
 
 
 def _is_abandoned(path: Path, older_than: float) -> bool:

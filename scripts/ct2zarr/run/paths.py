@@ -21,6 +21,9 @@ META_FOLDER = "meta"
 ARRAY_NAME = "volume"
 """Name of the array within the group of a store."""
 
+DEIDENTIFIED_MARK = "deidentified.txt"
+"""File in ``zarr_{store}/`` that says that all beside it was written with ``deidentify``."""
+
 TEMPORARY_PREFIX = ".building-"
 """Start of every temporary name; no pattern for finished volumes or sidecars matches it."""
 
@@ -50,6 +53,7 @@ LOGS_FOLDER = "logs"
 """Folder of the logs of all jobs, below ``zarr_{store}/`` and below the manifest."""
 
 REPORT = "verify_report.html"
+EXPORTS_FOLDER = "report"
 EXPORTED_SUMMARY = "summary.csv"
 EXPORTED_PLOTS_FOLDER = "plots"
 
@@ -170,6 +174,12 @@ def convert_log(store_root: Path, label: str) -> Path:
 
 RECORD_ENDING, SLICES_ENDING = ".series.json", ".slices.csv"
 """What follows the ``series_hash`` in the names of the sidecars."""
+
+
+VOLUME_FILE = re.compile(
+    r"([0-9a-f]{32})(\.zarr(?:\.zip|\.sqlite(?:-journal|-wal|-shm)?)?|\.series\.json|\.slices\.csv)"
+)
+"""Name of a part of a volume, and what SQLite may leave beside one; group 1: the series_hash."""
 
 
 @dataclass(frozen=True, slots=True)

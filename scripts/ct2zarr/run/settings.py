@@ -180,6 +180,21 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TidySettings:
+    """Remove from the results what the manifest does not name."""
+
+    out_root: Path = field(metadata=bound("out_root"))
+    manifest_dir: Path = field(metadata=bound("manifest_dir"))
+    store_type: StoreType = option("store_type")
+    num_shards: int = option("num_shards")
+
+    @property
+    def store_root(self) -> Path:
+        """``OUT_ROOT/zarr_{store}``."""
+        return paths.store_root(self.out_root, self.store_type)
+
+
+@dataclass(frozen=True, slots=True)
 class AggregateSettings:
     """Join the shard summaries.
 
@@ -360,6 +375,17 @@ def audit_from_environ(environ: Mapping[str, str]) -> AuditSettings:
         A variable is missing or wrong.
     """
     return fill(AuditSettings, Values.of_environ(environ))
+
+
+def tidy_from_config(config: Mapping[str, Any]) -> TidySettings:
+    """Settings to tidy the results, from a flat config.
+
+    Raises
+    ------
+    SettingsError
+        A value is missing or wrong.
+    """
+    return fill(TidySettings, Values.of_config(config))
 
 
 def aggregate_from_config(

@@ -93,9 +93,11 @@ def require_folders(config: Mapping[str, Any]) -> None:
     """
     _require_datasets(config["datasets"])
     if config.get("deidentify"):
+        from ..convert.withdrawal import require_outside
         from ..dicom.deidentification import key_from_environment
 
         key_from_environment()
+        require_outside(Path(config["manifest_dir"]), Path(config["out_root"]))
     if config.get("decisions"):
         read_decisions(Path(config["decisions"]))
     for key in ("manifest_dir", "out_root"):

@@ -18,6 +18,7 @@ from .run_files import RunFiles
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from ..convert.unplanned import Unplanned
     from .bars import WorkflowBars
 
 NOTHING_TO_DO = "Nothing to be done"
@@ -63,6 +64,14 @@ class RunDisplay:
                 f"The manifest was made on {made:%Y-%m-%d at %H:%M}. To find files that were added "
                 "to the datasets since then, add `-R manifest` to the command."
             )
+
+    def list_unplanned(self, found: "Unplanned") -> None:
+        """Say what ``tidy`` would remove."""
+        for path in found.foreign:
+            self._say(f"would keep {path}: it holds something that is not part of a store")
+        for path in found.paths:
+            self._say(f"would remove {path}")
+        self._say(f"tidy would remove {found}; without -n it removes them")
 
     def watch(self) -> None:
         """Follow the jobs from here on, and print what a person needs.

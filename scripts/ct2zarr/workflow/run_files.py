@@ -12,7 +12,6 @@ from ..run import paths
 from ..run.settings import ALL_SLICES
 from ..verify.audit_table import needs_retry
 
-EXPORTS_FOLDER = "report"
 BENCHMARK_SUFFIX = ".benchmark.tsv"
 """Takes the place of ``.log`` in the name of what Snakemake measures of a job."""
 
@@ -152,12 +151,12 @@ class RunFiles:
     @property
     def exported_summary(self) -> Path:
         """The summary without names, for the report that Snakemake makes."""
-        return self.store_root / EXPORTS_FOLDER / paths.EXPORTED_SUMMARY
+        return self.store_root / paths.EXPORTS_FOLDER / paths.EXPORTED_SUMMARY
 
     @property
     def exported_plots(self) -> Path:
         """The plots as files, for the report that Snakemake makes."""
-        return self.store_root / EXPORTS_FOLDER / paths.EXPORTED_PLOTS_FOLDER
+        return self.store_root / paths.EXPORTS_FOLDER / paths.EXPORTED_PLOTS_FOLDER
 
     # What a shard needs of a machine
 

@@ -1,0 +1,14 @@
+"""Remove volumes, summaries and temporary files that no manifest names.
+
+Only Snakemake runs this, for the rule ``tidy``; a dry run lists what it would remove.
+"""
+
+from ct2zarr.convert.unplanned import tidy
+from ct2zarr.run.entry import run_step
+from ct2zarr.run.settings import tidy_from_config
+
+if __name__ == "__main__":
+    run_step(
+        lambda: tidy(tidy_from_config(snakemake.config)),  # noqa: F821
+        log=snakemake.log[0],  # noqa: F821
+    )

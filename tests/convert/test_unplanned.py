@@ -1,0 +1,177 @@
+"""What no manifest names is found and removed, and nothing else is."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ct2zarr.codes import Code
+from ct2zarr.convert.shard import run_shard
+from ct2zarr.convert.unplanned import find_unplanned, tidy, unplanned_volumes
+from ct2zarr.errors import SettingsError
+from ct2zarr.report.summaries import aggregate
+from ct2zarr.run.atomic_files import temporary_path
+from ct2zarr.run.settings import AggregateSettings, TidySettings
+from ct2zarr.vocabulary import StoreType
+from phantom import make_series
+from shard_runs import manifest, rows_of, settings_for
+
+
+def convert_all(root: Path, store_type: StoreType, num_shards: int) -> Path:
+    """Convert every shard of the manifest; the folder of the results."""
+    for path in sorted((manifest(root / "in", num_shards) / "shards").glob("*.csv")):
+        settings = settings_for(path, store_type, num_shards=num_shards)
+        run_shard(settings)
+    return settings.store_root
+
+
+def tidy_of(root: Path, store_type: StoreType = StoreType.SQLITE, num_shards: int = 2):
+    return TidySettings(root / "out", root / "manifests", store_type, num_shards)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+
+
+def hash_of(root: Path, name: str) -> str:
+    rows = rows_of(root / "manifests" / "series_all.csv")
+    return next(row["series_hash"] for row in rows if Path(row["series_dir"]).name == name)
+
+
+@pytest.fixture(params=list(StoreType))
+def outgrown(request, tmp_path) -> tuple[Path, StoreType, str]:
+    """Results of three shards; then a series goes away, and the shards are two."""
+    for name in ("a", "b", "c"):
+        make_series(tmp_path / "in" / name, name=name, n=3)
+    convert_all(tmp_path, request.param, num_shards=3)
+    gone = hash_of(tmp_path, "b")
+    shutil.rmtree(tmp_path / "in" / "b")
+    convert_all(tmp_path, request.param, num_shards=2)
+    return tmp_path, request.param, gone
+
+
+def test_a_volume_whose_series_is_gone_and_summaries_of_other_shards_are_removed(outgrown):
+    root, store_type, gone = outgrown
+    settings = tidy_of(root, store_type)
+    left = settings.store_root / ".building-0123-1-1-0-left"
+    left.write_text("x")
+    os.utime(left, (0, 0))
+    running = temporary_path(settings.store_root / "data", "of-a-living-process")
+    running.write_text("x")
+    before = files_below(settings.store_root)
+    found = find_unplanned(settings)
+    assert files_below(settings.store_root) == before
+    assert found.volumes == (gone,)
+    assert found.foreign == ()
+    tables = {"summary_shard_02.csv", "summary_shard_02.json", left.name}
+    assert {path.name for path in found.paths} == tables | {
+        f"{gone}{store_type.suffix}", f"{gone}.series.json", f"{gone}.slices.csv",
+    }  # fmt: skip
+    assert found.paths[0].name == f"{gone}.series.json"
+    assert tidy(settings) == found
+    removed = before - files_below(settings.store_root)
+    assert {name.split("/")[-1] for name in removed if gone not in name} == tables
+    assert not [name for name in files_below(settings.store_root) if gone in name]
+    assert running.exists()
+    assert find_unplanned(settings).paths == ()
+    aggregate(AggregateSettings(root / "out", store_type, manifest_dir=root / "manifests"))
+
+
+def test_what_ct2zarr_did_not_write_stays(outgrown):
+    root, store_type, gone = outgrown
+    settings = tidy_of(root, store_type)
+    store = settings.store_root / "data" / f"{gone}{store_type.suffix}"
+    strangers = [
+        settings.store_root / "data" / "notes.txt",
+        settings.store_root / "data" / f"{gone}.zarr.bak",
+        settings.store_root / "data" / f"{gone[:-1]}.zarr.sqlite",
+        settings.store_root / "meta" / f"{gone}.csv",
+        settings.store_root / "summary_shard_02_mine.txt",
+        settings.store_root / "other" / f"{gone}.zarr.sqlite",
+    ]
+    for path in strangers:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    archive = root / "archive"
+    store.rename(archive)
+    store.symlink_to(archive)
+    strangers.append(store)
+    tidy(settings)
+    assert all(path.exists() for path in strangers)
+    assert store.is_symlink()
+
+
+def test_a_folder_store_with_a_file_of_a_person_is_kept_and_named(tmp_path):
+    for name in ("a", "b"):
+        make_series(tmp_path / "in" / name, name=name, n=3)
+    convert_all(tmp_path, StoreType.DIR, num_shards=2)
+    gone = hash_of(tmp_path, "b")
+    shutil.rmtree(tmp_path / "in" / "b")
+    manifest(tmp_path / "in", num_shards=2)
+    settings = tidy_of(tmp_path, StoreType.DIR)
+    store = settings.store_root / "data" / f"{gone}.zarr"
+    (store / "volume" / "notes.txt").write_text("mine")
+    found = tidy(settings)
+    assert found.foreign == (store,)
+    assert (store / "volume" / "notes.txt").exists()
+    (store / "volume" / "notes.txt").unlink()
+    assert tidy(settings).paths == (store,)
+    assert not store.exists()
+
+
+def test_volumes_of_a_list_written_by_hand_are_kept(outgrown):
+    root, store_type, gone = outgrown
+    make_series(root / "apart", name="apart", n=3)
+    mine = root / "manifests" / "mine.csv"
+    mine.write_text(f"series_dir\n{root}/apart\n")
+    settings = settings_for(mine, store_type, summary_suffix="_mine")
+    (row,) = run_shard(settings).rows
+    found = tidy(tidy_of(root, store_type))
+    assert found.volumes == (gone,)
+    assert (settings.store_root / "meta" / f"{row.series_hash}.series.json").exists()
+    assert (settings.store_root / "summary_shard_00_mine.csv").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "empty"])
+def test_without_a_manifest_that_names_volumes_nothing_is_removed(tmp_path, damage):
+    make_series(tmp_path / "in" / "a", name="a", n=3)
+    root = convert_all(tmp_path, StoreType.SQLITE, num_shards=2)
+    before = files_below(root)
+    index = tmp_path / "manifests" / "series_all.csv"
+    header, *lines = index.read_text().splitlines(keepends=True)
+    if damage == "empty":
+        (tmp_path / "manifests" / "manifest_summary.json").unlink()
+        index.write_text(header)
+    elif damage == "changed":
+        index.write_text("".join([header, *lines]).replace(",d,", ",e,") + "\n")
+    else:
+        index.unlink()
+    with pytest.raises(SettingsError, match="manifest again") as raised:
+        tidy(tidy_of(tmp_path))
+    missing = Code.INPUT_MISSING if damage == "missing" else Code.INPUT_DAMAGED
+    assert raised.value.code is missing
+    assert files_below(root) == before
+
+
+def test_the_joined_summary_counts_and_names_what_is_no_longer_planned(outgrown, caplog):
+    root, store_type, gone = outgrown
+    settings = AggregateSettings(root / "out", store_type, manifest_dir=root / "manifests")
+    summaries = tuple(
+        root / "out" / f"zarr_{store_type}" / f"summary_shard_{n:02}.csv" for n in (0, 1)
+    )
+    result = aggregate(replace(settings, summaries=summaries))
+    content = json.loads(result.json_path.read_text())
+    assert content["no_longer_planned"] == {"volumes": 1, "series_hash": [gone]}
+    assert "1 volumes are no longer planned" in caplog.text
+    tidy(tidy_of(root, store_type))
+    caplog.clear()
+    content = json.loads(aggregate(replace(settings, summaries=summaries)).json_path.read_text())
+    assert content["no_longer_planned"] == {"volumes": 0, "series_hash": []}
+    assert "no longer planned" not in caplog.text
+
+
+def test_a_folder_without_results_has_nothing(tmp_path):
+    assert unplanned_volumes(tmp_path, ()) == {}
