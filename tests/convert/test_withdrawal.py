@@ -55,7 +55,8 @@ def identified_run(root: Path, store_type: StoreType) -> ConvertSettings:
     for path in sorted(shards.glob("*.csv")):
         settings = settings_for(path, store_type)
         run_shard(settings)
-        run_shard(replace(settings, summary_suffix="_again"))
+    older = settings.store_root / "summary_shard_00_again.csv"  # as version 0.1.0 named them
+    older.write_text(f"series_dir\n/{FOLDER}\n")
     store_root = settings.store_root
     paths = tuple(store_root.glob("summary_shard_??.csv"))
     aggregate(AggregateSettings(settings.out_root, store_type, summaries=paths))

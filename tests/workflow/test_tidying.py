@@ -53,9 +53,9 @@ def test_tidy_lists_in_a_dry_run_and_removes_what_is_no_longer_planned(own, data
 
 
 @pytest.mark.slow
-def test_deidentify_leaves_nothing_of_an_earlier_run_even_if_snakemake_is_killed(own, dataset):
+def test_deidentify_leaves_nothing_of_an_earlier_run_even_if_snakemake_is_killed(own):
     def names_of_the_source() -> list[str]:
-        words = (b"phantom", str(dataset).encode(), b"tilted", b"scouted")
+        words = (b"phantom^patient", b"phantom-id-77", b"20200102", b"/tilted", b"/scouted")
         return [
             path.name
             for path in sorted((own.folder / "converted").rglob("*"))

@@ -2,13 +2,12 @@
 
 A series that is gone from the datasets leaves its volume, a smaller number of shards leaves
 summaries, and a killed job leaves temporary files. Only files that bear a name of ct2zarr count,
-and a folder only if there is nothing in it but what a Zarr store has. What was converted from a
-list written by hand, under a summary with a suffix, is kept.
+and a folder only if there is nothing in it but what a Zarr store has.
 """
 
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +21,10 @@ from ..run.paths import (
     META_FOLDER,
     RECORD_ENDING,
     SERIES_ALL,
-    SHARD_SUMMARY,
-    SUFFIXED_SHARD_SUMMARY,
     VOLUME_FILE,
     shard_labels,
 )
 from ..run.settings import TidySettings
-from ..run.summary_columns import SUMMARY_SCHEMA
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +57,14 @@ class Unplanned:
 
 
 def unplanned_volumes(root: Path, planned: Collection[str]) -> dict[str, list[Path]]:
-    """series_hash → files of the volumes below ``zarr_{store}`` that are neither planned nor named
-    by a summary with a suffix."""
-    kept = {*planned, *_named_by_hand(root)}
+    """series_hash → files of the volumes below ``zarr_{store}`` that are not planned."""
     found: dict[str, list[Path]] = {}
     for folder in (META_FOLDER, DATA_FOLDER):
         if not (root / folder).is_dir():
             continue
         for path in sorted((root / folder).iterdir()):
             named = VOLUME_FILE.fullmatch(path.name)
-            if named and named[1] not in kept and not path.is_symlink():
+            if named and named[1] not in planned and not path.is_symlink():
                 found.setdefault(named[1], []).append(path)
     return dict(sorted(found.items()))
 
@@ -136,12 +130,6 @@ def _planned(manifest_dir: Path) -> set[str]:
             path=index,
         )
     return planned
-
-
-def _named_by_hand(root: Path) -> Iterator[str]:
-    for path in root.glob("*.csv"):
-        if SUFFIXED_SHARD_SUMMARY.fullmatch(path.name) and not SHARD_SUMMARY.fullmatch(path.name):
-            yield from read_table(path, SUMMARY_SCHEMA).columns["series_hash"]
 
 
 def _is_store(folder: Path) -> bool:

@@ -23,6 +23,7 @@ from ..run.atomic_files import (
     write_atomically,
 )
 from ..run.paths import (
+    ANY_SHARD_SUMMARY,
     DATA_FOLDER,
     DEIDENTIFIED_MARK,
     EXPORTED_PLOTS_FOLDER,
@@ -31,7 +32,6 @@ from ..run.paths import (
     LOGS_FOLDER,
     META_FOLDER,
     REPORT,
-    SUFFIXED_SHARD_SUMMARY,
     TEMPORARY_PREFIX,
     VOLUME_FILE,
     TablePaths,
@@ -183,7 +183,7 @@ def _identified(root: Path, listed: Mapping[Path, Identity], store_type: StoreTy
             others.append(path)
         elif named := VOLUME_FILE.fullmatch(path.name):
             volumes.setdefault(named[1], []).append(path)
-        elif SUFFIXED_SHARD_SUMMARY.fullmatch(f"{path.stem}.csv"):
+        elif ANY_SHARD_SUMMARY.fullmatch(path.name):
             summaries.setdefault(path.with_name(f"{path.stem}.csv"), []).append(path)
         else:
             others.append(path)

@@ -7,6 +7,10 @@ of a file. Sentences of errors do not come here: they are rendered without such 
 import re
 from collections.abc import Iterable
 
+from pydicom.uid import UID
+
+from ..dicom.transfer_syntaxes import GE_BIG_PIXELS
+
 _UID = re.compile(r"(?<![\w.])\d+(?:\.\d+){4,}(?![\w])")
 """Five or more dotted numbers; a version has fewer (PS3.5, section 9)."""
 _DICOM_NAME = re.compile(r"(?<![^\s'\"/\\])[^\s'\"/\\]+\.(?:dcm|dicom|ima|img)\b", re.IGNORECASE)
@@ -20,6 +24,8 @@ _SHORTEST_NAME = 3
 
 def redact(text: str, folder: str = "", identifiers: Iterable[str] = ()) -> str:
     """``text`` without paths, names of DICOM files, UIDs and the given identifiers.
+
+    UIDs that DICOM defines stay, such as those of transfer syntaxes and SOP classes.
 
     Parameters
     ----------
@@ -38,11 +44,19 @@ def redact(text: str, folder: str = "", identifiers: Iterable[str] = ()) -> str:
     text = _QUOTED_PATH.sub("[path]", text)
     text = _PATH.sub("[path]", text)
     text = _DICOM_NAME.sub("[file]", text)
-    text = _UID.sub("[UID]", text)
+    text = _UID.sub(lambda uid: uid[0] if _is_well_known(uid[0]) else "[UID]", text)
     for identifier in identifiers:
         for part in _parts(identifier):
             text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "[removed]", text, flags=re.I)
     return text
+
+
+def _is_well_known(uid: str) -> bool:
+    """Whether DICOM itself gives the UID its meaning, or it names a private transfer syntax.
+
+    Such a UID says how a file is encoded or what kind of object it is (PS3.6, annex A).
+    """
+    return uid == GE_BIG_PIXELS or UID(uid).name != uid
 
 
 def _parts(identifier: str) -> list[str]:
