@@ -175,6 +175,15 @@ def test_the_folder_divides_where_numbers_restart_and_not_where_files_take_turns
     assert outcome(frames, stack_of, lambda *_: {}) == "one"
 
 
+def test_numbers_in_no_order_are_no_sign():
+    order = [3, 9, 0, 14, 7, 18, 1, 12, 5, 16, 19, 2, 10, 4, 13, 8, 17, 6, 15, 11]
+    for thickness, found in ((APART, "flagged"), (UNLIKE, "one")):
+        shuffled = {"instance_number": lambda _, place: order[place], "slice_thickness": thickness}
+        frames, stack_of = woven(**shuffled)
+        assert outcome(frames, stack_of, with_(PRIVATE)) == found
+        assert outcome(frames, stack_of, lambda *_: {}) == "one"
+
+
 def test_names_of_files_that_run_along_each_stack_are_a_sign_and_uids_are_none():
     for path, found in (("im_{}_{:03}.dcm", "flagged"), ("1.2.3.4.{}{:03}", "one")):
         names = {"path": lambda k, place, path=path: "/data/s/" + path.format(k, place)}

@@ -78,6 +78,15 @@ def test_nothing_that_differs_leaves_the_order_of_the_files(numbers):
     assert ranks.tolist() == due
 
 
+def test_where_some_numbers_are_absent_files_go_by_those_that_are_there():
+    frames = [
+        frame(0, 0, position=None, instance_number=number, path=f"/data/a/IM{name}.dcm")
+        for name, number in ((1, None), (2, 1), (3, 0), (4, -1), (10, None))
+    ]
+    ordered, ranks = order_of(frames)
+    assert (ordered, ranks.tolist()) == (OrderedBy.UNKNOWN, [3, 2, 1, 0, 4])
+
+
 def test_a_single_frame_is_ordered_by_what_it_has():
     assert by(z([4])) is OrderedBy.POSITION
     assert by(at(z([4]), position=None, instance_number=None)) is OrderedBy.UNKNOWN

@@ -100,3 +100,10 @@ def test_frames_of_one_time_lie_in_the_direction_of_their_pass(together, downwar
     runs = [up[::-1] if down else up for down in downwards]
     values = [i // together for run in range(len(runs)) for i in range(100 * run, 100 * run + 12)]
     assert passes_of(*runs, values=values) == [up] * len(runs)
+
+
+def test_frames_of_one_time_that_share_a_place_or_lie_far_apart_are_no_step():
+    up = list(range(12))
+    assert passes_of(up, up, values=[*range(12), *range(12)]) == []
+    far = [place for i in range(6) for place in (i, i + 6)]
+    assert passes_of(far, far, values=[i // 2 for i in range(24)]) == []
