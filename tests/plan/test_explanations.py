@@ -171,6 +171,16 @@ def test_names_that_are_uids_never_explain():
     assert found_in(frames) is None
 
 
+def test_a_name_that_holds_the_uid_of_its_file_is_no_order():
+    frames = [
+        frame(i + 1, 2.0 * i, path=f"/data/series/im{12 * k + i}", sop_instance_uid=f"{12 * k + i}")
+        for k in range(2)
+        for i in range(12)
+    ]
+    assert found_in(frames) is None
+    assert found_in([replace(f, sop_instance_uid="") for f in frames])[0].keywords == ("file_name",)
+
+
 @pytest.mark.parametrize(
     "value",
     [

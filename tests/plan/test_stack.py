@@ -7,6 +7,7 @@ from ct2zarr.plan.stack import (
     instance_numbers,
     is_spacing,
     make_stack,
+    make_stack_without_geometry,
     missing_geometry,
     spacing_hints,
 )
@@ -193,3 +194,8 @@ def test_a_pass_that_lies_a_little_off_another_repeats_its_positions(shift, coun
 def test_planes_of_a_thin_stack_repeat_nothing_where_gaps_of_every_size_lie_between():
     offsets = np.cumsum([0, 2.5, 0.05, 2.5, 0.05, 2.5, 0.05, 1.0, 2.5, 2.5])
     assert make_stack(stack(offsets.tolist())).repeats == 0
+
+
+def test_locations_have_the_unit_of_their_decimals():
+    frames = [frame(i, 0, position=None, slice_location=0.6 * i) for i in range(5)]
+    assert make_stack_without_geometry(frames).unit == pytest.approx(0.1)
