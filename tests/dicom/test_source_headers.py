@@ -51,10 +51,19 @@ def scanned(tag: int, reader, raw: bytes):
 
 
 NUMBERS = st.text("0123456789+-.eE_ \\,nafi", max_size=12).map(str.encode)
-PADDING = st.sampled_from([b"", b" ", b"\0", b"\0\0"])
+PADDING = st.text("\0 \t\r\n", max_size=3).map(str.encode)
+"""PS3.5 6.2 allows spaces around a number; zeros and ends of lines there mean nothing either."""
 
 
-@given(slope=st.builds(bytes.__add__, NUMBERS, PADDING), intercept=NUMBERS)
+def padded(before: bytes, number: bytes, behind: bytes) -> bytes:
+    return before + number + behind
+
+
+@given(
+    slope=st.builds(padded, PADDING, NUMBERS, PADDING),
+    intercept=st.builds(padded, PADDING, NUMBERS, PADDING),
+)
+@example(slope=b"\0001", intercept=b"\0-1024 ")
 @example(slope=b"1_5", intercept=b"nan")
 @example(slope=b"1\\1", intercept=b"1e400")
 @example(slope=b"\0\0", intercept=b" 2.5\0")
@@ -71,7 +80,20 @@ def test_the_rescale_is_one_whatever_the_text(slope, intercept):
 
 @pytest.mark.parametrize(
     "text",
-    ["-1024,0", "-1024\\-1024", "-1,024", "1,000", "-1024,", "nan", "1\\2", "-1024\\", "1_5,0"],
+    [
+        "-1024,0",
+        "-1024\\-1024",
+        "-1,024",
+        "1,000",
+        "-1024,",
+        "nan",
+        "1\\2",
+        "-1024\\",
+        "1_5,0",
+        "\0-1024",
+        "\0-1024,5 ",
+        "-10\x0024",
+    ],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_irregular_numbers_are_the_same_to_the_scan_and_to_the_verification(text):
