@@ -57,15 +57,27 @@ docs: $(VENV)/test-ready
 	$(BIN)/python docs/make_tables.py
 	$(BIN)/python docs/make_pictures.py
 
-$(VENV)/pyvenv.cfg:
-	$(PYTHON) -m venv $(VENV)
+# Any Python can read this: it has to be said by the one that is too old.
+CHECK_PYTHON := import sys; v = sys.version_info[:3]; sys.exit(None if v >= (3, 11) else \
+	"error: Python %d.%d.%d is too old: ct2zarr needs 3.11 or later; name another interpreter, such as " \
+	"`make run PYTHON=python3.12`" % v)
 
-$(VENV)/run-ready: requirements.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+# What a failed attempt leaves behind would be taken for an environment.
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# The environment may be one that an older Python has made.
+$(VENV)/run-ready: requirements.txt pyproject.toml | $(VENV)/pyvenv.cfg
+	@$(BIN)/python -c '$(CHECK_PYTHON)' 2>/dev/null || { $(PYTHON) -c '$(CHECK_PYTHON)' && \
+		$(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing the packages that ct2zarr needs into $(VENV); this takes some minutes"
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	@touch $@
 
 $(VENV)/test-ready: requirements-dev.txt $(VENV)/run-ready
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
 # Pins all packages again; needs uv. Each file is valid for Python 3.11 and later versions.

@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.12")
 
 
+include: "rules/config.smk"
+
+
 if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"

@@ -1,19 +1,10 @@
 """The checked config, the files of the run, and the functions that rules ask for their inputs."""
 
-import inspect
 import sys
-from pathlib import Path
 
 from snakemake.logging import logger
 
-# Scripts find the package beside themselves; the rules need it too. They may be a module of another
-# workflow, so the path counts from this file. From GitHub only single files come along, and the
-# package has to be installed.
-HERE = Path(inspect.currentframe().f_code.co_filename).resolve().parent
-sys.path.append(str(HERE.parent / "scripts"))
-
 from ct2zarr.run.atomic_files import prepare_folder
-from ct2zarr.run.entry import stop_with_sentence
 from ct2zarr.run.options import Output
 from ct2zarr.run.settings import tidy_from_config
 from ct2zarr.workflow.command_line import CommandLine

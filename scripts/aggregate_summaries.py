@@ -7,7 +7,7 @@ Snakemake runs this for the rule ``aggregate``. Alone, it takes environment vari
 import os
 from pathlib import Path
 
-from ct2zarr.run.entry import run_step
+from ct2zarr.run.entry import run_alone, run_step
 from ct2zarr.run.settings import AggregateSettings, aggregate_from_config, aggregate_from_environ
 
 
@@ -31,4 +31,8 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: join_summaries(aggregate_from_environ(os.environ)))
+        run_alone(
+            __doc__ or "",
+            AggregateSettings,
+            lambda: join_summaries(aggregate_from_environ(os.environ)),
+        )

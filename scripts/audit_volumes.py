@@ -7,8 +7,8 @@ SHARD_ID it audits every shard, gathers the audits and ends with exit code 4 whe
 
 import os
 
-from ct2zarr.run.entry import run_step
-from ct2zarr.run.settings import audit_from_config, audit_from_environ
+from ct2zarr.run.entry import run_alone, run_step
+from ct2zarr.run.settings import AuditSettings, audit_from_config, audit_from_environ
 from ct2zarr.verify.audit_run import audit_all, audit_shard
 
 
@@ -33,4 +33,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(audit_alone)
+        run_alone(__doc__ or "", AuditSettings, audit_alone)

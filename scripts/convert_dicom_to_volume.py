@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from ct2zarr.convert.shard import retry_shard, run_shard
-from ct2zarr.run.entry import run_step
-from ct2zarr.run.settings import convert_from_config, convert_from_environ
+from ct2zarr.run.entry import run_alone, run_step
+from ct2zarr.run.settings import ConvertSettings, convert_from_config, convert_from_environ
 
 
 def convert_alone() -> None:
@@ -36,4 +36,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(convert_alone)
+        run_alone(__doc__ or "", ConvertSettings, convert_alone)

@@ -9,7 +9,7 @@ manifest from all eight.
 
 import os
 
-from ct2zarr.run.entry import run_step
+from ct2zarr.run.entry import run_alone, run_step
 from ct2zarr.run.settings import ManifestSettings, manifest_from_config, manifest_from_environ
 
 
@@ -38,4 +38,8 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: generate_manifest(manifest_from_environ(os.environ)))
+        run_alone(
+            __doc__ or "",
+            ManifestSettings,
+            lambda: generate_manifest(manifest_from_environ(os.environ)),
+        )

@@ -7,7 +7,7 @@ Snakemake runs this for the rule ``report``. Alone, it takes environment variabl
 import os
 from pathlib import Path
 
-from ct2zarr.run.entry import run_step
+from ct2zarr.run.entry import run_alone, run_step
 from ct2zarr.run.settings import ReportSettings, report_from_config, report_from_environ
 
 
@@ -31,4 +31,4 @@ if __name__ == "__main__":
             log=snakemake.log[0],  # noqa: F821
         )
     else:
-        run_step(lambda: report(report_from_environ(os.environ)))
+        run_alone(__doc__ or "", ReportSettings, lambda: report(report_from_environ(os.environ)))

@@ -12,6 +12,9 @@ from demonstration.series import make_demonstration
 
 def main(arguments: list[str]) -> int:
     """Write the dataset and print its size; the exit code is 2 for wrong arguments."""
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python scripts/make_demonstration.py FOLDER", file=sys.stderr)
         return 2

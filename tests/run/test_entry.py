@@ -1,10 +1,19 @@
 """How a step ends: a sentence and the exit code of its error, or a traceback in the log."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import DamageError, MachineError, SettingsError
 from ct2zarr.run.entry import run_step
+from ct2zarr.run.option_values import variables_of
+from ct2zarr.run.settings import SCRIPTS
+
+SCRIPTS_FOLDER = Path(__file__).parents[2] / "scripts"
 
 
 def raising(error):
@@ -62,3 +71,37 @@ def test_without_a_log_an_error_for_the_user_is_said_once(capsys):
     with pytest.raises(SystemExit):
         run_step(raising(SettingsError(Code.SETTING_WRONG, "No.")))
     assert capsys.readouterr().err == "error: No.\n"
+
+
+# Scripts that a person starts -------------------------------------------------------------------
+
+
+def script(name: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS_FOLDER / name), *arguments],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SCRIPTS_FOLDER.glob("*.py")))
+def test_every_script_explains_itself_and_refuses_arguments(name):
+    shown = script(name, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert name in shown.stdout + shown.stderr or "Only Snakemake" in shown.stderr
+    for option in variables_of(SCRIPTS[name]) if name in SCRIPTS else []:
+        assert f"\n  {option.variable}: " in shown.stdout
+    refused = script(name, "--no-such-option")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_misspelt_variable_is_one_line_and_exit_code_2(tmp_path):
+    given = {"DATASET_V1_ROOT": str(tmp_path), "OUT_DIR": str(tmp_path / "m")}
+    refused = script("generate_manifest.py", **given, NUM_WRKERS="4")
+    assert refused.returncode == 2
+    assert refused.stderr == "error: NUM_WRKERS is not a setting: did you mean NUM_WORKERS?\n"
+    assert not (tmp_path / "m").exists()

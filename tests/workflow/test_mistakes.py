@@ -3,7 +3,9 @@
 import pytest
 
 from phantom import make_series
-from project import Project
+from project import SNAKEMAKE, Project
+
+CONFIG = ("--configfile", "run.yaml")
 
 
 def sentence_of(project: Project, *arguments: str) -> str:
@@ -24,11 +26,24 @@ def sentence_of(project: Project, *arguments: str) -> str:
         ({"reject_flags": ["ugly"]}, "reject_flags is ['ugly']; it must be a list with any of"),
         ({"datasets": {}}, "datasets is empty; name at least one folder"),
         ({"datasets": {"v1": "gone"}}, "the folder of dataset 'v1' does not exist: gone"),
+        ({"datasets": {"v1": "run.yaml"}}, "the folder of dataset 'v1' is a file: run.yaml"),
+        ({"out_root": "a{b}"}, "out_root is 'a{b}'; it must be a path without { and }"),
+        ({7: 4}, "unknown key '7'"),
     ],
 )
 def test_mistake_in_the_config_is_said_in_a_sentence(fresh, change, sentence):
     fresh.config |= change
     assert f"error: config: {sentence}" in sentence_of(fresh)
+
+
+def test_config_is_read_as_it_was_written(fresh, monkeypatch):
+    fresh.command()
+    with (fresh.folder / "run.yaml").open("a") as file:
+        file.write("num_shards: 4\n")
+    monkeypatch.setattr(Project, "command", lambda *_: [*SNAKEMAKE, "-n", *CONFIG])
+    assert "num_shards is given twice in" in sentence_of(fresh)
+    monkeypatch.setattr(Project, "command", lambda *_: [*SNAKEMAKE, "-n"])
+    assert f"there is no config/config.yaml in {fresh.folder}" in sentence_of(fresh)
 
 
 def test_deidentify_without_a_key_is_said_before_any_job(fresh, monkeypatch):

@@ -12,7 +12,7 @@ from .options import OPTIONS
 
 logger = logging.getLogger(__name__)
 
-_ROOT_VARIABLE = re.compile(r"DATASET_(V\w+)_ROOT")
+ROOT_VARIABLE = re.compile(r"DATASET_(V\w+)_ROOT")
 _VERSION = re.compile(r"v\w+")
 
 
@@ -27,7 +27,7 @@ def dataset_roots(environ: Mapping[str, str]) -> dict[str, Path]:
     roots = {
         match[1].lower(): Path(root).expanduser()
         for name, root in sorted(environ.items())
-        if root and (match := _ROOT_VARIABLE.fullmatch(name))
+        if root and (match := ROOT_VARIABLE.fullmatch(name))
     }
     wanted = environ.get("DATASET_VERSION") or str(OPTIONS["dataset_version"].default)
     if wanted.lower() == "all":

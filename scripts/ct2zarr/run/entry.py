@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from ..errors import Ct2zarrError
+from ..errors import Ct2zarrError, SettingsError
 from .atomic_files import machine_errors
 from .job_log import LOGGER, job_log
 from .machine import lack, out_of_memory, raise_lack, require_memory
+from .option_values import variables_of
 
 UNEXPECTED = 1
 INTERRUPTED = 130
@@ -68,6 +69,41 @@ def _run(step: Callable[[], object]) -> None:
         if lacking is None:
             raise
         raise lacking from error
+
+
+def run_alone(about: str, record: type, step: Callable[[], object]) -> None:
+    """Run a step that a person started as a script, whose settings are environment variables.
+
+    Parameters
+    ----------
+    about
+        What the script does, for ``--help``.
+    record
+        Its settings.
+    """
+    arguments = sys.argv[1:]
+    if {"-h", "--help"}.intersection(arguments):
+        print(help_text(about, record))
+        sys.exit(0)
+    if arguments:
+        print(
+            f"error: {Path(sys.argv[0]).name} takes no arguments; its settings are environment "
+            "variables, which --help lists",
+            file=sys.stderr,
+        )
+        sys.exit(SettingsError.exit_code)
+    run_step(step)
+
+
+def help_text(about: str, record: type) -> str:
+    """What a script does, and its environment variables with their values and defaults."""
+    lines = [about.strip(), "", "Environment variables:"]
+    for option in variables_of(record):
+        default = option.default if option.variable_default is None else option.variable_default
+        shown = "" if default in (None, "", [], {}) else f" (default: {default})"
+        lines.append(f"  {option.variable}: {option.kind.allowed}{shown}")
+    lines += ["", "config/README.md says what each of them does."]
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from . import paths
 from .dataset_roots import dataset_roots
 from .option_values import Values, bound, fill, option
 from .options import OPTIONS
+from .variable_names import check_variables
 
 ALL_SLICES: Literal["all"] = "all"
 """Value of ``verify_slices`` that means every slice."""
@@ -275,7 +276,7 @@ def manifest_from_environ(environ: Mapping[str, str]) -> ManifestSettings:
     SettingsError
         A variable is missing or wrong.
     """
-    values = Values.of_environ(environ)
+    values = _variables(environ, ManifestSettings)
     settings = fill(
         ManifestSettings,
         values,
@@ -321,8 +322,7 @@ def convert_from_environ(environ: Mapping[str, str]) -> ConvertSettings:
     SettingsError
         A variable is missing or wrong.
     """
-    values = Values.of_environ(environ)
-    settings = fill(ConvertSettings, values)
+    settings = fill(ConvertSettings, _variables(environ, ConvertSettings))
     if settings.shard_id is None:
         return settings
     if sharded := paths.SHARD_CSV.fullmatch(settings.input_csv.name):
@@ -374,7 +374,7 @@ def audit_from_environ(environ: Mapping[str, str]) -> AuditSettings:
     SettingsError
         A variable is missing or wrong.
     """
-    return fill(AuditSettings, Values.of_environ(environ))
+    return fill(AuditSettings, _variables(environ, AuditSettings))
 
 
 def tidy_from_config(config: Mapping[str, Any]) -> TidySettings:
@@ -409,7 +409,7 @@ def aggregate_from_environ(environ: Mapping[str, str]) -> AggregateSettings:
     SettingsError
         A variable is missing or wrong.
     """
-    return fill(AggregateSettings, Values.of_environ(environ))
+    return fill(AggregateSettings, _variables(environ, AggregateSettings))
 
 
 def report_from_config(
@@ -434,7 +434,13 @@ def report_from_environ(environ: Mapping[str, str]) -> ReportSettings:
     SettingsError
         A variable is missing or wrong.
     """
-    return fill(ReportSettings, Values.of_environ(environ))
+    return fill(ReportSettings, _variables(environ, ReportSettings))
+
+
+def _variables(environ: Mapping[str, str], record: type) -> Values:
+    """The values of the environment, once no variable of the script is seen to be misspelt."""
+    check_variables(environ, record)
+    return Values.of_environ(environ)
 
 
 def usable_processors() -> int:

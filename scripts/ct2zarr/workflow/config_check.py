@@ -30,6 +30,7 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     SettingsError
         The config does not fit the schema; one line for each key that is wrong.
     """
+    config = {str(key): value for key, value in config.items()}
     kinds = {option.name: option.kind for option in config_options()}
     given = {
         key: kinds[key].from_text(value) if key in kinds else value
@@ -44,7 +45,16 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     if problems:
         raise _together(list(problems.values()))
+    _refuse_braces(given)
     return {**config_defaults(), **given}
+
+
+def _refuse_braces(config: Mapping[str, Any]) -> None:
+    """Check that no path has braces, which Snakemake takes for wildcards."""
+    for option in config_options():
+        value = config.get(option.name)
+        if option.kind in (PATH, PATH_OR_NONE) and value and {"{", "}"}.intersection(value):
+            raise wrong_value(config_name(option.name), value, "a path without { and }")
 
 
 def _together(problems: list[SettingsError]) -> SettingsError:
@@ -129,6 +139,13 @@ def _require_datasets(datasets: Mapping[str, str]) -> None:
             raise SettingsError(
                 Code.SETTING_WRONG,
                 "config: the folder of dataset '{dataset}' does not exist: {path}",
+                path=folder,
+                dataset=Private(name),
+            )
+        if not os.access(place, os.R_OK | os.X_OK):
+            raise SettingsError(
+                Code.SETTING_WRONG,
+                "config: the folder of dataset '{dataset}' may not be read by this user: {path}",
                 path=folder,
                 dataset=Private(name),
             )
