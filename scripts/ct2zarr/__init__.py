@@ -38,13 +38,26 @@ _HOME = {
 """Module of each public name. It is imported on first use: a shard job must not pay for zarr, and
 PyTorch, MONAI and TorchIO are optional."""
 
+_EXTRAS = {
+    "MonaiReader": "monai",
+    "PatchDataset": "torch",
+    "torchio_reader": "torchio",
+    "torchio_resampling_reader": "torchio",
+}
+"""Public name → the extra that it needs."""
+
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name not in _EXTRAS:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    from .volume.extras import named_extra
+
+    with named_extra(_EXTRAS[name]):
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

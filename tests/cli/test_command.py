@@ -154,3 +154,24 @@ def test_file_that_cannot_be_written_is_a_fault_of_the_machine(
     assert capsys.readouterr().err == (
         f"error: cannot write {tmp_path}/v.nii: No space left on device\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["exprt", "a", "b"], "unknown command exprt: did you mean export?"),
+        (["verify"], "unknown command verify: there is export"),
+        (["export", "a", "b", "--resmaple"], "unknown option --resmaple: did you mean --resample?"),
+        (
+            ["export", "a", "b", "--formatt=nrrd"],
+            "unknown option --formatt: did you mean --format?",
+        ),
+        (["export", "a", "b", "--xyz"], "unknown option --xyz"),
+        (["export", "a", "b", "c"], "too many arguments: c"),
+    ],
+)
+def test_wrong_words_are_named_with_the_nearest(words, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"ct2zarr: error: {sentence}"

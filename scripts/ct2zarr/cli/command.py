@@ -5,6 +5,7 @@ ct2zarr export zarr_sqlite/summary_all.csv nifti/ --format nii.gz
 """
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ from ..volume.summary_volumes import volumes_in
 from ..volume.volume import Volume, open_volume
 
 FORMATS = tuple(suffix.lstrip(".") for suffix in (*NIFTI_SUFFIXES, *ITK_SUFFIXES))
+
+COMMANDS = ("export",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,11 @@ class Resampling:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and exit with 1 if a volume could not be exported."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _suggest_command(parser, words)
+    given, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(_unknown(unknown))
     if not given.resample and (given.spacing or given.fill is not None):
         parser.error("--spacing and --fill can only be used with --resample")
     spacing = tuple(given.spacing) if given.spacing else None
@@ -166,6 +173,27 @@ def _name(store: Path) -> str:
         if store.name.endswith(kind.suffix):
             return store.name.removesuffix(kind.suffix)
     return store.stem
+
+
+def _suggest_command(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """End with the nearest command where the first word is none."""
+    word = words[0] if words else "-"
+    if word.startswith("-") or word in COMMANDS:
+        return
+    close = difflib.get_close_matches(word, COMMANDS, n=1)
+    known = f"did you mean {close[0]}?" if close else f"there is {', '.join(COMMANDS)}"
+    parser.error(f"unknown command {word}: {known}")
+
+
+def _unknown(words: Sequence[str]) -> str:
+    """What to say of arguments that the command does not have."""
+    options = [f"--{name}" for name in ("format", "resample", "spacing", "fill", "help")]
+    for word in words:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            close = difflib.get_close_matches(name, options, n=1)
+            return f"unknown option {name}" + (f": did you mean {close[0]}?" if close else "")
+    return f"too many arguments: {' '.join(words)}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from ..geometry.resampling import grid_around, resample, stack_axes
 from ..geometry.stacks import StackGeometry
 from ..geometry.tolerances import in_plane_tolerance
 from ..run.atomic_files import temporary_path
+from .extras import named_extra
 from .readable import Readable
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def _interpolated(
 
 def to_sitk(volume: Readable, **options: Any) -> "SimpleITK.Image":
     """See ``Volume.to_sitk``."""
-    import SimpleITK
+    with named_extra():
+        import SimpleITK
 
     even = even_volume(volume, allow_shear=False, **options)
     image = SimpleITK.GetImageFromArray(even.voxels)
@@ -147,7 +149,8 @@ def to_sitk(volume: Readable, **options: Any) -> "SimpleITK.Image":
 
 def to_nifti(volume: Readable, path: Path | str | None, **options: Any) -> "nibabel.Nifti1Image":
     """See ``Volume.to_nifti``."""
-    import nibabel
+    with named_extra():
+        import nibabel
 
     even = even_volume(volume, **options)
     # In the order of dcm2niix: x as in DICOM, y reversed (in an axial slice rows go from the back
@@ -179,7 +182,8 @@ def to_nifti(volume: Readable, path: Path | str | None, **options: Any) -> "niba
 
 def save_with_sitk(image: "SimpleITK.Image", path: Path) -> None:
     """Write an image in a format of ``ITK_SUFFIXES``; the file appears when it is complete."""
-    import SimpleITK
+    with named_extra():
+        import SimpleITK
 
     write_whole(path, lambda temporary: SimpleITK.WriteImage(image, str(temporary), True))
 
