@@ -107,3 +107,6 @@ def test_frames_of_one_time_that_share_a_place_or_lie_far_apart_are_no_step():
     assert passes_of(up, up, values=[*range(12), *range(12)]) == []
     far = [place for i in range(6) for place in (i, i + 6)]
     assert passes_of(far, far, values=[i // 2 for i in range(24)]) == []
+    with_a_jump = [0, 5, 6, 7, 8, 9]
+    assert passes_of(with_a_jump, up[:10], values=[0, 0, *range(1, 15)]) == []
+    assert len(passes_of(with_a_jump, up[:10])) == 2
