@@ -199,3 +199,15 @@ def test_layers_that_are_kept_stay_in_their_order_whatever_their_size():
     kept, removed = remove_copied_layers(layers, Digests(lambda f: image[f.path]))
     assert kept == [0, 1]
     assert [one.kept for one in removed] == long[:3]
+
+
+def test_the_middle_of_layers_is_compared_first_since_their_ends_may_be_empty():
+    first, second = stack(grid(9)), stack(grid(9), first=11)
+    read = []
+
+    def digest(one):
+        read.append(one.position[2])
+        return "air" if one.position[2] in (0.0, 2.0, 14.0, 16.0) else one.path
+
+    assert remove_copied_layers([make_stack(first), make_stack(second)], Digests(digest))[1] == []
+    assert read == [8.0, 8.0]

@@ -72,6 +72,13 @@ def test_numbers_that_run_along_one_stack_after_the_other_divide(stacks, turned)
     assert found == (("InstanceNumber",), [[k] for k in range(len(stacks))])
 
 
+def test_a_value_that_each_file_has_for_itself_names_no_stack():
+    stacks = UNEVEN["a third of a plane apart"]
+    frames, stack_of = numbered(stacks)
+    own = {f.path: f"{'ab'[stack_of[f.path]]}{n:02}" for n, f in enumerate(frames)}
+    assert divided(frames, stack_of, lambda _, f: {"ImageComments": own[f.path]})[0] == ()
+
+
 def test_text_comes_before_exposure_and_the_folder_before_an_order():
     stacks = UNEVEN["a short one within a long one"]
     frames, stack_of = numbered(stacks, lambda k, i: 1 + 30 * k + i)
