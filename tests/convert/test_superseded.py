@@ -53,6 +53,15 @@ def test_names_that_the_run_does_not_use_go_and_the_others_stay(settings, earlie
     assert labels_left(settings) == left
 
 
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}"])
+def test_half_a_summary_under_a_name_that_the_run_does_not_use_goes(settings, text):
+    leave(settings, "001", num_shards=4)
+    totals = settings.store_root / "summary_shard_001.json"
+    totals.unlink() if text is None else totals.write_text(text)
+    remove_superseded(settings, "00")
+    assert list(settings.store_root.iterdir()) == []
+
+
 def test_more_digits_supersede_fewer(settings):
     leave(settings, "00", "03", "15", num_shards=16)
     remove_superseded(replace(settings, num_shards=128), "007")
