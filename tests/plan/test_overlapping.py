@@ -79,6 +79,13 @@ def test_a_value_that_each_file_has_for_itself_names_no_stack():
     assert divided(frames, stack_of, lambda _, f: {"ImageComments": own[f.path]})[0] == ()
 
 
+def test_three_planes_are_a_stack_and_two_are_none():
+    three = [grid(3), grid(3, start=0.73)]
+    assert divided(*numbered(three), lambda k, _: {"StudyID": str(k)})[1] == [[0], [1]]
+    two = [grid(4), grid(2, start=0.73)]
+    assert divided(*numbered(two), lambda k, _: {"StudyID": str(k)})[1] == [[0, 1]]
+
+
 def test_text_comes_before_exposure_and_the_folder_before_an_order():
     stacks = UNEVEN["a short one within a long one"]
     frames, stack_of = numbered(stacks, lambda k, i: 1 + 30 * k + i)
