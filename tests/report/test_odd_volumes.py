@@ -17,8 +17,7 @@ import pytest
 from test_page import article
 
 from ct2zarr.codes import Code
-from ct2zarr.errors import MachineError
-from ct2zarr.report.attempts import Problem, attempt
+from ct2zarr.report.attempts import Problem
 from ct2zarr.report.page import make_report, render
 from ct2zarr.report.samples import SampleView, show_sample
 from ct2zarr.report.sampling import Sample
@@ -308,25 +307,6 @@ def test_a_text_of_a_megabyte_in_one_row_hides_no_other_row(root: Path) -> None:
 
 
 # The machine ---------------------------------------------------------------------------------
-
-
-def test_what_the_machine_lacks_is_no_problem_of_a_volume() -> None:
-    import errno
-
-    def fails(error: Exception) -> Callable[[], None]:
-        def make() -> None:
-            raise error
-
-        return make
-
-    for error in (OSError(errno.EMFILE, "Too many open files"), MemoryError()):
-        problems: list[Problem] = []
-        with pytest.raises(MachineError):
-            attempt("It", fails(error), None, problems)
-        assert not problems
-    found: list[Problem] = []
-    assert attempt("It", fails(PermissionError(errno.EACCES, "x")), "other", found) == "other"
-    assert found == [Problem("bad", "unreadable", f"It: {Code.UNREADABLE.sentence}.")]
 
 
 @pytest.mark.parametrize("spare", [0, 1])

@@ -1,6 +1,7 @@
 """Everything that the report shows of one sampled volume: pictures, drawings, flags, metadata."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -127,42 +128,43 @@ def show_sample(root: Path, sample: Sample, dataset: str, samples: int) -> Sampl
     """
     problems: list[Problem] = []
     read = attempt(UNREADABLE, lambda: _read_sidecars(root, sample), None, problems)
+    unknown = Line("bad", "cannot be shown")
+    view = SampleView(
+        series_hash=sample.series_hash,
+        short=sample.series_hash[:_SHORT],
+        dataset=shorten(dataset, MOST_OF_NAME),
+        stratum=shorten(sample.stratum, MOST_OF_NAME),
+        verification=unknown,
+        problems=tuple(problems),
+    )
     if read is None:
-        return SampleView(
-            series_hash=sample.series_hash,
-            short=sample.series_hash[:_SHORT],
-            dataset=shorten(dataset, MOST_OF_NAME),
-            stratum=shorten(sample.stratum, MOST_OF_NAME),
-            verification=Line("bad", "cannot be shown"),
-            problems=tuple(problems),
-        )
+        return view
     record, slices = read
     room = min(MOST_BYTES, PAGE_BYTES // samples)
+    what = "The result of the verification cannot be shown"
+    verification = attempt(what, lambda: verification_line(record), unknown, problems)
     plots, pictures = attempt(
         UNREADABLE,
         lambda: _open_and_show(root, record, slices, room, problems),
         ((), None),
         problems,
     )
-    unknown = Line("bad", "cannot be shown")
-    return SampleView(
-        series_hash=sample.series_hash,
-        short=sample.series_hash[:_SHORT],
+    flags, metadata = _flag_lines(record, problems), _metadata(record, problems)
+    return replace(
+        view,
         dataset=shorten(record.dataset, MOST_OF_NAME),
-        stratum=shorten(sample.stratum, MOST_OF_NAME),
-        verification=attempt(
-            "The result of the verification cannot be shown",
-            lambda: verification_line(record), unknown, problems,
-        ),
-        flags=_flag_lines(record, problems),
-        metadata=attempt(
-            "The values of the record cannot be shown",
-            lambda: describe_volume(record, identifiers_of(record)), (), problems,
-        ),
+        verification=verification,
+        flags=flags,
+        metadata=metadata,
         plots=plots,
         pictures=pictures,
         problems=tuple(problems),
-    )  # fmt: skip
+    )
+
+
+def _metadata(record: VolumeRecord, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
+    what = "The values of the record cannot be shown"
+    return attempt(what, lambda: describe_volume(record, identifiers_of(record)), (), problems)
 
 
 def _read_sidecars(root: Path, sample: Sample) -> tuple[VolumeRecord, SliceTable]:
@@ -180,51 +182,50 @@ def _open_and_show(
     root: Path, record: VolumeRecord, slices: SliceTable, room: int, problems: list[Problem]
 ) -> tuple[tuple[Plot, ...], Pictures | None]:
     """Plots and pictures from the voxels; each kind may fail by itself."""
-    plots: list[Plot | None] = []
     with open_volume(root / DATA_FOLDER / record.store) as volume:
         planes = VolumePlanes(volume)
         check_size(planes.shape, volume.dtype.itemsize)
         placement = _placement_of(volume, problems)
-        plots.append(
-            attempt(
-                "The positions of the planes cannot be drawn",
-                lambda: plot_placement(placement, record.shape[1], thickness_of(record)),
-                None,
-                problems,
-            )
-        )
-        histogram = attempt(
-            UNREADABLE,
-            lambda: count_values(planes, record.values.get("padding_value")),
-            None,
+        plots = _drawn(
+            "The positions of the planes cannot be drawn",
+            lambda: plot_placement(placement, record.shape[1], thickness_of(record)),
             problems,
         )
+        padding = record.values.get("padding_value")
+        histogram = attempt(UNREADABLE, lambda: count_values(planes, padding), None, problems)
         if histogram is None:
-            return tuple(filter(None, plots)), None
+            return plots, None
         units = volume.units
-        plots.append(
-            attempt(
-                "The values cannot be drawn",
-                lambda: plot_values(histogram.counts, histogram.edges, units),
-                None,
-                problems,
-            )
-        )
-        comparison = attempt(
-            "The planes cannot be compared with their source",
-            lambda: compare_planes(
-                planes, record, slices, _planes_to_compare(planes.shape[0]), COMPARED_SIDE
-            ),
-            Comparison.failed("No plane could be compared."),
+        plots += _drawn(
+            "The values cannot be drawn",
+            lambda: plot_values(histogram.counts, histogram.edges, units),
             problems,
         )
+        comparison = _compared(planes, record, slices, problems)
         pictures = attempt(
             "The pictures cannot be shown",
             lambda: _pictures(planes, placement, histogram, comparison, units, room),
             None,
             problems,
         )
-    return tuple(filter(None, plots)), pictures
+    return plots, pictures
+
+
+def _drawn(what: str, draw: Callable[[], Plot], problems: list[Problem]) -> tuple[Plot, ...]:
+    plot = attempt(what, draw, None, problems)
+    return () if plot is None else (plot,)
+
+
+def _compared(
+    planes: VolumePlanes, record: VolumeRecord, slices: SliceTable, problems: list[Problem]
+) -> Comparison | None:
+    wanted = _planes_to_compare(planes.shape[0])
+    return attempt(
+        "The planes cannot be compared with their source",
+        lambda: compare_planes(planes, record, slices, wanted, COMPARED_SIDE),
+        Comparison.failed("No plane could be compared."),
+        problems,
+    )
 
 
 def check_size(shape: tuple[int, int, int], itemsize: int) -> None:
