@@ -14,7 +14,6 @@ from ct2zarr.run.sealed import (
     TABLE_MD5,
     check_file,
     check_table,
-    read_checked,
     read_sealed,
     sealed_json,
     write_table,
@@ -60,13 +59,12 @@ def test_what_has_no_seal_is_an_error_that_names_the_file(tmp_path, text):
 def test_a_file_that_is_not_there_or_cannot_be_read_has_its_own_code(tmp_path):
     assert error_of(tmp_path / "a.json").code is Code.INPUT_MISSING
     assert error_of(tmp_path).code is Code.INPUT_DAMAGED  # a folder
-    for check in (read_checked, check_file):
-        with pytest.raises(SettingsError) as raised:
-            check(tmp_path / "a.csv", "0", ADVICE)
-        assert raised.value.code is Code.INPUT_MISSING
-        with pytest.raises(SettingsError) as raised:
-            check(tmp_path, "0", ADVICE)
-        assert raised.value.code is Code.INPUT_DAMAGED
+    with pytest.raises(SettingsError) as raised:
+        check_file(tmp_path / "a.csv", "0", ADVICE)
+    assert raised.value.code is Code.INPUT_MISSING
+    with pytest.raises(SettingsError) as raised:
+        check_file(tmp_path, "0", ADVICE)
+    assert raised.value.code is Code.INPUT_DAMAGED
 
 
 def test_what_stands_behind_the_seal_or_before_it_is_noticed(tmp_path):
@@ -89,7 +87,7 @@ def test_a_table_has_the_md5_that_its_json_states(files):
         capture_output=True,
     )
     assert told.returncode == 0, told.stderr
-    assert read_checked(files.table, content[TABLE_MD5], ADVICE) == TABLE.encode()
+    check_file(files.table, content[TABLE_MD5], ADVICE)
 
 
 def test_text_that_is_no_utf_8_has_the_md5_of_its_bytes(files):

@@ -80,14 +80,6 @@ def read_sealed(path: Path, advice: str) -> dict[str, Any]:
     return content
 
 
-def read_checked(path: Path, md5: str, advice: str) -> bytes:
-    """The content of a file that has to have this MD5. Raises SettingsError as ``read_sealed``."""
-    content = _bytes_of(path, advice)
-    if bytes_md5(content) != md5:
-        raise _changed(path, advice)
-    return content
-
-
 def check_file(path: Path, md5: str, advice: str) -> None:
     """Check that a file of any size has this MD5. Raises SettingsError as ``read_sealed``."""
     try:
