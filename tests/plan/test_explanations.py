@@ -54,6 +54,14 @@ def test_any_element_with_a_value_per_layer_explains(name, layers):
     assert not found[0].by_order
 
 
+def test_frames_alone_at_their_position_belong_to_the_layer_of_their_header():
+    long, layer_of = shuffled(2, planes=12)
+    frames = [f for f in long if layer_of[f.path] == 0 or f.position[2] < 10]
+    found = found_in(frames, lambda f: {"ImageComments": str(layer_of[f.path])})
+    assert sorted(map(len, found[1])) == [5, 12]
+    assert_layers(found, layer_of)
+
+
 def test_an_element_that_only_one_layer_has_explains():
     frames, layer_of = shuffled()
     found = found_in(frames, lambda f: {"ContrastBolusAgent": "X"} if layer_of[f.path] else {})

@@ -78,6 +78,11 @@ def test_nothing_that_differs_leaves_the_order_of_the_files(numbers):
     assert ranks.tolist() == due
 
 
+def test_two_frames_of_a_file_count_as_they_lie_in_it():
+    frames = [frame(1, 0, position=None, frame_number=n, frames=2) for n in (1, 2)]
+    assert by(frames) is OrderedBy.FRAME
+
+
 def test_where_some_numbers_are_absent_files_go_by_those_that_are_there():
     frames = [
         frame(0, 0, position=None, instance_number=number, path=f"/data/a/IM{name}.dcm")
