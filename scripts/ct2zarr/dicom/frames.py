@@ -185,8 +185,12 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
     """The frames that a header describes; ``place`` has the fields that say which file it is."""
     fields, bad = _top_level_values(header)
     frames = fields["frames"]
-    problem = header.problem or _too_many_frames(frames, header.size)
-    missing = None if problem else pixels_missing(header, source, frames, fields)
+    problem = header.problem
+    if frames > FEW_FRAMES and problem is None:
+        problem = _too_many_frames(frames, header.size)
+    missing = pixels_missing(header, source, frames, fields) if problem is None else None
+    if missing:
+        missing = min(missing, _MOST_MISSING)
     role, code, reason = Role.SLICE, None, ""
     if problem is not None:
         role, code, reason = Role.UNREADABLE, problem.code, str(problem)
@@ -202,7 +206,7 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
         transfer_syntax_uid=header.transfer_syntax,
         lossy=missing is not None and is_lossy(header, source),
         bad_elements=bad,
-        pixels_missing=min(missing or 0, _MOST_MISSING),
+        pixels_missing=missing or 0,
         modality_lut=MODALITY_LUT in header.values,
         **fields,
     )
@@ -214,8 +218,8 @@ def _frames_of_file(place: dict[str, Any], header: RawHeader, source: ByteSource
 
 
 def _too_many_frames(frames: int, size: int) -> FileError | None:
-    """The error of a file that declares more frames than it can hold."""
-    if frames <= FEW_FRAMES or (frames <= MOST_FRAMES and frames * BYTES_PER_FRAME <= size):
+    """The error of a file that declares more than ``FEW_FRAMES``, if it cannot hold so many."""
+    if frames <= MOST_FRAMES and frames * BYTES_PER_FRAME <= size:
         return None
     return FileError(
         Code.TOO_LARGE,

@@ -251,7 +251,7 @@ def _add_system_files(
     if kind_of_path(above) is not Kind.SYSTEM:
         walked.left_out[name] += 1
     for entry in entries:
-        found = None if _is_folder(entry) else _found(entry, max(depth - 1, 0))
+        found = None if _is_folder(entry) else _found(entry, between=0)
         if found is not None:
             walked.files.append(found._replace(system=True))
     return [(entry.path, depth + 1) for entry in entries if entry.is_dir(follow_symlinks=False)]
