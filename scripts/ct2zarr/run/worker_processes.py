@@ -26,6 +26,10 @@ from .worker_server import END, EXITED, READY, Answer, receive, send
 PRELOADED = ("ct2zarr.convert.preloading",)
 """Modules that the server imports once for all workers of a conversion."""
 
+OUTSIDE_EXITS = (-signal.SIGKILL, -signal.SIGTERM)
+"""Exit codes of a worker that was ended from outside: by the kernel for want of memory, by a
+person, or by a batch system."""
+
 START_SECONDS = 600.0
 """Time for a worker to start, which includes that of the server: its packages may lie in a slow
 network folder."""
@@ -231,7 +235,7 @@ class Process:
             kind, number = self.end()
             if kind != EXITED:
                 raise not_started(number) from None  # nor will the next one be, most likely
-            if self._first:
+            if self._first and number not in OUTSIDE_EXITS:
                 raise not_started(f"it ended at once (exit code {number})") from None
             raise EndedError(number) from None
         return answer

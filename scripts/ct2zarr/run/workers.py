@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..codes import Code
 from ..errors import MachineError, SeriesError
-from .worker_processes import EndedError, Process, WorkerServer, not_started
+from .worker_processes import OUTSIDE_EXITS, EndedError, Process, WorkerServer, not_started
 from .worker_server import Answer, take_memory
 
 __all__ = ["Worker", "WorkerServer", "in_workers", "submitted"]
@@ -24,10 +24,6 @@ Item = TypeVar("Item")
 TRIES = 2
 """How often a task is started when its worker was ended from outside; a fault of the task itself,
 such as a segmentation fault or a time-out, is not tried again."""
-
-OUTSIDE_EXITS = (-signal.SIGKILL, -signal.SIGTERM)
-"""Exit codes of a worker that was ended from outside: by the kernel for want of memory, by a
-person, or by a batch system."""
 
 PROBE_MB, PROBE_SECONDS = 200, 60.0
 """Memory that every worker needs, whatever its task, and the time that taking it may last."""
@@ -123,7 +119,10 @@ class Worker:
         try:
             process = self._running(memory_mb=0)
             _, error = process.ask(pickle.dumps((take_memory, (PROBE_MB,))), PROBE_SECONDS)
-        except (EndedError, TimeoutError):
+        except EndedError as end:
+            # Killed from outside, as a task may be: the server counts how often tasks are.
+            error = None if end.exit_code in OUTSIDE_EXITS else MemoryError()
+        except TimeoutError:
             error = MemoryError()
         finally:
             self._discard()
