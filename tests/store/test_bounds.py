@@ -6,7 +6,13 @@ import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import FileError
-from ct2zarr.store.bounds import BLOSC_BYTES, check_grid
+from ct2zarr.store.bounds import (
+    BLOSC_BYTES,
+    DIRECTORY_BYTES,
+    DOCUMENT_BYTES,
+    SLICES_BYTES,
+    check_grid,
+)
 
 PLAUSIBLE = [
     ((1, 1, 1), (64, 64, 64), 2),  # chunks may be larger than the volume
@@ -62,3 +68,14 @@ def test_a_shape_of_a_million_axes_is_not_printed() -> None:
     with pytest.raises(FileError) as raised:
         check_grid(Path("v"), (1,) * 1_000_000, (1,) * 1_000_000, 2, "volume")
     assert len(str(raised.value)) < 1000
+
+
+def test_the_bounds_are_those_that_the_page_on_the_format_states() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "output-format.md").read_text("utf-8")
+    stated = " ".join(page.split())
+    for what, bound in [
+        ("a metadata document or `series.json` of", DOCUMENT_BYTES),
+        ("`slices.csv` of", SLICES_BYTES),
+        ("the directory of a zip file of", DIRECTORY_BYTES),
+    ]:
+        assert f"{what} {bound / 2**20:g} MiB" in stated
