@@ -2,6 +2,7 @@
 
 import struct
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -124,3 +125,18 @@ def test_an_element_that_begins_to_vary_divides_its_run():
 def test_a_header_that_differs_once_changes_no_run():
     split = [varied(b"B "), varied(b"C ")]
     assert lengths(runs_after(*split, varied(b"D "), varied(b"E ", at=0), varied(b"F "))) == [6, 11]
+
+
+@pytest.mark.parametrize("before", [0, 1, 17])
+def test_a_run_behind_a_tag_that_it_may_not_follow_is_left_to_pydicom(before):
+    """Tags have to ascend, wherever the earlier headers had the same bytes."""
+    content = dicom([(PLAIN[before][0], b"B "), *PLAIN], PIXELS)
+    repeated_runs.cache_clear()
+    alone = facts_of(read(content))
+    assert lengths(runs_after(PLAIN, PLAIN)) == [18]
+    assert facts_of(read(content)) == alone
+
+
+def test_runs_have_the_tags_of_their_ends():
+    (run,) = runs_after(PLAIN, PLAIN).by_head.values()
+    assert (run.first, run.last) == (PLAIN[0][0], PLAIN[-1][0])

@@ -165,3 +165,15 @@ def test_a_frame_without_an_item_of_its_own_has_what_all_share(tmp_path):
     read = read_whole_headers(frames)
     assert ["DimensionIndexValues[2]" in each for each in read] == [True, True, False]
     assert read[2]["Modality"] == "CT"
+
+
+def test_sequences_in_the_item_of_a_frame_are_followed_as_deep(tmp_path):
+    path = make_multiframe(tmp_path, n=2).paths[0]
+    frames = read_frames("d", str(tmp_path), str(path))
+    dataset = dcmread(path)
+    item = dataset.PerFrameFunctionalGroupsSequence[0]
+    item.ContrastBolusAgentSequence = Sequence([nested(5)])
+    dataset.save_as(path)
+    elements, _ = read_whole_headers(frames)
+    found = {text for text in elements.values() if text.startswith("level")}
+    assert found == {"level 5", "level 4", "level 3"}

@@ -255,3 +255,15 @@ def test_what_is_no_number_to_the_scan_is_none_to_the_check(tmp_path, keyword, v
     done = convert(plan, settings_for(tmp_path))
     assert done.record.verification["ok"] is True
     assert Flag.VARYING_ACQUISITION not in done.record.flags
+
+
+def test_of_several_patients_the_first_two_are_named(tmp_path):
+    plan = plan_of(tmp_path, PatientID="PATIENT_1")
+    for place, patient in ((3, "PATIENT_2"), (5, "PATIENT_3"), (7, "PATIENT_2")):
+        rewrite(
+            plan.planes[place], lambda dataset, name=patient: setattr(dataset, "PatientID", name)
+        )
+    with pytest.raises(VerificationError, match="differ in PatientID") as caught:
+        check_belonging(plan, ENDS)
+    assert (caught.value.facts["one"], caught.value.facts["other"]) == (0, 3)
+    assert caught.value.path == plan.planes[3].path
