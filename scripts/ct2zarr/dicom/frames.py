@@ -223,7 +223,7 @@ def _too_many_frames(frames: int, size: int) -> FileError | None:
         return None
     return FileError(
         Code.TOO_LARGE,
-        "NumberOfFrames is too large: {frames} frames in a file of {size} bytes",
+        "the file has {size} bytes, too few for the {frames} frames that NumberOfFrames says",
         frames=frames,
         size=size,
     )

@@ -247,7 +247,11 @@ def _not_read(file: FoundFile, dataset: str, root: str, limit: float) -> Frame:
     error = FileError(Code.BROKEN_LINK, "the file is a link to a file that is not there")
     if file.system:
         role = Role.EXCLUDED
-        error = FileError(Code.SYSTEM_FOLDER, Code.SYSTEM_FOLDER.sentence)
+        error = FileError(
+            Code.SYSTEM_FOLDER,
+            "the file is in a folder of version control, of deleted files, of snapshots or of "
+            "thumbnails",
+        )
     elif file.between > limit:
         role = Role.EXCLUDED
         error = FileError(

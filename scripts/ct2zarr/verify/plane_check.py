@@ -151,15 +151,8 @@ def _error_of(
         The decoder of the conversion, if it reads the values of the store again; else empty.
     """
     row, column = (int(place) for place in np.argwhere(difference.where)[0])
-    facts: dict[str, Any] = {
-        "plane": index,
-        "different": int(difference.where.sum()),
-        "voxels": plane.size,
-        "row": row,
-        "column": column,
-        "found": plane[row, column].item(),
-        "due": difference.due[row, column].item(),
-    }
+    different = int(difference.where.sum())
+    found, due = plane[row, column].item(), difference.due[row, column].item()
     if confirming:
         return VerificationError(
             Code.DECODERS_DISAGREE,
@@ -170,13 +163,25 @@ def _error_of(
             frame=frame.frame_number if frame.frames > 1 else None,
             decoder=decoder,
             confirming=confirming,
-            **facts,
+            plane=index,
+            different=different,
+            voxels=plane.size,
+            row=row,
+            column=column,
+            found=found,
+            due=due,
         )
     return VerificationError(
         Code.VERIFICATION_FAILED,
         "verification failed: plane {plane} differs from its source in {different} of {voxels} "
         "voxels, first in row {row}, column {column}: {found} instead of {due}",
-        **facts,
+        plane=index,
+        different=different,
+        voxels=plane.size,
+        row=row,
+        column=column,
+        found=found,
+        due=due,
     )
 
 

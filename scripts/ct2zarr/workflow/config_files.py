@@ -21,35 +21,7 @@ def check_config_file(path: Path) -> None:
     SettingsError
         It cannot be read, is not YAML, or a key is there twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SettingsError(
-            Code.SETTING_WRONG,
-            "the config {path} cannot be read: {cause}",
-            path=path,
-            cause=error.strerror or Private(error),
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            Code.SETTING_WRONG, "the config {path} is not a text file in UTF-8", path=path
-        ) from error
-    try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise SettingsError(
-            Code.SETTING_WRONG,
-            "line {line} of the config {path} is not YAML: {problem}; {advice}",
-            path=path,
-            line=mark.line + 1 if mark else 1,
-            problem=Private(error.problem or "it cannot be parsed"),
-            advice="indent with spaces, not tabs" if "\t" in text else "check brackets and colons",
-        ) from error
-    except yaml.YAMLError as error:
-        raise SettingsError(
-            Code.SETTING_WRONG, "the config {path} is not YAML", path=path
-        ) from error
+    root = _parsed(path, _text_of(path))
     if not isinstance(root, yaml.MappingNode):
         raise SettingsError(
             Code.SETTING_WRONG,
@@ -81,6 +53,44 @@ def check_default_config(path: Path) -> None:
             folder=Path.cwd(),
         )
     check_config_file(path)
+
+
+def _text_of(path: Path) -> str:
+    """The text of a file, without a byte order mark. Raises SettingsError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "the config {path} cannot be read: {cause}",
+            path=path,
+            cause=error.strerror or Private(error),
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            Code.SETTING_WRONG, "the config {path} is not a text file in UTF-8", path=path
+        ) from error
+
+
+def _parsed(path: Path, text: str) -> yaml.Node | None:
+    """The nodes of YAML, which still have every key and its line. Raises SettingsError."""
+    try:
+        root: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise SettingsError(
+            Code.SETTING_WRONG,
+            "line {line} of the config {path} is not YAML: {problem}; {advice}",
+            path=path,
+            line=mark.line + 1 if mark else 1,
+            problem=Private(error.problem or "it cannot be parsed"),
+            advice="indent with spaces, not tabs" if "\t" in text else "check brackets and colons",
+        ) from error
+    except yaml.YAMLError as error:
+        raise SettingsError(
+            Code.SETTING_WRONG, "the config {path} is not YAML", path=path
+        ) from error
+    return root
 
 
 def _repeated_keys(node: yaml.Node) -> Iterator[tuple[str, int, int]]:
