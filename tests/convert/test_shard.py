@@ -19,7 +19,7 @@ from ct2zarr.convert.shard import run_shard
 from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
-from ct2zarr.report.summaries import aggregate
+from ct2zarr.report.summaries import ACCOUNT, aggregate
 from ct2zarr.run.settings import (
     AggregateSettings,
     MetadataSettings,
@@ -373,20 +373,28 @@ def test_the_joined_summary_names_the_checksum_of_the_manifest(tree):
     folder = manifest(tree)
     for shard in range(SHARDS):
         run_shard(settings_for(folder / f"shards/series_shard_{shard:02}.csv", num_shards=SHARDS))
-    index = folder / "series_all.csv"
-    old = hashlib.md5(index.read_bytes()).hexdigest()
-    out_root = folder.parent / "out"
-    totals = out_root / "zarr_sqlite/summary_all.json"
+    totals = folder.parent / "out/zarr_sqlite/summary_all.json"
+
+    def of_index() -> str:
+        return hashlib.md5((folder / "series_all.csv").read_bytes()).hexdigest()
+
+    def account() -> dict[str, Any]:
+        written = json.loads((folder / "manifest_summary.json").read_text())
+        assert written["files_found"] > 0
+        return {name: written[name] for name in ACCOUNT}
 
     def named(manifest_dir: Path | None) -> dict[str, Any]:
-        aggregate(AggregateSettings(out_root=out_root, manifest_dir=manifest_dir))
+        aggregate(AggregateSettings(out_root=folder.parent / "out", manifest_dir=manifest_dir))
         return json.loads(totals.read_text())["manifest"]
 
+    old = of_index()
     alone = {"file": "series_all.csv", "md5": old, "shards_by_md5": {old: SHARDS}}
-    assert named(None) == named(folder) == alone
-    index.write_text(index.read_text() + "\n")
-    new = hashlib.md5(index.read_bytes()).hexdigest()
-    assert named(folder) == alone | {"md5": new}
+    assert named(None) == alone
+    assert named(folder) == alone | {"account": account()}
+    make_series(tree / "f", name="one more")
+    manifest(tree)
+    assert of_index() != old
+    assert named(folder) == alone | {"md5": of_index(), "account": account()}
 
 
 def test_the_log_has_a_line_a_volume_and_no_word_of_a_patient(series_csv, tree, caplog):

@@ -162,7 +162,7 @@ def test_whatever_the_attributes_of_a_store_say_its_card_is_made(
         is_whole(show_sample(root / "zarr_sqlite", Sample(series_hash, "why"), "v1", 4))
 
 
-@pytest.mark.parametrize("spacing", [[2.0, 0.0, 0.0], [0, 0, 0], [1e300, 1e-300, 1]], ids=str)
+@pytest.mark.parametrize("spacing", [[2.0, 0.0, 0.0], [0, 0, 0], [1e14, 1e-14, 1]], ids=str)
 def test_a_spacing_that_makes_no_sense_costs_the_scale_of_the_pictures_alone(
     dataset: Dataset, root: Path, spacing: Any
 ) -> None:

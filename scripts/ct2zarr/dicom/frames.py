@@ -223,7 +223,7 @@ def _too_many_frames(frames: int, size: int) -> FileError | None:
         return None
     return FileError(
         Code.TOO_LARGE,
-        "the file has {size} bytes, too few for the {frames} frames that NumberOfFrames says",
+        "the number of frames is too large: NumberOfFrames says {frames} in a file of {size} bytes",
         frames=frames,
         size=size,
     )

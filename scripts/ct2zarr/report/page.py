@@ -25,8 +25,8 @@ from ..run.paths import REPORT, joined_summary, store_root
 from ..run.settings import ReportSettings
 from ..version import __version__
 from ..visible_text import HIDDEN, visible_lines
-from .account import file_bars, unplanned_notices, unread_notices
 from .exports import write_exports
+from .file_account import file_bars, unplanned_notices, unread_notices
 from .overview import (
     bar_groups,
     headline_tiles,

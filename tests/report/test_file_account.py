@@ -11,7 +11,7 @@ from test_page import report_of
 import phantom
 from ct2zarr.convert.shard import run_shard
 from ct2zarr.plan.manifest import make_manifest
-from ct2zarr.report.account import file_bars, unplanned_notices, unread_notices
+from ct2zarr.report.file_account import file_bars, unplanned_notices, unread_notices
 from ct2zarr.report.summaries import aggregate
 from ct2zarr.run.paths import series_shard
 from ct2zarr.run.settings import AggregateSettings, ConvertSettings, ManifestSettings
