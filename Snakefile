@@ -70,6 +70,7 @@ onstart:
     with stop_with_sentence():
         prepare_folder(RUN.manifest_dir)
         prepare_folder(RUN.store_root)
+    share_folders()
     DISPLAY.start()
 
 

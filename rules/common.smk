@@ -3,6 +3,7 @@
 import sys
 
 from snakemake.logging import logger
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 from ct2zarr.run.atomic_files import prepare_folder
 from ct2zarr.run.options import Output
@@ -33,6 +34,16 @@ DISPLAY = RunDisplay(logger, RUN, CommandLine(sys.argv, targets_of_run))
 def shared(path):
     """A path in folders that every job sees; a default storage provider does not apply to it."""
     return local(str(path))
+
+
+def share_folders():
+    """Tell Snakemake that all jobs see the same files, whatever the executor assumes.
+
+    With a default storage provider, an executor that assumes no shared folders would run each job
+    with a `shared` file, which is every job, in the process of the workflow.
+    """
+    if workflow.storage_settings.default_storage_provider:
+        workflow.storage_settings.shared_fs_usage |= {SharedFSUsage.INPUT_OUTPUT}
 
 
 SHARD_SUMMARIES = [shared(path) for path in RUN.summaries()]

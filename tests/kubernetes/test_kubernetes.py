@@ -1,15 +1,18 @@
 """The profile for Kubernetes: no file of the data leaves the volume that all pods share.
 
-There is no cluster here: a dry run by the plugin itself, against an S3 endpoint on loopback, shows
-that the profile is understood and where each file would lie; and a run on this machine with the
-same storage shows that the results are those of any other run.
+A dry run by the plugin itself, against an S3 endpoint on loopback, shows that the profile is
+understood and where each file would lie; a run on this machine with the same storage shows that the
+results are those of any other run; and a run by the plugin against a stand-in for the cluster,
+which runs each pod as a process, shows which jobs run in pods.
 """
 
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pods import Cluster
 
 from ct2zarr.run.options import OPTIONS
 from phantom import make_series
@@ -94,13 +98,13 @@ def volume(tmp_path):
     return tmp_path
 
 
-def snakemake(python, endpoint, volume, *options):
+def snakemake(python, endpoint, volume, *options, **variables):
     command = [python, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
     storage = ["--configfile", "run.yaml", "--storage-s3-endpoint-url", endpoint]
     return subprocess.run(
         [*command, *storage, *options],
         cwd=volume,
-        env={**os.environ, **KEYS, "PYTHONPATH": ""},
+        env={**os.environ, **KEYS, "PYTHONPATH": "", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -145,3 +149,29 @@ def test_a_path_that_pods_would_not_find_is_named_before_any_job(python, endpoin
     named = "the folder of dataset 'v1' is ct" if option == "datasets" else f"{option} is here"
     assert f"config: {named}; with a default storage provider" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_shards_run_in_pods_and_small_jobs_beside_snakemake(python, endpoint, volume):
+    """The last test here: with its archive of the workflow, Snakemake removes the empty bucket."""
+    for name in ("Snakefile", "rules", "scripts", "report", "envs"):
+        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+        copy(REPOSITORY / name, volume / name)
+    pods = volume / "pods"
+    pods.mkdir()
+    environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    with Cluster(pods, environment) as cluster:
+        threading.Thread(target=cluster.serve_forever, daemon=True).start()
+        done = snakemake(
+            python,
+            endpoint,
+            volume,
+            *("--snakefile", "Snakefile", "--profile", PROFILE.parent, "--retries", "0"),
+            *("--seconds-between-status-checks", "1"),
+            KUBECONFIG=cluster.config(),
+        )
+        cluster.shutdown()
+    assert done.returncode == 0, done.stdout + cluster.output()
+    results = volume / "converted" / "zarr_sqlite"
+    assert json.loads((results / "summary_all.json").read_text())["totals"]["ok"] == 2
+    in_pods = re.findall(r"^(?:rule|checkpoint|localrule) (\w+):$", cluster.output(), re.MULTILINE)
+    assert sorted(in_pods) == ["convert_shard", "convert_shard", "scan_part", "scan_part"]
