@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from converted import plans_in
 from ct2zarr.codes import Code
@@ -63,6 +63,17 @@ def test_slices_have_their_own_values_in_plane_order(tmp_path):
         assert position == pytest.approx(series.positions[index])
         assert float(cells["SliceLocation"]) == 100.5 + index
         assert cells["InstanceNumber"] == str(index + 1)
+
+
+def test_a_uid_that_only_the_meta_group_has_is_that_of_the_slice(tmp_path):
+    series = make_series(tmp_path, n=2)
+    uids = []
+    for path in series.paths:
+        dataset = dcmread(path)
+        uids.append(str(dataset.file_meta.MediaStorageSOPInstanceUID))
+        del dataset.SOPInstanceUID
+        dataset.save_as(path)
+    assert list(metadata_of(tmp_path).slices.column("SOPInstanceUID")) == uids
 
 
 def test_a_series_tag_that_varies_becomes_a_column(tmp_path):

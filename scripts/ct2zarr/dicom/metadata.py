@@ -203,11 +203,10 @@ class TagCollector:
             ]
             for tag, name in self._slice.items()
         }
-        if "SOPInstanceUID" in columns:  # where the header has none, that of the file's meta group
-            columns["SOPInstanceUID"] = [
-                uid or plane.sop_instance_uid or None
-                for uid, plane in zip(columns["SOPInstanceUID"], self._planes, strict=True)
-            ]
+        columns["SOPInstanceUID"] = [  # where the header has none, that of the file's meta group
+            uid or plane.sop_instance_uid
+            for uid, plane in zip(columns["SOPInstanceUID"], self._planes, strict=True)
+        ]
         return columns
 
     def _parse(self, tag: int, plane: int, raw: Raw, unparsed: Counter[str]) -> Json:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import pydicom
 from pydicom.datadict import dictionary_keyword, dictionary_VR
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -107,7 +107,7 @@ def _flat(dataset: Dataset, depth: int) -> dict[str, str]:
                 if depth < _DEEPEST:
                     _add_items(inner, dataset[tag].value, depth + 1)
                 continue
-            text = _text(vr, element.value, element)
+            text = _text(vr, element)
         except Exception:  # noqa: BLE001, S112 - pydicom raises many kinds; it is lost alone
             continue
         if text is not None and vr != "UI" and not _UID.fullmatch(text):
@@ -150,18 +150,18 @@ def _keyword(tag: BaseTag) -> str:
         return ""
 
 
-def _text(vr: str, value: object, element: object) -> str | None:
+def _text(vr: str, element: RawDataElement | DataElement) -> str | None:
     """A value as text; ``None`` for one that is empty."""
-    if value is None:
+    value = element.value
+    if value is None or value == b"":
         return None
-    if not isinstance(value, bytes):
+    if not isinstance(element, RawDataElement):  # one that pydicom needs itself, and has parsed
         return str(value).strip(PADDING) or None
-    if not value:
-        return None
-    little = element.is_little_endian if isinstance(element, RawDataElement) else True
     if vr in BINARY_FORMATS:
         try:
-            numbers = unpack_binary(BINARY_FORMATS[vr], value, little_endian=little)
+            numbers = unpack_binary(
+                BINARY_FORMATS[vr], value, little_endian=element.is_little_endian
+            )
             return "\\".join(f"{number:g}" for number in numbers[:64]) or None
         except (ValueError, struct.error):
             return value[:_LONGEST_TEXT].hex()
