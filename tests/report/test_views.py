@@ -219,3 +219,72 @@ def test_row_midway_between_two_planes_shows_the_lower_one() -> None:
     placement = place_planes(8, (1, 1, 1), np.eye(3)[:2], origins)
     coronal = make_stacks(Array(voxels), placement, Limits(4, 8, 2))[1].pixels[0]
     assert coronal[::-1, 0].tolist() == [0, 2, 4, 6]
+
+
+class Noted:
+    """A volume of zeros that notes which planes are read at once, as far as the reads allow."""
+
+    def __init__(self, shape: tuple[int, int, int], reads: int) -> None:
+        self.shape = shape
+        self.reads: list[range] = []
+        self.allowed = reads
+
+    def read_planes(self, start: int, stop: int) -> np.ndarray:
+        self.reads.append(range(start, stop))
+        if len(self.reads) > self.allowed:
+            raise EOFError
+        return np.zeros((stop - start, *self.shape[1:]), np.int16)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"),
+    [((130, 2048, 2048), 64), ((130, 2048, 2049), 63), ((3, 1, 1 << 28), 1), ((3, 1, 1 << 29), 1)],
+    ids=str,
+)
+def test_no_more_than_a_chunk_and_no_more_than_fits_into_memory_is_read_at_once(
+    shape: tuple[int, int, int], most: int
+) -> None:
+    source = Noted(shape, reads=0)
+    placement = place_planes(shape[0], (1, 1, 1), None, None)
+    with pytest.raises(EOFError):
+        make_stacks(source, placement, Limits(shape[0], shape[0], 1))
+    assert source.reads == [range(most)]
+
+
+def test_planes_are_read_once_in_blocks_of_64() -> None:
+    source = Noted((200, 4, 4), reads=4)
+    placement = place_planes(200, (1, 1, 1), None, None)
+    make_stacks(source, placement, Limits(200, 200, 1))
+    assert source.reads == [range(64), range(64, 128), range(128, 192), range(192, 200)]
+
+
+def test_planes_that_are_not_shown_are_not_read() -> None:
+    source = Noted((200, 4, 4), reads=3)
+    origins = np.arange(200)[:, None] * np.eye(3)[2]
+    placement = place_planes(200, (1, 1, 1), np.eye(3)[:2], origins)
+    make_stacks(source, placement, Limits(2, 1, 1))
+    assert source.reads == [range(49, 50), range(100, 101), range(149, 150)]
+
+
+PLAUSIBLE = (1.0, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e5, 0.0, -1.0, np.nan])
+@pytest.mark.parametrize("axis", range(3))
+def test_voxels_of_no_possible_size_are_not_plausible(size: float, axis: int) -> None:
+    sizes = [1.0, 0.5, 0.5]
+    assert place_planes(4, PLAUSIBLE, None, None).is_plausible
+    sizes[axis] = size
+    assert not place_planes(4, (sizes[0], sizes[1], sizes[2]), None, None).is_plausible
+
+
+@pytest.mark.parametrize(
+    ("last", "plausible"),
+    [([0, 0, 3], True), ([0, 0, 2], True), ([0, 0, 1.9], False), ([9e8, 0, 3], True),
+     ([1e9, 0, 3], False), ([0, -1e9, 3], False), ([0, np.nan, 3], False)],
+)  # fmt: skip
+def test_planes_that_run_backwards_or_lie_at_no_possible_place_are_not_plausible(
+    last: list[float], plausible: bool
+) -> None:
+    origins = np.array([[0, 0, 0], [0, 0, 1], [0, 0, 2], last], dtype=np.float64)
+    assert place_planes(4, PLAUSIBLE, np.eye(3)[:2], origins).is_plausible is plausible

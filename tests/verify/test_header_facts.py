@@ -109,6 +109,66 @@ def test_a_header_that_is_longer_than_the_one_before_is_still_compared_whole(tmp
     assert reader.readers == {READER: 2}
 
 
+@pytest.mark.parametrize(("text", "alike"), [(500, True), (5000, False)])
+def test_a_header_may_be_a_little_longer_than_the_one_before(tmp_path, text, alike):
+    frames = frames_of(tmp_path, n=2)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+    edited(frames[1], lambda dataset: setattr(dataset, "ImageComments", "x" * text))
+    assert reader.read(frames[1], by_pydicom=False) is not None
+    assert reader.readers == ({READER: 1, SAME_BYTES: 1} if alike else {READER: 2})
+
+
+@pytest.mark.parametrize(("size", "alike"), [(64_000, True), (66_000, False)])
+def test_headers_beyond_64_kib_are_not_compared_by_their_bytes(tmp_path, size, alike):
+    frames = frames_of(tmp_path, n=2)
+
+    def edit(dataset: Dataset) -> None:
+        dataset.private_block(0x0009, "TEST", create=True).add_new(0x10, "OB", b"x" * size)
+
+    for frame in frames:
+        edited(frame, edit)
+    reader = HeaderReader()
+    facts = [reader.read(frame, by_pydicom=False) for frame in frames]
+    assert all(one is not None and one.texts["Modality"] == "CT" for one in facts)
+    assert reader.readers == ({READER: 1, SAME_BYTES: 1} if alike else {READER: 2})
+
+
+def test_eight_kinds_of_headers_are_remembered(tmp_path):
+    kinds = [str(80 + kind) for kind in range(9)]
+    frames = frames_of(tmp_path, n=18, KVP=kinds * 2)
+    reader = HeaderReader()
+    found = [reader.read(frame, by_pydicom=False) for frame in frames]
+    assert [facts and facts.numbers["KVP"] for facts in found] == [(float(k),) for k in kinds * 2]
+    assert reader.readers == {READER: 10, SAME_BYTES: 8}
+
+
+def test_a_header_without_pixels_is_parsed(tmp_path):
+    frames = frames_of(tmp_path, n=2)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+    edited(frames[1], lambda dataset: dataset.pop("PixelData"))
+    assert reader.read(frames[1], by_pydicom=False) is not None
+    assert reader.readers == {READER: 2}
+
+
+def test_the_uid_of_a_file_is_not_taken_from_a_sequence(tmp_path):
+    frames = frames_of(tmp_path, n=2)
+    reader = HeaderReader()
+    reader.read(frames[0], by_pydicom=False)
+
+    def edit(dataset: Dataset) -> None:
+        item = Dataset()
+        item.SOPInstanceUID = dataset.SOPInstanceUID
+        dataset.RequestAttributesSequence = [item]
+        dataset.SOPInstanceUID = "1.2.3"
+
+    edited(frames[1], edit)
+    facts = reader.read(frames[1], by_pydicom=False)
+    assert facts is not None
+    assert facts.sop_instance_uid == "1.2.3"
+
+
 def test_what_cannot_be_parsed_is_absent(tmp_path):
     frames = frames_of(tmp_path, n=2)
     path = Path(frames[0].path)

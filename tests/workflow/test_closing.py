@@ -117,6 +117,64 @@ def test_jobs_that_stopped_for_one_reason_are_named_together(files, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (1, "shard 0"),
+        (5, "shard 0, shard 1, shard 2, shard 3, shard 4"),
+        (6, "shard 0, shard 1, shard 2, shard 3, shard 4 and 1 more"),
+    ],
+)
+def test_at_most_five_stopped_jobs_are_named(files, tmp_path, number, shown):
+    log = tmp_path / "shard.log"
+    log.write_text("12:01 ERROR the disk is full\n")
+    events = run(stopped=tuple(("convert_shard", str(shard), log) for shard in range(number)))
+    assert ("stopped", f"{shown}: the disk is full") in closing_lines(files, events, COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (["manifest"], "The scan is complete"),
+        (["manifest", "convert_shard"], "The run is complete"),
+        (["manifest", "aggregate"], "The run is complete"),
+        (["manifest", "report"], "The run is complete"),
+        (["manifest", "convert_shard", "audit"], "The audit is complete"),
+        ([], "The run is complete"),
+    ],
+)
+def test_the_title_names_the_furthest_that_a_command_came(files, rules, said):
+    for label in ("00", "01"):
+        write_shard(files, label, {}, volumes=1, ok=1)
+    events = run(*((rule, "") for rule in rules))
+    assert title(files, events, succeeded=True) == said
+    assert title(files, events, succeeded=False) == "The run has not finished"
+
+
+@pytest.mark.parametrize(
+    ("totals", "labels"),
+    [
+        ({"ok": 0, "failed": 2}, ["this run", "in all"]),
+        ({"ok": 1, "seconds": 0, "output_bytes": 0}, ["this run", "size", "in all"]),
+        ({"ok": 1, "seconds": 1, "input_bytes": 5}, ["this run", "size", "rate", "in all"]),
+    ],
+)
+def test_sizes_and_rates_are_shown_where_something_was_converted_and_timed(files, totals, labels):
+    for label in ("00", "01"):
+        write_shard(files, label, {}, volumes=2, **totals)
+    lines = dict(closing_lines(files, run(("convert_shard", "00")), COMMAND))
+    assert [label for label in lines if label not in ("next", "retry")] == labels
+    assert all("(0.00 : 1)" in value for label, value in lines.items() if label == "size")
+
+
+def test_what_people_rejected_is_counted_apart(files):
+    write_shard(files, "00", {}, volumes=4, ok=1, failed=1, rejected=2)
+    write_shard(files, "01", {}, volumes=0)
+    lines = dict(closing_lines(files, run(("convert_shard", "00")), COMMAND))
+    assert lines["this run"] == "1 converted, 1 failed, 2 rejected; shards: 1"
+    assert lines["in all"] == "4 volumes: 1 converted, 1 failed, 2 rejected; shards: 2 of 2"
+
+
 def test_what_was_not_read_stands_in_every_closing_table_with_its_remedy(files):
     cause = {"sentence": "files that lie deeper than max_depth 3: 250", "remedy": "set max_depth"}
     write_manifest(files, unread=[cause])

@@ -4,8 +4,10 @@ import atexit
 import json
 import logging
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from rich.console import Console
@@ -16,7 +18,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from ct2zarr.run.job_log import State, read_state, state_file
 from ct2zarr.workflow.bars import MOST_BARS, WorkflowBars
 from ct2zarr.workflow.command_line import CommandLine
-from ct2zarr.workflow.display import RunDisplay, terminal_handler
+from ct2zarr.workflow.display import RunDisplay, printing_handler, terminal_handler
 from ct2zarr.workflow.run_files import RunFiles
 
 COMMAND = CommandLine(("snakemake", "--cores", "2"))
@@ -246,3 +248,121 @@ def test_time_of_the_manifest_is_mentioned_if_there_is_one(files, logger, termin
     display.mention_manifest()
     assert f"was made on {files.manifest_time():%Y-%m-%d at %H:%M}" in terminal.getvalue()
     assert "add `-R manifest`" in terminal.getvalue()
+
+
+# The log without bars ---------------------------------------------------------------------------
+
+
+QUIET = quiet()
+"""As Snakemake prints without any option."""
+
+
+@pytest.fixture
+def begun(files, logger, monkeypatch) -> Callable[..., tuple[RunDisplay, StringIO]]:
+    """A display whose run has started, and what is printed.
+
+    It starts in a thread, where no signals are handled: they would be those of pytest.
+    """
+
+    def begin(start: bool = True, shown: DefaultFilter = QUIET) -> tuple[RunDisplay, StringIO]:
+        printed = StringIO()
+        watched(monkeypatch, logger, printed).addFilter(shown)
+        display = RunDisplay(logger, files, COMMAND)
+        display.watch()
+        if start:
+            thread = Thread(target=display.start)
+            thread.start()
+            thread.join()
+        return display, printed
+
+    return begin
+
+
+def end_job(logger: logging.Logger, number: int, done: int) -> None:
+    log(logger, LogEvent.JOB_FINISHED, "Finished jobid", job_id=number)
+    log(logger, LogEvent.PROGRESS, "steps done", done=done, total=7)
+
+
+def test_a_job_is_one_line_when_it_has_ended(begun, logger):
+    _, printed = begun()
+    log(logger, LogEvent.JOB_INFO, "rule report", jobid=1, rule_name="report", log=["r.log"])
+    log(logger, LogEvent.JOB_INFO, "rule all", jobid=2, rule_name="all")
+    assert printed.getvalue() == ""
+    end_job(logger, 1, done=3)
+    assert printed.getvalue().endswith("] report: finished (3 of 7 steps)\n")
+    end_job(logger, 2, done=4)
+    log(logger, LogEvent.PROGRESS, "steps done", done=5, total=7)
+    end_job(logger, 77, done=6)
+    assert printed.getvalue().count("\n") == 1, "a job is said once, and one without results never"
+
+
+@pytest.mark.parametrize(
+    ("logs", "said"),
+    [(["logs/r.log"], "report: stopped; its log: logs/r.log\n"), ([], "report: stopped\n")],
+)
+def test_a_job_that_stops_is_one_line_with_its_log(begun, logger, logs, said):
+    _, printed = begun()
+    log(logger, LogEvent.JOB_INFO, "rule report", jobid=1, rule_name="report", log=logs)
+    log(logger, LogEvent.JOB_ERROR, "Error in rule", jobid=1)
+    log(logger, LogEvent.JOB_ERROR, "Error in rule", jobid=77)
+    assert printed.getvalue() == said
+
+
+def test_the_first_job_of_each_long_rule_says_where_its_progress_is(begun, logger):
+    _, printed = begun()
+    for number, (rule, shard) in enumerate(
+        [("manifest", ""), ("convert_shard", "03"), ("convert_shard", "04"), ("report", "")]
+    ):
+        wildcards = {"shard": shard} if shard else None
+        path = f"logs/03/{rule}_{shard}.log" if shard else f"logs/{rule}.log"
+        values = {"jobid": number, "rule_name": rule, "wildcards": wildcards, "log": [path]}
+        log(logger, LogEvent.JOB_INFO, f"rule {rule}", **values)
+    log(logger, LogEvent.JOB_INFO, "rule audit", jobid=9, rule_name="audit_shard", log=[])
+    assert printed.getvalue().splitlines() == [
+        "Reading headers; progress: logs/manifest.log",
+        "Converting; progress: logs/03/convert_shard_XX.log",
+    ]
+
+
+def test_a_dry_run_and_a_search_for_errors_are_left_to_snakemake(begun, logger):
+    def messages(printed: StringIO) -> str:
+        log(logger, LogEvent.JOB_INFO, "rule manifest", jobid=1, rule_name="manifest", log=["m"])
+        end_job(logger, 1, done=1)
+        return printed.getvalue()
+
+    whole = "rule manifest\nFinished jobid\nsteps done\n"
+    assert messages(begun(False)[1]) == whole
+    assert messages(begun(True, DefaultFilter(set(), False, False, False, True))[1]) == whole
+    logger.setLevel(logging.DEBUG)
+    assert messages(begun()[1]) == whole
+
+
+def test_the_closing_table_stands_where_nothing_is_to_be_done(begun, logger):
+    _, printed = begun(False)
+    logger.info("Nothing to be done (all requested files are present).")
+    assert "The run is complete\n" in printed.getvalue()
+
+
+def test_an_interrupted_run_ends_with_one_sentence(begun, logger):
+    display, printed = begun()
+    log(logger, LogEvent.JOB_INFO, "rule report", jobid=1, rule_name="report", log=[])
+    assert not display._is_ending()
+    display._interrupt()
+    log(logger, LogEvent.JOB_ERROR, "Error in rule", jobid=1)
+    logger.warning("Terminating processes on user request")
+    assert display._is_ending()
+    display.finish(succeeded=False)
+    assert printed.getvalue() == (
+        "Stopped by Ctrl-C: finished volumes are kept, and the same command continues the run.\n"
+    )
+
+
+def test_the_handler_that_prints_is_the_one_of_a_standard_stream(logger, tmp_path):
+    assert printing_handler(logger) is None
+    other = [logging.StreamHandler(StringIO()), logging.FileHandler(tmp_path / "log", delay=True)]
+    for name in ("stderr", "stdout"):
+        printing = logging.StreamHandler(getattr(sys, name))
+        logger.handlers[:] = [*other, printing]
+        assert printing_handler(logger) is printing
+    logger.handlers[:] = other
+    assert printing_handler(logger) is None
