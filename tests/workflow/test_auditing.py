@@ -7,6 +7,8 @@ import pytest
 
 from project import Project, read_csv
 
+pytestmark = pytest.mark.slow
+
 SHARDS = 3
 
 
@@ -87,7 +89,6 @@ def test_a_flipped_bit_of_the_manifest_is_refused_before_it_is_converted(project
     assert stores(project) == kept
 
 
-@pytest.mark.slow
 def test_audit_converts_nothing_whatever_is_pending(project):
     project.config |= {"chunks": [8, 8, 8]}
     (project.store_root / "summary_shard_01.csv").unlink()
@@ -103,7 +104,6 @@ def test_audit_before_anything_is_converted_is_a_sentence(fresh):
     assert "Traceback" not in output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--config", "retry_failed=true"], ["retry_failed"]])
 def test_retry_converts_the_shards_with_failed_volumes_and_a_dry_run_says_so(project, words):
     failed = {row["shard"] for row in project.rows() if row["status"] == "failed"}
@@ -129,14 +129,12 @@ def test_retrying_alone_leaves_pending_shards_pending(project):
     assert project.pending("--config", "retry_failed=true")["convert_shard"] == 2
 
 
-@pytest.mark.slow
 def test_retry_works_where_results_lie_under_an_absolute_path(fresh):
     fresh.config["out_root"] = str(fresh.folder / "converted")
     fresh.snakemake()
     assert fresh.pending("--config", "retry_failed=true")["convert_shard"] == 1
 
 
-@pytest.mark.slow
 def test_retry_has_nothing_to_do_where_nothing_failed(project):
     project.config |= {"on_bad_slice": "drop"}
     project.snakemake()

@@ -5,6 +5,8 @@ import pytest
 from phantom import make_series
 from project import SNAKEMAKE, Project
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ("--configfile", "run.yaml")
 
 
@@ -88,7 +90,6 @@ def test_config_on_the_command_line_is_understood(fresh, dataset):
     assert fresh.pending("--config", *words)["convert_shard"] == 5
 
 
-@pytest.mark.slow
 def test_manifest_that_names_files_that_have_gone_gives_failed_rows(tmp_path):
     root = tmp_path / "ct"
     gone = make_series(root / "gone", name="gone", n=4)

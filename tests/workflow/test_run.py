@@ -9,6 +9,8 @@ from ct2zarr.vocabulary import Role, StoreType
 from phantom import hu_error, make_series
 from project import SNAKEMAKE, Project, account, clean_environment, copy_checkout, read_csv
 
+pytestmark = pytest.mark.slow
+
 ROUNDING_HU = 0.5 + 1e-6
 """The phantom's Hounsfield units are rounded to whole numbers."""
 
@@ -23,14 +25,7 @@ def by_folder(project):
 # What comes out --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "store_type",
-    [
-        StoreType.SQLITE,
-        pytest.param(StoreType.DIR, marks=pytest.mark.slow),
-        pytest.param(StoreType.ZIP, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("store_type", list(StoreType))
 def test_whole_run_gives_right_volumes_summary_and_report(store_type, request, fresh):
     if store_type is StoreType.SQLITE:
         project = request.getfixturevalue("finished")
@@ -92,7 +87,6 @@ def test_each_job_leaves_a_log_without_folder_names(finished):
         assert "tilted" not in log.read_text()
 
 
-@pytest.mark.slow
 def test_run_from_another_folder_finds_package_profile_and_paths(fresh, tmp_path):
     fresh.command()
     elsewhere = tmp_path / "elsewhere"
@@ -156,7 +150,6 @@ def test_default_written_out_in_the_config_runs_nothing_again(project):
     assert project.pending() == {}
 
 
-@pytest.mark.slow
 def test_deleted_summary_comes_back_with_the_same_rows_from_the_records(project):
     before = project.final_state()
     row = project.rows()[0]
@@ -176,7 +169,6 @@ def test_deleted_summary_comes_back_with_the_same_rows_from_the_records(project)
     assert "Nothing to be done" in project.snakemake()
 
 
-@pytest.mark.slow
 def test_new_file_converts_only_its_own_shard(tmp_path):
     root = tmp_path / "ct"
     for number in range(6):
@@ -203,14 +195,12 @@ def test_new_file_converts_only_its_own_shard(tmp_path):
             assert row["reused"] == "true"
 
 
-@pytest.mark.slow
 def test_second_scan_of_an_unchanged_tree_converts_nothing(project):
     times = project.times()
     project.snakemake("-R", "manifest")
     assert project.times() == times
 
 
-@pytest.mark.slow
 def test_decisions_change_the_summary_and_the_report_and_nothing_else(project):
     row = next(row for row in project.rows() if row["status"] == "ok")
     stores = {path: path.stat().st_mtime_ns for path in (project.store_root / "data").iterdir()}
@@ -255,7 +245,6 @@ def test_summary_lists_which_shards_are_pending(project):
 # A scan in several jobs ------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_scan_in_several_jobs_gives_the_same_run_and_is_asked_for_again_as_one(project):
     before, times = project.final_state(), project.times()
     index = (project.manifest / "series_all.csv").read_bytes()

@@ -46,6 +46,7 @@ def workflow(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_rules_see_the_config_file_of_the_user_the_process_and_the_storage(workflow):
     said = snakemake_in(workflow, "--configfile", "own.yaml").splitlines()
     (given,) = (line for line in said if line.startswith("main was given"))
@@ -55,12 +56,14 @@ def test_rules_see_the_config_file_of_the_user_the_process_and_the_storage(workf
     assert "main was given []" in snakemake_in(workflow, "-n", "--config", "own=1").splitlines()
 
 
+@pytest.mark.slow
 def test_an_included_file_is_compiled_under_its_own_path(workflow, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     said = snakemake_in(elsewhere, "--snakefile", f"{workflow}/Snakefile", "-n")
     assert f"main parses {workflow}/rules/parts.smk" in said.splitlines()
 
 
+@pytest.mark.slow
 def test_a_forced_file_is_made_again_once_and_leaves_no_trace(workflow):
     snakemake_in(workflow)
     before = {path.name: path.stat().st_mtime_ns for path in (workflow / "made").iterdir()}

@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from phantom import make_series, truncate
 from project import Project
+
+pytestmark = pytest.mark.slow
 
 
 def test_series_of_which_no_file_can_be_read_fails_once_and_the_next_run_is_quiet(tmp_path):
