@@ -230,6 +230,7 @@ def test_half_written_stores_that_lie_there_are_replaced(series_csv, store_type)
 # The machine ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_type", SQLITE_AND_SLOWLY_THE_OTHERS)
 def test_a_disk_that_takes_no_more_ends_the_job_without_a_summary(series_csv, store_type):
     settings = settings_for(series_csv, store_type)
@@ -252,6 +253,7 @@ def test_an_output_folder_that_cannot_be_made_ends_the_job(series_csv):
         run_shard(settings)
 
 
+@pytest.mark.slow
 def test_a_shard_killed_in_the_middle_resumes_to_the_same_result(tree):
     for number in range(6):
         make_series(tree / f"more{number}", name=f"more {number}", n=30, rows=128, columns=128,
@@ -275,6 +277,7 @@ def test_a_shard_killed_in_the_middle_resumes_to_the_same_result(tree):
     assert temporary_files(settings.store_root) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_type", SQLITE_AND_SLOWLY_THE_OTHERS)
 def test_two_jobs_on_one_shard_at_once_end_in_the_same_result(series_csv, store_type):
     alone = run_shard(settings_for(series_csv, store_type, out_root=series_csv.parent / "alone"))
@@ -428,6 +431,7 @@ def test_starting_a_shard_loads_no_large_package():
     assert loaded & {"pandas", "zarr", "pydicom", "numpy", "rich", "subprocess"} == set()
 
 
+@pytest.mark.slow
 def test_a_whole_job_runs_without_what_only_its_workers_or_the_report_need(tmp_path):
     """pyarrow imports pandas when it is given a list of Python; that takes as long as the rest."""
     manifest = tmp_path / "manifest"

@@ -10,6 +10,8 @@ import pytest
 
 from phantom import make_series
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SHARDS = 3
 LIMIT_SECONDS = 120

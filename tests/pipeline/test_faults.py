@@ -122,7 +122,6 @@ def workers_of(job: subprocess.Popen) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM], ids=lambda kill: kill.name)
 def test_workers_killed_at_random_moments(many, tmp_path, kill):
     """Twelve kills each. A volume whose worker is killed twice is a failed row, for the next run
@@ -148,7 +147,6 @@ def test_workers_killed_at_random_moments(many, tmp_path, kill):
     many.is_the_result_of(settings)
 
 
-@pytest.mark.slow
 def test_a_shard_job_killed_at_random_moments_goes_on_each_time(many, tmp_path):
     """Sixteen kills of the job alone, by SIGKILL and SIGTERM in turn; its workers end by
     themselves, while the next job runs already."""
@@ -166,7 +164,6 @@ def test_a_shard_job_killed_at_random_moments_goes_on_each_time(many, tmp_path):
 # A decoder that crashes, hangs, or takes all memory -------------------------------------------
 
 
-@pytest.mark.slow
 def test_poisoned_series_among_good_ones_are_one_failed_row_each(tmp_path):
     ends = {
         "crash": (poison.ROWS_CRASH, "worker_died", "Segmentation fault"),
@@ -241,7 +238,6 @@ def memory_of(process: psutil.Process) -> int:
         return 0
 
 
-@pytest.mark.slow
 def test_a_small_file_that_grows_beyond_the_memory_limit_is_one_failed_row(tmp_path):
     """A sound RLE image of 16000 x 16000 zeros: 8 MB in the file, 512 MB a plane."""
     huge = make_series(tmp_path / "in" / "huge", name="huge", n=3, transfer_syntax="rle")
@@ -447,6 +443,8 @@ LEAVE = f"""
 import sys; from pathlib import Path
 sys.path[:0] = {sys.path!r}
 from ct2zarr.run.atomic_files import temporary_path
+
+pytestmark = pytest.mark.slow
 folder = temporary_path(Path(sys.argv[1]), "x"); folder.mkdir(); (folder / "chunk").touch()
 temporary_path(Path(sys.argv[1]), "y").touch()
 """

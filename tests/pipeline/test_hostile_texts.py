@@ -16,6 +16,8 @@ from ct2zarr.visible_text import is_hidden
 from ct2zarr.volume.volume import open_volume
 from pseudo_terminal import run_in_terminal
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 EVIL = "=cmd|'/c calc'!A0\x1b[31m\x07\u202e"
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?(\\[+-]?[\d.]+(e[+-]?\d+)?)*", re.IGNORECASE)

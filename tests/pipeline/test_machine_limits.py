@@ -19,6 +19,8 @@ import pytest
 from jumping_clock import sitecustomize as jumping_clock
 from phantom import make_series
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LIMIT_SECONDS = 120
 FILES = 80
@@ -112,7 +114,6 @@ LIMITS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", COMMANDS)
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 def test_a_step_under_a_limit_is_whole_or_one_sentence(step, limits, folder):
@@ -127,7 +128,6 @@ def test_a_step_that_has_too_little_of_everything_is_one_sentence(step, folder):
         require_whole_or_sentence(step, folder, done)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", ["scan", "convert", "audit"])
 @pytest.mark.parametrize("name", ["long", "missing", "file"])
 def test_the_folder_for_temporary_files_does_not_matter(step, name, folder, tmp_path):

@@ -68,6 +68,7 @@ def test_licence_is_the_one_that_the_package_states(name):
         assert shown == said
 
 
+@pytest.mark.slow
 def test_jpeg_converts_and_verifies_without_the_package_under_the_gpl(tmp_path):
     make_series(tmp_path / "ct", transfer_syntax="jpeg_lossless_sv1", n=4)
     # What `pip uninstall` leaves behind.

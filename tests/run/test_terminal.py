@@ -96,6 +96,7 @@ def test_what_is_logged_below_a_warning_is_back_after_the_bar():
 # One job --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_script_alone_shows_a_bar_and_a_table_and_only_what_went_wrong(shard, tmp_path):
     script = str(SCRIPTS / "convert_dicom_to_volume.py")
     shown = run_in_terminal([sys.executable, script], tmp_path, environ(shard, tmp_path / "out"))
@@ -111,6 +112,7 @@ def test_script_alone_shows_a_bar_and_a_table_and_only_what_went_wrong(shard, tm
     assert "\x1b[?25h" in shown.raw  # the cursor is back
 
 
+@pytest.mark.slow
 def test_script_alone_in_a_log_file_writes_lines_without_control_characters(shard, tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "convert_dicom_to_volume.py")],
@@ -122,6 +124,7 @@ def test_script_alone_in_a_log_file_writes_lines_without_control_characters(shar
     assert "volumes 3, converted 2, reused 0, failed 1" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_report_alone_says_where_it_is(shard, tmp_path):
     out = environ(shard, tmp_path / "out")
     for name in ("convert_dicom_to_volume.py", "aggregate_summaries.py"):

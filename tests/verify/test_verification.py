@@ -19,6 +19,7 @@ from converted import Converted, convert, plans_in, settings_for
 from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import VerificationError
 from ct2zarr.model import SliceTable
+from ct2zarr.run.paths import volume_paths
 from ct2zarr.run.settings import MetadataSettings
 from ct2zarr.store.records import read_slices, slices_to_csv
 from ct2zarr.store.zarr_stores import SQLiteStore
@@ -27,9 +28,28 @@ from ct2zarr.vocabulary import StoreType
 from phantom import make_multiframe, make_series
 
 
-@pytest.fixture(params=list(StoreType))
-def done(tmp_path, request) -> Converted:
+@pytest.fixture(scope="module", params=list(StoreType))
+def sound(tmp_path_factory, request) -> Converted:
     """A sound volume in each of the stores; rows and columns differ in number and spacing."""
+    root = tmp_path_factory.mktemp("sound")
+    make_series(root / "in", slope=2.0)
+    (plan,) = plans_in(root / "in")
+    return convert(plan, settings_for(root, request.param))
+
+
+@pytest.fixture
+def done(sound, tmp_path) -> Converted:
+    """A copy of the volume for one test to break, in the store or in its sidecar."""
+    settings = replace(sound.settings, out_root=tmp_path / "out")
+    shutil.copytree(sound.settings.store_root, settings.store_root)
+    store_type = settings.encoding.store_type
+    paths = volume_paths(settings.store_root, sound.plan.series_hash, store_type)
+    return replace(sound, settings=settings, paths=paths)
+
+
+@pytest.fixture(params=list(StoreType))
+def with_source(tmp_path, request) -> Converted:
+    """The same with source files that one test may change."""
     make_series(tmp_path / "in", slope=2.0)
     (plan,) = plans_in(tmp_path / "in")
     return convert(plan, settings_for(tmp_path, request.param))
@@ -251,32 +271,25 @@ def cut_zip(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("store_type", "cut"),
+    ("sound", "cut"),
     [(StoreType.DIR, cut_dir), (StoreType.SQLITE, cut_sqlite), (StoreType.ZIP, cut_zip)],
+    indirect=["sound"],
 )
-def test_a_chunk_cut_short_is_found(tmp_path, store_type, cut):
-    make_series(tmp_path / "in")
-    (plan,) = plans_in(tmp_path / "in")
-    done = convert(plan, settings_for(tmp_path, store_type))
+def test_a_chunk_cut_short_is_found(done, cut):
     cut(done.paths.store)
     with pytest.raises(VerificationError, match=r"cannot be read|MD5"):
         verify(done)
 
 
-def test_a_missing_chunk_is_found(tmp_path):
-    make_series(tmp_path / "in")
-    (plan,) = plans_in(tmp_path / "in")
-    done = convert(plan, settings_for(tmp_path, StoreType.DIR))
+@pytest.mark.parametrize("sound", [StoreType.DIR], indirect=True)
+def test_a_missing_chunk_is_found(done):
     next(p for p in (done.paths.store / "volume" / "c").rglob("*") if p.is_file()).unlink()
     with pytest.raises(VerificationError, match="cannot be read from the store"):
         verify(done)
 
 
-@pytest.mark.parametrize("store_type", [StoreType.SQLITE, StoreType.ZIP])
-def test_a_store_cut_in_half_is_found(tmp_path, store_type):
-    make_series(tmp_path / "in")
-    (plan,) = plans_in(tmp_path / "in")
-    done = convert(plan, settings_for(tmp_path, store_type))
+@pytest.mark.parametrize("sound", [StoreType.SQLITE, StoreType.ZIP], indirect=True)
+def test_a_store_cut_in_half_is_found(done):
     path = done.paths.store
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(VerificationError):
@@ -380,22 +393,22 @@ def rename_instance(dataset) -> None:
 
 
 @pytest.mark.parametrize("change", [change_slope, change_pixel, move, rename_instance])
-def test_a_source_that_changed_behind_the_same_size_and_time_is_found(done, change):
-    edit_source(done.plan.planes[7].path, change, keep_time=True)
+def test_a_source_that_changed_behind_the_same_size_and_time_is_found(with_source, change):
+    edit_source(with_source.plan.planes[7].path, change, keep_time=True)
     with pytest.raises(VerificationError):
-        verify(done)
+        verify(with_source)
 
 
-def test_a_source_with_another_time_is_found(done):
-    edit_source(done.plan.planes[7].path, lambda _: None, keep_time=False)
+def test_a_source_with_another_time_is_found(with_source):
+    edit_source(with_source.plan.planes[7].path, lambda _: None, keep_time=False)
     with pytest.raises(VerificationError, match="has changed"):
-        verify(done)
+        verify(with_source)
 
 
-def test_a_source_that_is_gone_is_found(done):
-    Path(done.plan.planes[7].path).unlink()
+def test_a_source_that_is_gone_is_found(with_source):
+    Path(with_source.plan.planes[7].path).unlink()
     with pytest.raises(VerificationError, match="gone"):
-        verify(done)
+        verify(with_source)
 
 
 # Which planes --------------------------------------------------------------------------------
