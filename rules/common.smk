@@ -82,7 +82,8 @@ def retried_summaries(wildcards):
     # A job of this run must not look: its own summary is away while it runs.
     if not workflow.is_main_process:
         return []
-    summaries = [str(path) for path in RUN.summaries_to_retry()]
+    with stop_with_sentence():
+        summaries = [str(path) for path in RUN.summaries_to_retry()]
     workflow.dag.forcefiles.update(summaries)
     return summaries
 

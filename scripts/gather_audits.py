@@ -4,17 +4,13 @@ Only Snakemake runs this: for the rule ``gather_audits``, and without outputs fo
 Alone, audit_volumes.py does both.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ct2zarr.errors import SettingsError
-from ct2zarr.run.entry import run_step
+from ct2zarr.run.entry import explain_alone, run_step
 from ct2zarr.run.settings import audit_from_config
 from ct2zarr.verify.audit_run import gather_audits, print_result
-
-ALONE = "error: only Snakemake runs gather_audits.py; audit_volumes.py audits and gathers"
 
 
 def gather(config: Mapping[str, Any], audits: list[str]) -> None:
@@ -25,8 +21,7 @@ def gather(config: Mapping[str, Any], audits: list[str]) -> None:
 
 if __name__ == "__main__":
     if "snakemake" not in globals():
-        print(__doc__ if "--help" in sys.argv else ALONE, file=sys.stderr)
-        sys.exit(0 if "--help" in sys.argv else SettingsError.exit_code)
+        explain_alone(__doc__ or "", "audit_volumes.py audits and gathers")
     if snakemake.output:  # noqa: F821
         run_step(
             lambda: gather(snakemake.config, list(snakemake.input.audits)),  # noqa: F821

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -128,12 +129,35 @@ def test_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"ct2zarr {__version__}\n"
 
 
-def test_output_that_nobody_reads_any_more_ends_the_command_as_a_fault(tmp_path, monkeypatch):
-    def close(*_: object, **__: object) -> None:
-        raise BrokenPipeError
+def without_a_reader(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a stdout whose reader has left."""
+    program = "from ct2zarr.cli.command import main; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(writer)
 
-    monkeypatch.setattr("ct2zarr.cli.command.export", close)
-    assert left_with(["export", "a.zarr", str(tmp_path / "v.nii")]) == 1
+
+def test_an_export_whose_output_nobody_reads_goes_on(summary, tmp_path):
+    pytest.importorskip("nibabel")
+    done = without_a_reader("export", str(summary), str(tmp_path / "out"), "--format", "nii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / f"{HASH}.nii").stat().st_size
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["export", "--help"], ["--version"]])
+def test_help_that_nobody_reads_to_its_end_says_nothing_more(arguments):
+    done = without_a_reader(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(("failed", "code"), [(0, 0), (1, 1), (3, 1)])

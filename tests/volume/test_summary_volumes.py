@@ -7,6 +7,7 @@ import pytest
 from ct2zarr.codes import Code
 from ct2zarr.errors import FileError
 from ct2zarr.run.paths import joined_summary, volume_paths
+from ct2zarr.run.sealed import write_table
 from ct2zarr.run.summary_columns import SummaryRow, rows_to_csv
 from ct2zarr.vocabulary import StoreType
 from ct2zarr.volume.summary_volumes import volumes_in
@@ -74,3 +75,29 @@ def test_what_is_no_summary_is_an_error_that_names_it(summary: Path, text: str |
     with pytest.raises(FileError, match="summary_all") as raised:
         volumes_in(summary)
     assert raised.value.code is Code.NOT_A_SUMMARY
+
+
+def test_a_table_that_was_changed_since_it_was_written_names_no_volume(summary: Path) -> None:
+    files = joined_summary(summary.parent)
+    write_table(files, summary.read_text(), {"totals": {"volumes": 4}})
+    assert names(volumes_in(summary)) == "cab"
+    for path in (files.table, files.totals):
+        whole = path.read_bytes()
+        for place in range(0, len(whole), 7):
+            changed = bytearray(whole)
+            changed[place] ^= 1
+            path.write_bytes(changed)
+            with pytest.raises(FileError, match=r"changed after it was written|not valid JSON"):
+                volumes_in(summary)
+        path.write_bytes(whole)
+    files.table.write_text(files.table.read_text().replace("failed", "ok"))
+    with pytest.raises(FileError, match="changed after it was written"):
+        volumes_in(summary)
+
+
+def test_a_table_of_the_first_version_or_of_a_person_has_no_checksum(summary: Path) -> None:
+    joined_summary(summary.parent).totals.write_text('{"totals": {"volumes": 4}}')
+    assert names(volumes_in(summary)) == "cab"
+    own = summary.with_name("mine.csv")
+    own.write_text(rows_to_csv([row("b")]))
+    assert names(volumes_in(own)) == "b"

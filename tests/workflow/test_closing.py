@@ -1,6 +1,5 @@
 """The closing table is about this run: what it did, what stopped it, and what to do next."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from test_run_events import record, started
 
 from ct2zarr.run.options import config_defaults
-from ct2zarr.run.sealed import write_table
+from ct2zarr.run.paths import TablePaths
+from ct2zarr.run.sealed import sealed_json, write_table
 from ct2zarr.workflow.closing import closing_lines, job_sentence, step_of, title
 from ct2zarr.workflow.command_line import CommandLine
 from ct2zarr.workflow.run_events import Job, RunEvents
@@ -31,12 +31,17 @@ def files(tmp_path: Path) -> RunFiles:
 def write_manifest(files: RunFiles, **more: object) -> None:
     numbers = {"files_found": 7490, "series": 1, "volumes": 22, "unread": []}
     path = files.manifest_dir / "manifest_summary.json"
-    path.write_text(json.dumps(numbers | more))
+    path.write_text(sealed_json(numbers | more))
+    files.index.touch()
 
 
 def write_shard(files: RunFiles, label: str, reasons: dict[str, int], **totals: float) -> None:
     content = {"totals": {"failed": 0} | totals, "reasons": reasons}
     write_table(files.summary(label), "", content)
+
+
+def write_audit(table: TablePaths, **totals: int) -> None:
+    write_table(table, "", {"totals": {"intact": 0, "damaged": 0, "missing": 0} | totals})
 
 
 def run(*jobs: tuple[str, str], stopped: tuple[tuple[str, str, Path], ...] = ()) -> RunEvents:
@@ -80,9 +85,7 @@ def test_this_run_is_told_apart_from_all_that_there_is(files):
 def test_audit_shows_the_audit(files):
     write_shard(files, "00", {}, volumes=1, ok=1)
     write_shard(files, "01", {}, volumes=2, ok=2)
-    files.joined_audit.totals.write_text(
-        json.dumps({"totals": {"volumes": 3, "intact": 3, "damaged": 0, "missing": 0}})
-    )
+    write_audit(files.joined_audit, intact=3)
     events = run(("audit_shard", "00"), ("gather_audits", ""), ("audit", ""))
     assert title(files, events, succeeded=True) == "The audit is complete"
     assert closing_lines(files, events, COMMAND) == [
@@ -185,7 +188,6 @@ def test_what_was_not_read_stands_in_every_closing_table_with_its_remedy(files):
 
 def test_a_job_says_what_it_did_when_it_ends(files):
     write_shard(files, "01", {}, volumes=6, ok=3, reused=1, failed=1, rejected=2)
-    files.summary("01").table.write_text("")
     write_shard(files, "00", {}, volumes=0)
     assert job_sentence(Job("manifest"), files) == "scan: 7,490 files, 1 series, 22 volumes"
     assert job_sentence(Job("convert_shard", "00"), files) == "shard 00: no volumes"
@@ -193,3 +195,76 @@ def test_a_job_says_what_it_did_when_it_ends(files):
     assert job_sentence(Job("all"), files) is None
     assert job_sentence(Job("audit_shard", "01"), files) == "audit of shard 01: finished"
     assert step_of(Job("scan_part", "02, 8")) == "scan of part 02, 8"
+
+
+EVERYTHING = (
+    ("manifest", ""), ("convert_shard", "00"), ("convert_shard", "01"), ("aggregate", ""),
+    ("audit_shard", "00"), ("gather_audits", ""), ("audit", ""), ("report", ""), ("tidy", ""),
+)  # fmt: skip
+
+DAMAGE = {
+    "flipped": None,
+    "empty": b"",
+    "no UTF-8": b"\xff",
+    "a list": b"[1]",
+    "null": b'{"totals": {"failed": null}, "files_found": null, "unread": [1]}',
+}
+
+
+def flipped(content: bytes) -> bytes:
+    """The same with a bit changed in the middle; an empty table gets a line."""
+    half = len(content) // 2
+    return content[:half] + bytes([content[half] ^ 2]) + content[half + 1 :] if content else b"?"
+
+
+def write_all(files: RunFiles) -> list[Path]:
+    """Every table that a closing table is made from, with what lies beside it."""
+    for label in files.labels:
+        write_shard(files, label, {"timeout": 1}, volumes=2, ok=1, failed=1, reused=1)
+        write_audit(files.audit(label), intact=1)
+    write_shard_like(files.joined_summary)
+    write_audit(files.joined_audit, intact=2)
+    return [*files.store_root.glob("*.csv"), *files.store_root.glob("*.json"),
+            files.manifest_dir / "manifest_summary.json"]  # fmt: skip
+
+
+def write_shard_like(table: TablePaths) -> None:
+    write_table(table, "", {"totals": {"failed": 2, "ok": 2, "volumes": 4}, "reason": {}})
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_table_is_a_line_of_the_closing_table_and_never_ends_it(files, damage):
+    paths = write_all(files)
+    assert len(paths) == 13
+    events = run(*EVERYTHING)
+    assert "damaged" not in dict(closing_lines(files, events, COMMAND))
+    for path in paths:
+        whole = path.read_bytes()
+        if whole == damage:
+            continue
+        path.write_bytes(flipped(whole) if damage is None else damage)
+        for job in events.finished():
+            job_sentence(job, files)
+        assert title(files, events, succeeded=True)
+        told = [text for label, text in closing_lines(files, events, COMMAND) if label == "damaged"]
+        assert len(told) == 1, path
+        assert path.name in told[0]
+        path.write_bytes(whole)
+
+
+def test_many_damaged_tables_are_counted(files):
+    for path in write_all(files):
+        path.write_bytes(b"?")
+    told = [text for label, text in closing_lines(files, run(), COMMAND) if label == "damaged"]
+    assert told[5:] == ["2 more tables; `snakemake audit` names them"]
+
+
+def test_tidy_closes_with_what_it_removed(files, tmp_path):
+    log = tmp_path / "tidy.log"
+    log.write_text("12:00 INFO removed a\n12:00 INFO tidy: removed 1 volumes, 3 files\n")
+    events = RunEvents()
+    events.take(started(1, "tidy", "", str(log)))
+    events.take(record(LogEvent.JOB_FINISHED, job_id=1))
+    assert title(files, events, succeeded=True) == "The results are tidy"
+    assert ("tidy", "removed 1 volumes, 3 files") in closing_lines(files, events, COMMAND)
+    assert job_sentence(Job("tidy", "", log), files) == "tidy: removed 1 volumes, 3 files"

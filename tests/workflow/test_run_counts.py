@@ -1,6 +1,5 @@
 """The numbers of a run: in all from the newest summaries, of this run without what it reused."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from ct2zarr.run.counts import Counts, totals_of
 from ct2zarr.run.options import config_defaults
 from ct2zarr.run.paths import TablePaths
-from ct2zarr.run.sealed import write_table
+from ct2zarr.run.sealed import sealed_json, write_table
 from ct2zarr.run.summary_columns import SummaryRow, rows_to_csv
 from ct2zarr.workflow.run_counts import (
     audit_totals,
@@ -68,8 +67,7 @@ def test_what_was_there_before_is_not_of_this_run(tmp_path):
         SummaryRow("3" * 32, "v1", "c", "failed", "timeout"),
     ]
     paths = files.summary("00")
-    paths.table.write_text(rows_to_csv(rows))
-    paths.totals.write_text(json.dumps({"totals": totals_of(rows)}))
+    write_table(paths, rows_to_csv(rows), {"totals": totals_of(rows)})
     write(files.summary("01").totals, volumes=1, ok=1, input_bytes=4, output_bytes=2)
     write(files.summary("02").totals, volumes=9, ok=9)
     whole, new = counts_of_this_run(files, ["00", "01"])
@@ -124,7 +122,7 @@ def test_manifest_and_audit_say_nothing_before_they_are_made(tmp_path):
     files = run_of(tmp_path, 1)
     assert manifest_summary(files) == audit_totals(files) == {}
     files.manifest_dir.mkdir()
-    (files.manifest_dir / "manifest_summary.json").write_text('{"files_found": 3}')
-    files.joined_audit.totals.write_text('{"totals": {"intact": 2}}')
-    assert manifest_summary(files) == {"files_found": 3}
+    (files.manifest_dir / "manifest_summary.json").write_text(sealed_json({"files_found": 3}))
+    files.joined_audit.totals.write_text(sealed_json({"totals": {"intact": 2}}))
+    assert manifest_summary(files)["files_found"] == 3
     assert audit_totals(files) == {"intact": 2}

@@ -14,7 +14,8 @@ from pathlib import Path
 from ..codes import Code
 from ..errors import FileError, MachineError, Private, SettingsError
 from ..run.atomic_files import prepare_folder
-from ..run.entry import INTERRUPTED, UNEXPECTED, stop_with_sentence
+from ..run.entry import INTERRUPTED, stop_with_sentence
+from ..run.printed_lines import flush_lines, print_line
 from ..version import __version__
 from ..visible_text import visible
 from ..vocabulary import StoreType
@@ -51,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     words = list(sys.argv[1:] if arguments is None else arguments)
     _suggest_command(parser, words)
-    given, unknown = parser.parse_known_args(words)
+    try:
+        given, unknown = parser.parse_known_args(words)
+    finally:
+        flush_lines()  # of --help
     if unknown:
         parser.error(_unknown(unknown))
     if not given.resample and (given.spacing or given.fill is not None):
@@ -61,8 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with stop_with_sentence():
             failed = export(given.source, given.target, given.format, resampling)
-    except BrokenPipeError:  # whatever reads the output has closed it
-        sys.exit(UNEXPECTED)
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
@@ -123,7 +125,7 @@ def _exported(path: Path, file: Path, suffix: str, resampling: Resampling) -> bo
             path=file,
             cause=error.strerror or Private(error),
         ) from error
-    print(visible(f"{file}{': ' if note else ''}{note}"))
+    print_line(visible(f"{file}{': ' if note else ''}{note}"))
     return True
 
 

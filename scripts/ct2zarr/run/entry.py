@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 from ..errors import Ct2zarrError, SettingsError
 from .atomic_files import machine_errors
 from .job_log import LOGGER, job_log
 from .machine import lack, out_of_memory, raise_lack, require_memory
 from .option_values import variables_of
+from .printed_lines import print_line
 
 UNEXPECTED = 1
 INTERRUPTED = 130
@@ -83,7 +85,7 @@ def run_alone(about: str, record: type, step: Callable[[], object]) -> None:
     """
     arguments = sys.argv[1:]
     if {"-h", "--help"}.intersection(arguments):
-        print(help_text(about, record))
+        print_line(help_text(about, record))
         sys.exit(0)
     if arguments:
         print(
@@ -93,6 +95,22 @@ def run_alone(about: str, record: type, step: Callable[[], object]) -> None:
         )
         sys.exit(SettingsError.exit_code)
     run_step(step)
+
+
+def explain_alone(about: str, instead: str) -> NoReturn:
+    """End a script that only Snakemake runs, and say so; with ``--help`` say what it does.
+
+    Parameters
+    ----------
+    instead
+        What a person starts in its place.
+    """
+    if {"-h", "--help"}.intersection(sys.argv[1:]):
+        print_line(about.strip())
+        sys.exit(0)
+    name = Path(sys.argv[0]).name
+    print(f"error: only Snakemake runs {name}; {instead}", file=sys.stderr)
+    sys.exit(SettingsError.exit_code)
 
 
 def help_text(about: str, record: type) -> str:

@@ -120,6 +120,23 @@ def check_table(files: TablePaths, advice: str) -> dict[str, Any]:
     return content
 
 
+def check_table_if_sealed(files: TablePaths, advice: str) -> None:
+    """Check a table as ``check_table`` does, unless nothing beside it says what it was.
+
+    Nothing does where there is no JSON, or one of version 0.1, which stated no checksum.
+
+    Raises
+    ------
+    SettingsError
+        The table or the JSON was changed after it was written.
+    """
+    if not files.totals.exists():
+        return
+    text = _bytes_of(files.totals, advice)
+    if TABLE_MD5.encode() in text or SEAL.encode() in text:
+        check_table(files, advice)
+
+
 def _bytes_of(path: Path, advice: str) -> bytes:
     try:
         return path.read_bytes()

@@ -31,6 +31,7 @@ COLOURS = {
     "rejected": "bold yellow",
     "stopped": "bold red",
     "unread": "bold red",
+    "damaged": "bold red",
 }
 """Label of a line in a closing table → its colour where the value is not 0."""
 

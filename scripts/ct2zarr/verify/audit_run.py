@@ -28,6 +28,7 @@ from ..run.paths import (
     shard_summary,
     volume_paths,
 )
+from ..run.printed_lines import print_line
 from ..run.sealed import check_table
 from ..run.settings import AuditSettings
 from ..run.summary_columns import SUMMARY_SCHEMA, SummaryRow, read_summary
@@ -275,7 +276,7 @@ def print_result(settings: AuditSettings) -> None:
     """
     result = read_result(settings)
     logger.info("audit: %s", result)
-    print(f"audit: {result}")  # the user asked for it, so it is not in the log only
+    print_line(f"audit: {result}")  # the user asked for it, so it is not in the log only
     result.require_intact()
 
 

@@ -7,12 +7,15 @@ from ..codes import Code
 from ..errors import FileError, Private, SettingsError
 from ..run.cells import SEPARATOR
 from ..run.csv_tables import Column, Schema, read_table
-from ..run.paths import DATA_FOLDER, volume_paths
+from ..run.paths import DATA_FOLDER, TablePaths, totals_beside, volume_paths
+from ..run.sealed import check_table_if_sealed
 from ..vocabulary import Flag, Status, StoreType
+
+ADVICE = "name a summary that ct2zarr wrote, or write it again"
 
 SUMMARY_SCHEMA = Schema(
     tuple(Column(name) for name in ("series_hash", "status", "flags", "dataset")),
-    "name a summary that ct2zarr wrote, or write it again",
+    ADVICE,
 )
 """What the summary of a shard and that of all shards have in common."""
 
@@ -34,8 +37,9 @@ def volumes_in(
     Raises
     ------
     FileError
-        The table cannot be read, names a flag that there is not, or names a volume that is not
-        there.
+        The table cannot be read or was changed after it was written, names a flag that there is
+        not, or names a volume that is not there. A table without the JSON that is written beside
+        it, such as a selection that a person made, is taken as it is.
     """
     summary = Path(summary)
     unwanted = set(exclude_flags)
@@ -57,6 +61,7 @@ def volumes_in(
 
 def _rows(summary: Path) -> Iterator[dict[str, str]]:
     try:
+        check_table_if_sealed(TablePaths(summary, totals_beside(summary)), ADVICE)
         return read_table(summary, SUMMARY_SCHEMA).rows()
     except SettingsError as error:
         raise FileError(Code.NOT_A_SUMMARY, "{cause}", path=summary, cause=error) from error

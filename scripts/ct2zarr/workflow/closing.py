@@ -15,6 +15,7 @@ from .run_counts import (
     counts_in_all,
     counts_of_this_run,
     current_report,
+    damaged_tables,
     manifest_summary,
     reasons_in_all,
     to_retry,
@@ -22,7 +23,7 @@ from .run_counts import (
 from .run_events import Job, RunEvents
 from .run_files import RunFiles
 
-SCAN, CONVERT, AUDIT, REPORT = "manifest", "convert_shard", "audit", "report"
+SCAN, CONVERT, AUDIT, REPORT, TIDY = "manifest", "convert_shard", "audit", "report", "tidy"
 """The rules whose results a person is told about."""
 
 _STEPS = {
@@ -39,6 +40,7 @@ _SILENT = frozenset({"all", "gather_audits", AUDIT, "retry_failed"})
 """Rules whose jobs only gather, or print what they found themselves."""
 
 SHOWN_LABELS = 5
+SHOWN_TABLES = 5
 
 Line = tuple[str, str]
 """A label and a value."""
@@ -59,6 +61,8 @@ def job_sentence(job: Job, files: RunFiles) -> str | None:
     if job.rule == CONVERT:
         counts, _ = counts_of_this_run(files, [job.label])
         return f"{step_of(job)}: {outcome(counts)}"
+    if job.rule == TIDY:
+        return _tidied(job)
     return f"{step_of(job)}: finished"
 
 
@@ -74,6 +78,8 @@ def title(files: RunFiles, events: RunEvents, succeeded: bool) -> str:
         return "The audit is complete"
     if SCAN in rules and not rules & {CONVERT, "aggregate", REPORT}:
         return "The scan is complete"
+    if rules == {TIDY}:
+        return "The results are tidy"
     _, there = counts_in_all(files)
     if there < len(files.labels):
         return f"Done; {len(files.labels) - there:,} of {len(files.labels):,} shards are pending"
@@ -90,6 +96,7 @@ def closing_lines(files: RunFiles, events: RunEvents, command: CommandLine) -> l
         if reasons := reasons_in_all(files):
             lines.append(("reasons", _joined(reasons)))
     lines += [("unread", one) for one in unread(files)]
+    lines += _damaged(files)
     lines += _stopped(events)
     if html := current_report(files):
         lines.append(("report", str(html.absolute())))
@@ -115,6 +122,22 @@ def _of_this_run(files: RunFiles, events: RunEvents) -> Iterable[Line]:
                 yield "rate", f"{' '.join(size_words(new.rate))}/s of source per worker"
     if events.finished("gather_audits", AUDIT) or events.stopped(AUDIT):
         yield "audit", _audit_numbers(files)
+    for job in events.finished(TIDY):
+        yield TIDY, _tidied(job).removeprefix(f"{TIDY}: ")
+
+
+def _tidied(job: Job) -> str:
+    """What ``tidy`` removed, which its log says last."""
+    return _last(job, "INFO") or f"{TIDY}: finished"
+
+
+def _damaged(files: RunFiles) -> Iterable[Line]:
+    """A line for each table that was changed since it was written."""
+    errors = damaged_tables(files)
+    for error in errors[:SHOWN_TABLES]:
+        yield "damaged", str(error)
+    if len(errors) > SHOWN_TABLES:
+        yield "damaged", f"{len(errors) - SHOWN_TABLES:,} more tables; `snakemake audit` names them"
 
 
 def _stopped(events: RunEvents) -> Iterable[Line]:
@@ -132,14 +155,21 @@ def _cause(job: Job) -> str:
     """The last error in the log of a job."""
     if job.log is None:
         return "see above"
-    try:
-        lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    errors = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
-    if not errors:
+    error = _last(job, "ERROR")
+    if error is None:
         return f"ended without a message, as if killed; its log is {job.log}"
-    return f"{errors[-1]}; see {job.log}" if errors[-1] == "unexpected error" else errors[-1]
+    return f"{error}; see {job.log}" if error == "unexpected error" else error
+
+
+def _last(job: Job, level: str) -> str | None:
+    """The last message of a level in the log of a job; None if there is none."""
+    mark = f" {level} "
+    try:
+        text = job.log.read_text(encoding="utf-8", errors="replace") if job.log else ""
+    except OSError:
+        return None
+    messages = [line.partition(mark)[2] for line in text.splitlines() if mark in line]
+    return messages[-1] if messages else None
 
 
 # Numbers as words -------------------------------------------------------------------------------

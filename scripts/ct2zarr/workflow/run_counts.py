@@ -1,15 +1,18 @@
 """The numbers of a run, from the summaries that its jobs wrote."""
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import SettingsError
+from ..plan.manifest_checks import ADVICE as MANIFEST_ADVICE
 from ..run.counts import Counts, totals_of
-from ..run.paths import MANIFEST_SUMMARY
-from ..run.summary_columns import read_summary
-from ..verify.audit_table import needs_retry
+from ..run.paths import MANIFEST_SUMMARY, TablePaths
+from ..run.sealed import check_table, read_sealed
+from ..run.summary_columns import SUMMARY_SCHEMA, SummaryRow, read_summary
+from ..verify.audit_table import AUDIT_SCHEMA, needs_retry
+from ..verify.table_check import JOINED_ADVICE, table_errors
 from .run_files import RunFiles
 
 
@@ -51,15 +54,51 @@ def counts_of_this_run(files: RunFiles, labels: Sequence[str]) -> tuple[Counts, 
         counts = Counts.of_totals(_member(read_json(summary.totals), "totals"))
         whole += counts
         if counts.reused:
-            rows = read_summary(summary.table)
+            rows = _rows_of(summary)
             counts = Counts.of_totals(totals_of(row for row in rows if not row.reused))
         new += counts
     return whole, new
 
 
+def _rows_of(summary: TablePaths) -> list[SummaryRow]:
+    """The rows of a summary; none if it was changed, which ``damaged_tables`` says."""
+    try:
+        check_table(summary, SUMMARY_SCHEMA.advice)
+        return read_summary(summary.table)
+    except SettingsError:
+        return []
+
+
 def to_retry(files: RunFiles) -> bool:
     """Whether a volume has failed, or an audit found one damaged, so that a retry is of use."""
-    return any(needs_retry(files.store_root, label) for label in files.labels)
+    return any(_needs_retry(files, label) for label in files.labels)
+
+
+def _needs_retry(files: RunFiles, label: str) -> bool:
+    try:
+        return needs_retry(files.store_root, label)
+    except SettingsError:
+        return False  # the audit was changed and has to be made again before it says anything
+
+
+def damaged_tables(files: RunFiles) -> list[SettingsError]:
+    """What is wrong with the tables that the closing table is made from, each with what to do."""
+    return list(_table_errors(files))
+
+
+def _table_errors(files: RunFiles) -> Iterator[SettingsError]:
+    tables = [(files.summary(label), SUMMARY_SCHEMA.advice) for label in files.labels]
+    tables += [(files.joined_summary, JOINED_ADVICE)]
+    tables += [(files.audit(label), AUDIT_SCHEMA.advice) for label in files.labels]
+    tables += [(files.joined_audit, AUDIT_SCHEMA.advice)]
+    for table, advice in tables:
+        if table.table.exists():
+            yield from table_errors(table, advice)
+    if files.index.exists():
+        try:
+            read_sealed(files.manifest_dir / MANIFEST_SUMMARY, MANIFEST_ADVICE)
+        except SettingsError as error:
+            yield error
 
 
 def current_report(files: RunFiles) -> Path | None:
@@ -83,12 +122,11 @@ def audit_totals(files: RunFiles) -> Mapping[str, Any]:
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    """An object from a file; empty without one or if it is damaged, which the next step reports."""
+    """A sealed object from a file; empty without one or if it was changed since it was written."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_sealed(path, "")
+    except SettingsError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _member(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
