@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ct2zarr.codes import Code
+from ct2zarr.run.tables import parquet_bytes
 from ct2zarr.scan import cache as module
 from ct2zarr.scan.cache import TRIED_AGAIN, ScanCache
 from ct2zarr.scan.frame_tables import frames_to_table
@@ -80,8 +81,9 @@ def test_a_cache_of_another_version_is_not_used(tmp_path, monkeypatch):
 def test_a_cache_with_other_columns_is_not_used(tmp_path):
     ScanCache(tmp_path).replace(frames_to_table(stack([0.0])))
     path = tmp_path / "instances.parquet"
-    kept = pq.read_table(path)
-    pq.write_table(kept.drop_columns(["kernel"]), path)
+    kept = pq.read_table(pa.BufferReader(module._checked(path.read_bytes())))
+    fewer = parquet_bytes(kept.drop_columns(["kernel"]), kept.schema.metadata)
+    path.write_bytes(module._sealed(fewer))
     assert ScanCache(tmp_path).rows.num_rows == 0
 
 
@@ -106,4 +108,36 @@ def test_no_decision_depends_on_the_words_of_a_reason(tmp_path):
 def test_a_cache_that_cannot_be_read_is_named_in_the_log(tmp_path, caplog):
     (tmp_path / "instances.parquet").write_bytes(b"junk")
     assert paths(ScanCache(tmp_path)) == []
-    assert "every header is read again" in caplog.text
+    assert f"the scan cache {tmp_path / 'instances.parquet'} cannot be used" in caplog.text
+    assert "its headers are read again" in caplog.text
+
+
+def test_no_flipped_bit_changes_what_a_scan_finds(tmp_path, caplog):
+    ScanCache(tmp_path).replace(table(1, 2))
+    ScanCache(tmp_path).add(table(3))
+    for path in sorted(tmp_path.iterdir()):
+        whole = path.read_bytes()
+        others = [
+            one for one in ("/1", "/2", "/3") if (one == "/3") == path.name.startswith("inst")
+        ]
+        for place in range(0, len(whole), 97):
+            changed = bytearray(whole)
+            changed[place] ^= 1 << place % 8
+            path.write_bytes(changed)
+            caplog.clear()
+            assert paths(ScanCache(tmp_path)) == others, place
+            assert f"{path} cannot be used" in caplog.text
+        for end in (len(whole) - 1, 20, 0):
+            path.write_bytes(whole[:end])
+            assert paths(ScanCache(tmp_path)) == others, end
+        path.write_bytes(whole)
+    assert paths(ScanCache(tmp_path)) == ["/1", "/2", "/3"]
+
+
+def test_a_cache_that_earlier_versions_kept_without_a_checksum_is_not_used(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "instances.parquet").write_bytes(
+        parquet_bytes(table(1).select(module._SCHEMA.names), {b"ct2zarr_facts_version": b"6"})
+    )
+    assert paths(ScanCache(tmp_path)) == []
+    assert "is of another version" in caplog.text

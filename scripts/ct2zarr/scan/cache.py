@@ -3,8 +3,12 @@
 A row is valid for a path as long as size and modification time are the same. The rows do not
 depend on any setting, so one cache serves every selection. It is one parquet file. A long scan
 adds further files as it goes, so that a scan that is killed continues where it was.
+
+Each file ends with the MD5 of what precedes it. A file that has changed since, by a flipped bit for
+instance, is not used, and its headers are read again.
 """
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -21,6 +25,11 @@ logger = logging.getLogger(__name__)
 
 FACTS_VERSION = b"6"
 """Raised whenever ``dicom.frames`` reads something else from a file; older caches are ignored."""
+
+_MARK = b"ct2zarr"
+_PARQUET_END = b"PAR1"
+"""Last bytes of a parquet file, as which versions before the MD5 kept the cache."""
+_DIGEST_BYTES = hashlib.md5(usedforsecurity=False).digest_size
 
 _VERSION_KEY = b"ct2zarr_facts_version"
 _MAIN = "instances.parquet"
@@ -80,20 +89,46 @@ class ScanCache:
     @staticmethod
     def _write(folder: Path, table: pa.Table, name: str) -> None:
         content = parquet_bytes(table.select(_SCHEMA.names), {_VERSION_KEY: FACTS_VERSION})
-        write_bytes_if_changed(folder / name, content)
+        write_bytes_if_changed(folder / name, _sealed(content))
+
+
+def _sealed(content: bytes) -> bytes:
+    """A parquet file with its MD5 after it."""
+    return b"".join((content, _MARK, _digest(content)))
+
+
+def _checked(content: bytes) -> memoryview:
+    """The parquet file within; raises ``ValueError`` if a byte has changed since it was written."""
+    end = max(len(content) - len(_MARK) - _DIGEST_BYTES, 0)
+    body = memoryview(content)[:end]
+    if content[end:] != _MARK + _digest(body):
+        raise ValueError("it does not end with the MD5 of its content")
+    return body
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
 
 
 def _read(path: Path) -> pa.Table | None:
     try:
-        with pq.ParquetFile(path, memory_map=False) as file:
+        content = path.read_bytes()
+        if content.endswith(_PARQUET_END):
+            _say_of_another_version(path)
+            return None
+        with pq.ParquetFile(pa.BufferReader(pa.py_buffer(_checked(content)))) as file:
             table = file.read()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
         logger.warning(
-            "the scan cache %s cannot be read; every header is read again (%s)", path, error
+            "the scan cache %s cannot be used; its headers are read again (%s)", path, error
         )
         return None
     found = (table.schema.metadata or {}).get(_VERSION_KEY)
     if found != FACTS_VERSION or table.schema.names != _SCHEMA.names:
-        logger.info("the scan cache %s is of another version; every header is read again", path)
+        _say_of_another_version(path)
         return None
     return table.cast(_SCHEMA)
+
+
+def _say_of_another_version(path: Path) -> None:
+    logger.info("the scan cache %s is of another version; its headers are read again", path)
