@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import shutil
 import threading
 import zipfile
 from collections.abc import AsyncIterator
@@ -237,3 +238,51 @@ def test_a_store_that_may_be_written_is_not_the_one_that_may_only_be_read(tmp_pa
     writable = SQLiteStore(tmp_path / "a.sqlite")
     assert writable == SQLiteStore(tmp_path / "a.sqlite")
     assert writable != writable.with_read_only(read_only=True)
+
+
+def folder_store(path: Path) -> Path:
+    return write_volume(path, voxels((3, 8, 8)), store_type=StoreType.DIR)
+
+
+def read_through_zarr(path: Path) -> object:
+    return zarr.open_group(open_store(path), mode="r")["volume"][:]
+
+
+@pytest.mark.parametrize("key", ["zarr.json", "volume/zarr.json"])
+def test_a_document_beyond_its_bound_is_not_read_through_zarr_either(tmp_path, key):
+    path = folder_store(tmp_path / "a")
+    os.truncate(path / key, (1 << 24) + 1)
+    with pytest.raises(FileError, match="more than the 16777216 that it may have"):
+        read_through_zarr(path)
+
+
+def test_a_chunk_that_is_a_pipe_or_lies_elsewhere_is_an_error_at_once_through_zarr(tmp_path):
+    path = folder_store(tmp_path / "a")
+    chunk = path / "volume" / "c" / "0" / "0" / "0"
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError, match="a link that leaves the store"):
+        read_through_zarr(path)
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with pytest.raises(FileError, match="it is a pipe, not a file"):
+        read_through_zarr(path)
+
+
+def test_a_folder_that_is_gone_or_replaced_does_not_read_as_an_empty_volume(tmp_path):
+    path = folder_store(tmp_path / "a")
+    array = zarr.open_group(open_store(path), mode="r")["volume"]
+    path.rename(tmp_path / "old")
+    np.testing.assert_array_equal(array[:], voxels((3, 8, 8)))  # the folder that was opened
+    shutil.rmtree(tmp_path / "old")
+    folder_store(path)
+    with pytest.raises(FileError, match="was replaced or changed while it was open"):
+        array[:]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
+    path = folder_store(tmp_path / "a")
+    container = open_store(path).container
+    shutil.rmtree(path)
+    with pytest.raises(FileError, match="cannot be read"):
+        container.keys()

@@ -85,7 +85,11 @@ class FolderContainer(Container):
 
     def keys(self, prefix: str = "") -> list[str]:
         """Paths of all files below the folder."""
-        keys = (file.relative_to(self.path).as_posix() for file in files_below(self.path))
+        try:
+            files = list(files_below(self.path))
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        keys = (file.relative_to(self.path).as_posix() for file in files)
         return sorted(key for key in keys if key.startswith(prefix))
 
     def check_unchanged(self) -> None:

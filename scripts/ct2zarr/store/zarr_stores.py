@@ -19,18 +19,20 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 from zarr.buffer import default_buffer_prototype
-from zarr.storage import LocalStore
 
 from ..codes import Code
 from ..errors import FileError
 from ..vocabulary import StoreType
-from .base import ROOT_DOCUMENTS, WHOLE, Container
+from .base import METADATA_NAMES, ROOT_DOCUMENTS, WHOLE, Container
+from .bounds import DOCUMENT_BYTES, VALUE_BYTES
 from .containers import open_container
 from .sqlite import SqliteContainer, WritableSqlite
 
 
 def open_store(path: Path | str) -> Store:
     """The store at ``path``: a SQLite file, a zip file or a folder; read only.
+
+    No key is read that is larger than a conversion could have written it, or that lies elsewhere.
 
     Raises
     ------
@@ -52,8 +54,6 @@ def open_store(path: Path | str) -> Store:
         container.close()
     if container.store_type is StoreType.SQLITE:
         return SQLiteStore(container.path, read_only=True)
-    if container.store_type is StoreType.DIR:
-        return LocalStore(container.path, read_only=True)
     return ContainerStore(container)
 
 
@@ -112,7 +112,12 @@ class ContainerStore(Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """The value of ``key`` or a part of it; ``None`` if there is no such key."""
-        value = self.container.get(key, part_of(byte_range))
+        name = key.rpartition("/")[2]
+        most = DOCUMENT_BYTES if name in METADATA_NAMES else VALUE_BYTES
+        value = self.container.get(key, part_of(byte_range), most=most)
+        if value is None and self.container.store_type is StoreType.DIR:
+            # Otherwise zarr would take each chunk of a folder that is gone for an empty one.
+            self.container.check_unchanged()
         return None if value is None else as_buffer(value, prototype)
 
     async def get(
