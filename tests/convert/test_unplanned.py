@@ -110,7 +110,7 @@ def test_what_ct2zarr_did_not_write_stays(outgrown):
     assert store.is_symlink()
 
 
-def test_a_folder_store_with_a_file_of_a_person_is_kept_and_named(tmp_path):
+def test_a_folder_store_with_a_file_of_a_person_is_kept_and_named(tmp_path, monkeypatch):
     for name in ("a", "b"):
         make_series(tmp_path / "in" / name, name=name, n=3)
     convert_all(tmp_path, StoreType.DIR, num_shards=2)
@@ -124,8 +124,11 @@ def test_a_folder_store_with_a_file_of_a_person_is_kept_and_named(tmp_path):
     assert found.foreign == (store,)
     assert (store / "volume" / "notes.txt").exists()
     (store / "volume" / "notes.txt").unlink()
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda fd: flushed.append(os.path.realpath(f"/dev/fd/{fd}")))
     assert tidy(settings).paths == (store,)
     assert not store.exists()
+    assert flushed == [str(store.parent)], "it stays removed after a loss of power"
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "empty"])

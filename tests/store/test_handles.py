@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import ct2zarr
+from ct2zarr.codes import Code
+from ct2zarr.errors import MachineError
 from ct2zarr.store import handles
 from ct2zarr.store.handles import Handle, HandlePool, most_handles
 from ct2zarr.vocabulary import StoreType
@@ -170,3 +172,63 @@ def test_what_is_not_shared_has_one_user_at_a_time() -> None:
     assert len(set(map(id, users))) == 3
     with pool.lend(mine, lambda: opened(closed, 1, shared=False)) as handle:
         assert handle in users
+
+
+def refused() -> MachineError:
+    return MachineError(Code.MACHINE, "no more files may be open")
+
+
+def test_where_no_more_may_be_opened_every_idle_handle_makes_room() -> None:
+    pool, closed = HandlePool(), []
+    containers: list[list[Handle[int]]] = [[] for _ in range(3)]
+    for number, container in enumerate(containers):
+        with pool.lend(container, lambda number=number: opened(closed, number)):
+            pass
+
+    def open_if_there_is_room() -> str:
+        if len(closed) < 2:
+            raise refused()
+        return "open"
+
+    with pool.lend(containers[1], lambda: opened(closed, 9)):
+        assert pool.with_room(open_if_there_is_room) == "open"
+        assert closed == [0, 2], "the one in use stays open"
+
+
+def test_a_second_refusal_or_one_without_anything_to_close_is_an_error() -> None:
+    pool, closed, tries = HandlePool(), [], []
+    mine: list[Handle[int]] = []
+
+    def refuse() -> str:
+        tries.append(len(closed))
+        raise refused()
+
+    with pool.lend(mine, lambda: opened(closed, 0)):
+        with pytest.raises(MachineError):
+            pool.with_room(refuse)
+        assert tries == [0], "there is nothing to close, so a second try is of no use"
+    for expected in ([0, 0, 1], [0, 0, 1, 1]):
+        with pytest.raises(MachineError):
+            pool.with_room(refuse)
+        assert tries == expected
+
+
+def test_a_handle_of_another_container_or_of_a_closed_one_is_never_lent() -> None:
+    pool, closed = HandlePool(), []
+    one: list[Handle[int]] = []
+    other: list[Handle[int]] = []
+    for _ in range(2):
+        with pool.lend(one, lambda: opened(closed, 1)) as handle:
+            assert handle.value == 1
+        with pool.lend(other, lambda: opened(closed, 2)) as handle:
+            assert handle.value == 2
+    assert (len(one), len(other)) == (1, 1), "the second read takes the handle of the first"
+    pool.close(one)
+    assert (one, closed) == ([], [1])
+    with pool.lend(one, lambda: opened(closed, 3)) as handle:
+        assert handle.value == 3
+    one[0].close()
+    with pool.lend(one, lambda: opened(closed, 4)) as handle:
+        assert handle.value == 4
+    assert [handle.value for handle in one] == [4]
+    assert closed == [1, 3]
