@@ -53,7 +53,7 @@ class Verification:
     slices: tuple[int, ...]
     decoders: Mapping[str, int]
     belonging: BelongingCheck
-    same_decoder: int = 0
+    same_decoder: int
 
     def as_json(self) -> dict[str, Json]:
         """The content of series.json. ``ok`` is never false, since a difference raises."""
