@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from ct2zarr import __version__
-from ct2zarr.convert.shard import run_shard
+from ct2zarr.convert.shard import ShardSummary, run_shard
 from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
@@ -47,10 +48,8 @@ SQLITE_AND_SLOWLY_THE_OTHERS = [
 ]
 
 
-@pytest.fixture
-def tree(tmp_path) -> Path:
-    """Five volumes under ``in``: plain, tilted, with a gap, with a localizer, and two phases."""
-    root = tmp_path / "in"
+def make_tree(root: Path) -> Path:
+    """Five volumes: plain, tilted, with a gap, with a localizer, and a long one."""
     make_series(root / "a", name="plain")
     make_series(root / "b", name="tilted", tilt_degrees=20)
     make_series(root / "c", name="gap", drop=[5])
@@ -58,6 +57,38 @@ def tree(tmp_path) -> Path:
     localizer(root / "d", series_uid=with_localizer.series_uid)
     make_series(root / "e", name="long", n=20)
     return root
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """A tree that one test may change."""
+    return make_tree(tmp_path / "in")
+
+
+@pytest.fixture
+def csv_of_tree(tree) -> Path:
+    return manifest(tree) / "series_all.csv"
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> ShardSummary:
+    """A finished run on a tree of its own, which no test may change, beside its manifest."""
+    root = tmp_path_factory.mktemp("done")
+    return run_shard(settings_for(manifest(make_tree(root / "in")) / "series_all.csv"))
+
+
+@pytest.fixture
+def series_csv(done, tmp_path) -> Path:
+    """A copy of the manifest; nothing of it is converted."""
+    shutil.copytree(done.csv_path.parents[2] / "manifests", tmp_path / "manifests")
+    return tmp_path / "manifests" / "series_all.csv"
+
+
+@pytest.fixture
+def converted_csv(series_csv, done) -> Path:
+    """A copy of the manifest with the results beside it, which one test may change."""
+    shutil.copytree(done.csv_path.parents[1], series_csv.parents[1] / "out")
+    return series_csv
 
 
 @pytest.mark.parametrize("store_type", SQLITE_AND_SLOWLY_THE_OTHERS)
@@ -87,37 +118,29 @@ def test_from_folders_to_the_joined_summary_in_every_store(tree, store_type):
     assert temporary_files(root) == []
 
 
-@pytest.fixture
-def series_csv(tree) -> Path:
-    return manifest(tree) / "series_all.csv"
-
-
-def test_a_rerun_gives_the_same_rows_reused_and_touches_no_volume(series_csv):
-    settings = settings_for(series_csv)
-    first = run_shard(settings)
-    times = {path: path.stat().st_mtime_ns for path in first.csv_path.parent.glob("*/*")}
-    second = run_shard(settings)
-    assert all(row.reused for row in second.rows)
-    assert [replace(row, reused=False) for row in second.rows] == list(first.rows)
+def test_a_rerun_gives_the_same_rows_reused_and_touches_no_volume(converted_csv, done):
+    settings = settings_for(converted_csv)
+    times = {path: path.stat().st_mtime_ns for path in settings.store_root.glob("*/*")}
+    assert times
+    again = run_shard(settings)
+    assert all(row.reused for row in again.rows)
+    assert [replace(row, reused=False) for row in again.rows] == list(done.rows)
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
-def test_overwrite_and_another_setting_convert_again(series_csv):
-    settings = settings_for(series_csv)
-    run_shard(settings)
+def test_overwrite_and_another_setting_convert_again(converted_csv):
+    settings = settings_for(converted_csv)
     assert not any(row.reused for row in run_shard(replace(settings, overwrite=True)).rows)
     stronger = replace(settings.encoding, compression_level=5)
     assert not any(row.reused for row in run_shard(replace(settings, encoding=stronger)).rows)
     assert all(row.reused for row in run_shard(replace(settings, encoding=stronger)).rows)
 
 
-def test_the_rows_do_not_depend_on_the_number_of_workers(series_csv):
-    one = run_shard(settings_for(series_csv))
-    settings = settings_for(series_csv, num_workers=3, out_root=series_csv.parent / "again")
-    three = run_shard(settings)
-    rows = [without_times(rows_of(summary.csv_path)) for summary in (one, three)]
+def test_the_rows_do_not_depend_on_the_number_of_workers(series_csv, done):
+    three = run_shard(settings_for(series_csv, num_workers=3))
+    rows = [without_times(rows_of(summary.csv_path)) for summary in (done, three)]
     assert rows[0] == rows[1]
-    roots = [summary.csv_path.parent for summary in (one, three)]
+    roots = [summary.csv_path.parent for summary in (done, three)]
     assert stores_below(roots[0]) == stores_below(roots[1])
 
 
@@ -149,10 +172,10 @@ def by_folder(summary) -> dict[str, Any]:
     return {Path(row.series_dir).name: row for row in summary.rows}
 
 
-def test_a_series_whose_files_are_gone_is_one_failed_row(series_csv, tree):
+def test_a_series_whose_files_are_gone_is_one_failed_row(csv_of_tree, tree):
     for path in (tree / "a").iterdir():
         path.unlink()
-    rows = by_folder(run_shard(settings_for(series_csv)))
+    rows = by_folder(run_shard(settings_for(csv_of_tree)))
     assert (rows["a"].status, rows["a"].reason) == ("failed", "source_gone")
     assert "gone" in rows["a"].error
     assert [rows[name].status for name in "bcde"] == ["ok"] * 4
@@ -167,10 +190,10 @@ def test_a_truncated_file_is_one_failed_row_that_names_it(tree):
     assert [rows[name].status for name in "bcde"] == ["ok"] * 4
 
 
-def test_a_rejected_volume_is_a_row_and_what_was_published_of_it_before_goes(series_csv):
-    settings = settings_for(series_csv)
-    root = run_shard(settings).csv_path.parent
-    rejecting = replace(settings, reject_flags=frozenset({Flag.GANTRY_TILT}))
+def test_a_rejected_volume_is_a_row_and_what_was_published_of_it_before_goes(converted_csv):
+    rejecting = settings_for(converted_csv, reject_flags=frozenset({Flag.GANTRY_TILT}))
+    root = rejecting.store_root
+    assert len(list((root / "data").iterdir())) == 5
     row = by_folder(run_shard(rejecting))["b"]
     assert (row.status, row.reason, row.flags) == ("rejected", "gantry_tilt", "gantry_tilt")
     assert list(root.glob(f"*/{row.series_hash}*")) == []
@@ -178,18 +201,18 @@ def test_a_rejected_volume_is_a_row_and_what_was_published_of_it_before_goes(ser
 
 
 @pytest.mark.slow
-def test_a_series_that_hangs_is_one_failed_row_after_the_time_limit(series_csv, tree):
+def test_a_series_that_hangs_is_one_failed_row_after_the_time_limit(csv_of_tree, tree):
     hanging = sorted((tree / "a").iterdir())[0]
     hanging.unlink()
     os.mkfifo(hanging)  # opening it waits for a writer that never comes
-    rows = by_folder(run_shard(settings_for(series_csv, series_timeout_seconds=8.0)))
+    rows = by_folder(run_shard(settings_for(csv_of_tree, series_timeout_seconds=8.0)))
     assert (rows["a"].status, rows["a"].reason) == ("failed", "timeout")
     assert [rows[name].status for name in "bcde"] == ["ok"] * 4
-    assert temporary_files(series_csv.parent.parent / "out") == []
+    assert temporary_files(csv_of_tree.parent.parent / "out") == []
 
 
-def test_a_failed_conversion_keeps_an_older_complete_volume(series_csv, tree):
-    settings = settings_for(series_csv)
+def test_a_failed_conversion_keeps_an_older_complete_volume(csv_of_tree, tree):
+    settings = settings_for(csv_of_tree)
     root = run_shard(settings).csv_path.parent
     before = stores_below(root)
     for path in tree.rglob("*.dcm"):
@@ -199,8 +222,10 @@ def test_a_failed_conversion_keeps_an_older_complete_volume(series_csv, tree):
     assert stores_below(root) == before
 
 
-def test_a_store_that_a_killed_job_left_without_record_goes_when_the_series_fails(series_csv, tree):
-    settings = settings_for(series_csv)
+def test_a_store_that_a_killed_job_left_without_record_goes_when_the_series_fails(
+    csv_of_tree, tree
+):
+    settings = settings_for(csv_of_tree)
     summary = run_shard(settings)
     row = by_folder(summary)["a"]
     root = summary.csv_path.parent
@@ -292,8 +317,8 @@ def test_two_jobs_on_one_shard_at_once_end_in_the_same_result(series_csv, store_
     assert all(row.reused for row in resumed.rows)
 
 
-def test_a_job_that_ends_by_the_machine_leaves_no_older_summary(series_csv, tree):
-    settings = settings_for(series_csv)
+def test_a_job_that_ends_by_the_machine_leaves_no_older_summary(csv_of_tree, tree):
+    settings = settings_for(csv_of_tree)
     summary = run_shard(settings)
     tree.rename(tree.with_name("away"))
     with pytest.raises(MachineError, match="gone or empty"):
@@ -313,11 +338,11 @@ def test_deidentify_needs_its_key_before_anything_is_done(series_csv, monkeypatc
     assert not settings.out_root.exists()
 
 
-def test_with_deidentify_the_summary_names_no_folder_and_no_file(series_csv, tree, monkeypatch):
+def test_with_deidentify_the_summary_names_no_folder_and_no_file(csv_of_tree, tree, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, "a key of enough characters")
     for path in (tree / "a").iterdir():
         path.unlink()
-    summary = run_shard(settings_for(series_csv, metadata=MetadataSettings(deidentify=True)))
+    summary = run_shard(settings_for(csv_of_tree, metadata=MetadataSettings(deidentify=True)))
     assert {row.series_dir for row in summary.rows} == {""}
     (failed,) = (row for row in summary.rows if row.status == "failed")
     assert failed.code == "source_gone"
@@ -331,10 +356,10 @@ def test_with_deidentify_the_summary_names_no_folder_and_no_file(series_csv, tre
 # The summary and the log ----------------------------------------------------------------------
 
 
-def test_the_json_has_the_totals_of_the_csv(series_csv, tree):
+def test_the_json_has_the_totals_of_the_csv(csv_of_tree, tree):
     for path in (tree / "a").iterdir():
         path.unlink()
-    summary = run_shard(settings_for(series_csv))
+    summary = run_shard(settings_for(csv_of_tree))
     content = json.loads(summary.json_path.read_text())
     rows = rows_of(summary.csv_path)
     done = [row for row in rows if row["status"] == "ok"]
@@ -400,10 +425,10 @@ def test_the_joined_summary_names_the_checksum_of_the_manifest(tree):
     assert named(folder) == alone | {"md5": of_index(), "account": account()}
 
 
-def test_the_log_has_a_line_a_volume_and_no_word_of_a_patient(series_csv, tree, caplog):
+def test_the_log_has_a_line_a_volume_and_no_word_of_a_patient(csv_of_tree, tree, caplog):
     truncate(sorted((tree / "e").iterdir())[3], keep=0.9)
     with caplog.at_level("INFO", logger="ct2zarr"):
-        summary = run_shard(settings_for(series_csv))
+        summary = run_shard(settings_for(csv_of_tree))
     lines = [record.getMessage() for record in caplog.records]
     for row in summary.rows:
         (line,) = [line for line in lines if row.series_hash in line]

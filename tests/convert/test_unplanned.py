@@ -41,22 +41,50 @@ def hash_of(root: Path, name: str) -> str:
     return next(row["series_hash"] for row in rows if Path(row["series_dir"]).name == name)
 
 
-@pytest.fixture(params=list(StoreType))
-def outgrown(request, tmp_path) -> tuple[Path, StoreType, str]:
+STORE_TYPES = [
+    StoreType.SQLITE, StoreType.DIR, pytest.param(StoreType.ZIP, marks=pytest.mark.slow),
+]  # fmt: skip
+
+
+def copy_of(root: Path, target: Path) -> Path:
+    """The manifest and the results below a folder, for one test to change."""
+    for name in ("manifests", "out"):
+        shutil.copytree(root / name, target / name)
+    return target
+
+
+@pytest.fixture(scope="module", params=STORE_TYPES)
+def outgrown_once(request, tmp_path_factory) -> tuple[Path, StoreType, str]:
     """Results of three shards; then a series goes away, and the shards are two.
 
     The summaries of the third shard were put back: a run that supersedes them removes them.
     """
+    folder = tmp_path_factory.mktemp("outgrown")
     for name in ("a", "b", "c"):
-        make_series(tmp_path / "in" / name, name=name, n=3)
-    root = convert_all(tmp_path, request.param, num_shards=3)
+        make_series(folder / "in" / name, name=name, n=3)
+    root = convert_all(folder, request.param, num_shards=3)
     third = {path.name: path.read_bytes() for path in root.glob("summary_shard_02.*")}
-    gone = hash_of(tmp_path, "b")
-    shutil.rmtree(tmp_path / "in" / "b")
-    convert_all(tmp_path, request.param, num_shards=2)
+    gone = hash_of(folder, "b")
+    shutil.rmtree(folder / "in" / "b")
+    convert_all(folder, request.param, num_shards=2)
     for name, content in third.items():
         (root / name).write_bytes(content)
-    return tmp_path, request.param, gone
+    return folder, request.param, gone
+
+
+@pytest.fixture
+def outgrown(outgrown_once, tmp_path) -> tuple[Path, StoreType, str]:
+    folder, store_type, gone = outgrown_once
+    return copy_of(folder, tmp_path), store_type, gone
+
+
+@pytest.fixture(scope="module")
+def one_series(tmp_path_factory) -> Path:
+    """A folder with the results of one series in two shards, which no test may change."""
+    folder = tmp_path_factory.mktemp("one")
+    make_series(folder / "in" / "a", name="a", n=3)
+    convert_all(folder, StoreType.SQLITE, num_shards=2)
+    return folder
 
 
 def test_a_volume_whose_series_is_gone_and_summaries_of_other_shards_are_removed(outgrown):
@@ -132,10 +160,10 @@ def test_a_folder_store_with_a_file_of_a_person_is_kept_and_named(tmp_path, monk
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "empty"])
-def test_without_a_manifest_that_names_volumes_nothing_is_removed(tmp_path, damage):
-    make_series(tmp_path / "in" / "a", name="a", n=3)
-    root = convert_all(tmp_path, StoreType.SQLITE, num_shards=2)
+def test_without_a_manifest_that_names_volumes_nothing_is_removed(one_series, tmp_path, damage):
+    root = copy_of(one_series, tmp_path) / "out" / "zarr_sqlite"
     before = files_below(root)
+    assert before
     index = tmp_path / "manifests" / "series_all.csv"
     header, *lines = index.read_text().splitlines(keepends=True)
     if damage == "empty":

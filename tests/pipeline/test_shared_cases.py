@@ -246,7 +246,9 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "manifest"
 
 
-@pytest.fixture(scope="module", params=[StoreType.SQLITE, StoreType.DIR])
+@pytest.fixture(
+    scope="module", params=[StoreType.SQLITE, pytest.param(StoreType.DIR, marks=pytest.mark.slow)]
+)
 def found(request: pytest.FixtureRequest, manifest: Path) -> Found:
     """All series, converted to one kind of store; every plane is verified."""
     settings = replace(

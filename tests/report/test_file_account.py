@@ -26,16 +26,32 @@ def convert(folder: Path, source: Path, **options: Any) -> Path:
     return folder / "out"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
+def make_source(root: Path) -> Path:
     """A series, one that lies deeper, one of which no file can be read, and a text."""
-    phantom.make_series(tmp_path / "ct" / "fine", name="fine", n=4)
-    phantom.make_series(tmp_path / "ct" / "a" / "b" / "c" / "d" / "deep", name="deep", n=3)
-    cut = phantom.make_series(tmp_path / "ct" / "cut", name="cut", n=3)
+    phantom.make_series(root / "fine", name="fine", n=4)
+    phantom.make_series(root / "a" / "b" / "c" / "d" / "deep", name="deep", n=3)
+    cut = phantom.make_series(root / "cut", name="cut", n=3)
     for path in cut.paths:
         phantom.truncate(path, keep=0.5)
-    (tmp_path / "ct" / "notes.txt").write_text("no DICOM")
-    return tmp_path / "ct"
+    (root / "notes.txt").write_text("no DICOM")
+    return root
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return make_source(tmp_path / "ct")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CONVERTED_ROOT of that source, which no test may change."""
+    folder = tmp_path_factory.mktemp("account")
+    return convert(folder, make_source(folder / "ct"))
+
+
+@pytest.fixture(scope="module")
+def page(converted: Path) -> str:
+    return report_of(converted)
 
 
 def text_of(html: str) -> str:
@@ -54,18 +70,15 @@ def test_what_was_not_read_stands_first_with_its_remedy(source: Path, tmp_path: 
     assert str(tmp_path) not in page
 
 
-def test_a_series_of_which_no_file_can_be_read_is_a_row_that_failed(
-    source: Path, tmp_path: Path
-) -> None:
-    page = report_of(convert(tmp_path, source))
+def test_a_series_of_which_no_file_can_be_read_is_a_row_that_failed(page: str) -> None:
     assert page.count('<tr data-status="failed"') == 1
     assert "1 of 3 volumes failed" in page
     assert "can be used" not in page
 
 
-def test_the_roles_of_all_files_add_up(source: Path, tmp_path: Path) -> None:
-    root = convert(tmp_path, source)
-    account = json.loads((root / "zarr_sqlite/summary_all.json").read_text())["manifest"]["account"]
+def test_the_roles_of_all_files_add_up(converted: Path, page: str) -> None:
+    summary = json.loads((converted / "zarr_sqlite/summary_all.json").read_text())
+    account = summary["manifest"]["account"]
     bars = file_bars(account)
     assert bars
     assert bars.title == "Files found: 11 = the sum of all roles"
@@ -73,7 +86,7 @@ def test_the_roles_of_all_files_add_up(source: Path, tmp_path: Path) -> None:
         "slice": 7, "not_dicom": 1, "unreadable": 3,
     }  # fmt: skip
     assert [bar.level for bar in bars.rows if bar.label == "unreadable"] == ["bad"]
-    assert bars.title in report_of(root)
+    assert bars.title in page
 
 
 def test_roles_that_do_not_add_up_are_said() -> None:

@@ -31,6 +31,11 @@ ODD = [
     [None], [float("nan")] * 3, [0, 0, 0], ["a"] * 1000, {"": None}, {"a": {"b": [{}]}},
 ]  # fmt: skip
 
+SLOW = pytest.mark.slow
+SEEDS = pytest.mark.parametrize("seed", [0, pytest.param(1, marks=SLOW)])
+NO_RECORDS = ["", "[]", "null", "{", "[" * 100_000, '{"a": ' * 50_000, "\x00", "\ud800", "9" * 5000]
+FAST = ("[]", "[" * 100_000, "\ud800")
+
 
 @pytest.fixture
 def root(dataset: Dataset, tmp_path: Path) -> Path:
@@ -111,7 +116,7 @@ def is_whole(view: SampleView) -> None:
 # Records -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(2))
+@SEEDS
 def test_whatever_a_record_says_its_card_is_made(dataset: Dataset, root: Path, seed: int) -> None:
     """Every place of a record once, each with another odd value."""
     series_hash = dataset.hashes["tilt"]
@@ -127,8 +132,8 @@ def test_whatever_a_record_says_its_card_is_made(dataset: Dataset, root: Path, s
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "null", "{", "[" * 100_000, '{"a": ' * 50_000, "\x00", "\ud800", "9" * 5000],
-    ids=range(9),
+    [text if text in FAST else pytest.param(text, marks=SLOW) for text in NO_RECORDS],
+    ids=range(len(NO_RECORDS)),
 )
 def test_a_record_that_is_none_is_said(dataset: Dataset, root: Path, text: str) -> None:
     record_of(root, dataset.hashes["plain"]).write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -147,7 +152,7 @@ def test_a_record_of_another_volume_is_not_shown_as_this_one(dataset: Dataset, r
 # Stores --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(2))
+@SEEDS
 def test_whatever_the_attributes_of_a_store_say_its_card_is_made(
     dataset: Dataset, root: Path, seed: int
 ) -> None:
@@ -162,7 +167,11 @@ def test_whatever_the_attributes_of_a_store_say_its_card_is_made(
         is_whole(show_sample(root / "zarr_sqlite", Sample(series_hash, "why"), "v1", 4))
 
 
-@pytest.mark.parametrize("spacing", [[2.0, 0.0, 0.0], [0, 0, 0], [1e14, 1e-14, 1]], ids=str)
+@pytest.mark.parametrize(
+    "spacing",
+    [[2.0, 0.0, 0.0], pytest.param([0, 0, 0], marks=SLOW), [1e14, 1e-14, 1]],
+    ids=str,
+)
 def test_a_spacing_that_makes_no_sense_costs_the_scale_of_the_pictures_alone(
     dataset: Dataset, root: Path, spacing: Any
 ) -> None:
@@ -193,7 +202,9 @@ def test_a_spacing_that_no_store_can_have_costs_the_pictures_of_one_volume(
 
 
 @pytest.mark.parametrize("place", ["orientation", "slice_origins_lps"])
-@pytest.mark.parametrize("odd", [0.0, float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize(
+    "odd", [0.0, float("nan"), *(pytest.param(x, marks=SLOW) for x in (float("inf"), 1e300))]
+)
 def test_positions_that_make_no_sense_cost_no_picture(
     dataset: Dataset, root: Path, place: str, odd: float
 ) -> None:
@@ -273,7 +284,7 @@ def test_names_in_slices_that_make_no_sense_cost_the_comparison_alone(
 # Rows ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(2))
+@SEEDS
 def test_whatever_a_row_says_the_page_is_made(root: Path, seed: int) -> None:
     """All cells of one row that converted and one that failed, each with another odd value."""
     chooser = random.Random(seed)
@@ -309,6 +320,7 @@ def test_a_text_of_a_megabyte_in_one_row_hides_no_other_row(root: Path) -> None:
 # The machine ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spare", [0, 1])
 def test_a_report_without_descriptors_is_the_fault_of_the_machine(root: Path, spare: int) -> None:
     """Under a real limit, which a process of its own sets after it has read its modules."""

@@ -208,13 +208,21 @@ def test_a_stranger_among_the_volumes_is_listed(finished):
 # Repair ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory) -> Path:
+    """A folder with the manifest and a converted shard, which no test may change."""
+    root = tmp_path_factory.mktemp("whole")
+    shutil.copytree(made / "manifests", root / "manifests")
+    run_shard(settings_for(root))
+    return root
+
+
 @pytest.fixture
-def copy(made, tmp_path) -> ConvertSettings:
-    """A converted shard for one test to damage."""
-    shutil.copytree(made / "manifests", tmp_path / "manifests")
-    settings = settings_for(tmp_path)
-    run_shard(settings)
-    return settings
+def copy(whole, tmp_path) -> ConvertSettings:
+    """A copy of that shard for one test to damage."""
+    for name in ("manifests", "out"):
+        shutil.copytree(whole / name, tmp_path / name)
+    return settings_for(tmp_path)
 
 
 def flip(path: Path, place: int) -> None:

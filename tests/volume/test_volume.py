@@ -261,7 +261,7 @@ def _read_patches(volume: Volume, data: np.ndarray, seed: int) -> None:
 
 
 @ALL_STORES
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_loader_processes_read_an_opened_volume_without_an_error(
     tmp_path: Path, store_type: StoreType, method: str

@@ -8,6 +8,8 @@ import pytest
 from ct2zarr.run.paths import shard_labels
 from project import Project
 
+pytestmark = pytest.mark.slow
+
 
 def summaries(project: Project) -> list[str]:
     return sorted(path.name for path in project.store_root.glob("summary_shard_*"))
@@ -26,7 +28,6 @@ def written(project: Project) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in volumes}
 
 
-@pytest.mark.slow
 def test_every_sequence_of_shard_numbers_reuses_all_volumes(project: Project) -> None:
     rows = project.final_state()["rows"]
     volumes = written(project)

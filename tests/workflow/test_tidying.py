@@ -11,6 +11,8 @@ import pytest
 
 from project import Project, clean_environment
 
+pytestmark = pytest.mark.slow
+
 KEY = "CT2ZARR_DEIDENTIFY_KEY"
 
 
@@ -52,7 +54,6 @@ def test_tidy_lists_in_a_dry_run_and_removes_what_is_no_longer_planned(own, data
     assert "Nothing to be done" in own.snakemake()
 
 
-@pytest.mark.slow
 def test_deidentify_leaves_nothing_of_an_earlier_run_even_if_snakemake_is_killed(own):
     def names_of_the_source() -> list[str]:
         words = (b"phantom^patient", b"phantom-id-77", b"20200102", b"/tilted", b"/scouted")
