@@ -170,6 +170,7 @@ def test_no_ct_image_that_pydicom_can_decode_is_lost(examined):
     assert checked > 80
 
 
+@pytest.mark.slow
 def test_the_whole_folder_is_accounted_and_each_volume_is_ok_or_has_a_reason(tmp_path):
     root = real_data() / "malformed"
     manifest = tmp_path / "manifest"

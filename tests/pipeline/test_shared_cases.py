@@ -29,6 +29,8 @@ from ct2zarr.run.summary_columns import SummaryRow
 from ct2zarr.vocabulary import Role, StoreType
 from phantom import real_data
 
+pytestmark = pytest.mark.slow
+
 HU_PER_MM = np.array([3.0, 5.0, 2.0])
 """Along patient x, y and z, as the scripts have it."""
 ROUNDED = 0.501
@@ -246,9 +248,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "manifest"
 
 
-@pytest.fixture(
-    scope="module", params=[StoreType.SQLITE, pytest.param(StoreType.DIR, marks=pytest.mark.slow)]
-)
+@pytest.fixture(scope="module", params=[StoreType.SQLITE, StoreType.DIR])
 def found(request: pytest.FixtureRequest, manifest: Path) -> Found:
     """All series, converted to one kind of store; every plane is verified."""
     settings = replace(

@@ -48,7 +48,7 @@ KILL, CRASH = -signal.SIGKILL, -signal.SIGSEGV
     [
         [KILL],
         [KILL] * (KILLED_IN_A_ROW - 1) + [1] + [KILL] * (KILLED_IN_A_ROW - 1),
-        [CRASH] * (KILLED_IN_A_ROW + 1),
+        pytest.param([CRASH] * (KILLED_IN_A_ROW + 1), marks=pytest.mark.slow),
         [KILL, CRASH, KILL, 3],
     ],
     ids=["one", "most but not all in a row", "crashes", "both"],
@@ -60,7 +60,11 @@ def test_tasks_that_end_their_worker_cost_themselves_alone(items):
 
 @pytest.mark.parametrize(
     "items",
-    [[KILL] * 2, [1] + [KILL] * KILLED_IN_A_ROW + [1], [-signal.SIGTERM] * KILLED_IN_A_ROW],
+    [
+        [KILL] * 2,
+        [1] + [KILL] * KILLED_IN_A_ROW + [1],
+        pytest.param([-signal.SIGTERM] * KILLED_IN_A_ROW, marks=pytest.mark.slow),
+    ],
     ids=["all of few", "many in a row", "terminated"],
 )
 def test_a_machine_that_kills_one_worker_after_the_other_ends_the_job(items):

@@ -340,6 +340,7 @@ def test_a_schema_without_end_is_not_read_to_its_end(
     refused(path, "store_unreadable")
 
 
+@pytest.mark.slow
 def test_a_statement_of_a_schema_of_megabytes_is_not_read(
     tmp_path: Path, refused: Callable[..., str]
 ) -> None:
