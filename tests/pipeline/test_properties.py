@@ -84,6 +84,8 @@ def run(tree: Path, place: Path) -> Outcome:
     convert = replace(convert, input_csv=place / "manifest" / "series_all.csv")
     prepare_store_root(convert.store_root)
     for plan in read_plans(convert):
+        if not plan.planes:  # a series of which no file can be read
+            continue
         convert_volume(plan, convert)
         store = volume_paths(convert.store_root, plan.series_hash, convert.encoding.store_type)
         chunks[plan.series_hash], attributes[plan.series_hash] = content(store.store)

@@ -174,3 +174,18 @@ def test_two_stacks_at_any_share_of_a_plane_are_apart_and_complete(n, m, later, 
     element = "ImageComments" if explained else "Rows"
     found = divided(frames, stack_of, lambda k, _: {element: str(k) if explained else "64"})
     assert found == (((element,), [[0], [1]]) if explained else ((), [[0, 1]]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sets(st.integers(0, 8), min_size=6), st.randoms(use_true_random=False))
+def test_numbers_in_no_order_never_divide_a_short_stack_that_lost_planes(kept, rng):
+    places = rng.sample(range(9), 9)
+    heights = [2.0 * i for i in sorted(kept)]
+    frames, stack_of = numbered([heights], lambda _, i: places[i])
+    assert divided(frames, stack_of, nothing) == ((), [[0]])
+
+
+def test_two_runs_of_three_planes_divide_nothing():
+    numbers = [4, 1, 2, 5, 3, 6]
+    frames, stack_of = numbered([[0.0, 2.0, 6.0, 8.0, 10.0, 16.0]], lambda _, i: numbers[i])
+    assert divided(frames, stack_of, nothing) == ((), [[0]])

@@ -21,7 +21,7 @@ from .explanations import (
     preference,
     series_of_numbers,
 )
-from .interleaving import SMALLEST_INTERLEAVED
+from .interleaving import SMALLEST_INTERLEAVED, SMALLEST_ORDER
 from .split_by_tags import Label, Split, is_worth, split_by
 from .stack import Stack
 
@@ -86,8 +86,10 @@ def _splits(stack: Stack, headers: HeaderReader) -> Iterator[Split]:
             yield split_by(stack, (FOLDER,), [(label,) for label in folder])
     for name, values in series_of_numbers(stack.frames, elements):
         parts = _runs(stack, values)
-        irregular = sum(stack.spacing(part).irregular_gaps for part in parts)
-        yield Split((name,), tuple(parts), 0, irregular)
+        # Six planes that lost their neighbours make two even runs of three by chance.
+        if min(map(len, parts)) >= SMALLEST_ORDER:
+            irregular = sum(stack.spacing(part).irregular_gaps for part in parts)
+            yield Split((name,), tuple(parts), 0, irregular)
 
 
 def _are_few(labels: Sequence[Label]) -> bool:
