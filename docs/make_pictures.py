@@ -304,6 +304,20 @@ def contradicted_header(_: Body, left: Axes, right: Axes) -> None:
         axes.set_title(title, fontsize=8)
 
 
+def doubtful_pixels(body: Body, left: Axes, right: Axes) -> None:
+    """Bits of which one is wrong, and rows that are wrong from there on."""
+    bits = np.random.default_rng(5).integers(0, 2, (8, 16))
+    for (row, column), bit in np.ndenumerate(bits):
+        wrong = (row, column) == (4, 9)
+        left.text(column, -row, str(bit), color=BAD if wrong else "k", ha="center", fontsize=8)
+    left.set(xlim=(-1, 16), ylim=(-8, 1), xticks=[], yticks=[])
+    damaged = body.axial.copy()
+    for row in range(len(damaged) // 2, len(damaged)):
+        damaged[row] = np.roll(damaged[row], 3 * (row - len(damaged) // 2)) + 150
+    grey(right, damaged)
+    right.text(len(body.x) / 2, 0.9 * len(body.y), "damaged", color=BAD, ha="center")
+
+
 def unreadable_files(body: Body, left: Axes, right: Axes) -> None:
     """A plane of a truncated file."""
     body.show(left)

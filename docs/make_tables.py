@@ -111,12 +111,19 @@ def codes(kind: type[StrEnum]) -> Callable[[], str]:
     return write
 
 
+def flags() -> str:
+    """Every flag, its level and its meaning."""
+    rows = ([f"`{flag}`", f"`{flag.level}`", flag.sentence] for flag in vocabulary.Flag)
+    return table(["flag", "level", "meaning"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "options": options,
     "variables": variables,
     "scripts": scripts,
     "reruns": reruns,
-    "flags": codes(vocabulary.Flag),
+    "flags": flags,
+    "flag-levels": codes(vocabulary.FlagLevel),
     "roles": codes(vocabulary.Role),
     "statuses": codes(vocabulary.Status),
     "reasons": codes(Code),

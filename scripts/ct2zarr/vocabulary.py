@@ -34,83 +34,179 @@ class Role(Described):
     EXCLUDED = "excluded", "left out by a setting, or because it cannot be part of a volume"
 
 
-class Flag(Described):
-    """What is unusual about a volume. Every flag that is set has its evidence in series.json."""
+class FlagLevel(Described):
+    """What a flag means for the use of a volume, the most serious first."""
 
-    SPLIT_SERIES = "split_series", "the series was divided into several volumes"
+    SEVERE = "severe", "do not use the volume unseen: its values or planes may be wrong"
+    CHECK = "check", "the volume is what its files say; check whether it suits your purpose"
+    NOTE = "note", "handled; nothing has to be done"
+
+
+class Flag(Described):
+    """What is unusual about a volume. Every flag that is set has its evidence in series.json.
+
+    Attributes
+    ----------
+    level
+        What the flag means for the use of the volume.
+    """
+
+    level: FlagLevel
+
+    def __new__(cls, code: str, sentence: str, level: FlagLevel) -> Self:
+        """A member with its code as value."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        member.level = level
+        return member
+
+    SPLIT_SERIES = (
+        "split_series",
+        "the series was divided into several volumes",
+        FlagLevel.NOTE,
+    )
     REUSED_SERIES_UID = (
         "reused_series_uid",
         "files of several studies or patients have one SeriesInstanceUID, or none; they are apart",
+        FlagLevel.CHECK,
     )
-    MISSING_SLICES = "missing_slices", "planes are missing from the grid that the others form"
+    MISSING_SLICES = (
+        "missing_slices",
+        "planes are missing from the grid that the others form",
+        FlagLevel.CHECK,
+    )
     DUPLICATE_SLICES = (
         "duplicate_slices",
         "files with the same position and pixels; one of each was kept",
+        FlagLevel.NOTE,
     )
     CONFLICTING_SLICES = (
         "conflicting_slices",
         "files with the same position and different pixels, which at most an order tells apart",
+        FlagLevel.SEVERE,
     )
     AMBIGUOUS_LAYERS = (
         "ambiguous_layers",
         "nothing tells which of the files at one position belong together; planes may be mixed",
+        FlagLevel.SEVERE,
     )
     INTERLEAVED_STACKS = (
         "interleaved_stacks",
         "planes look like those of several stacks in turn, but nothing certain says so",
+        FlagLevel.SEVERE,
     )
     UNEVEN_SPACING = (
         "uneven_spacing",
         "the distance between planes varies; use slice_origins_lps for exact positions",
+        FlagLevel.CHECK,
     )
-    GANTRY_TILT = "gantry_tilt", "planes are sheared along the stack; index_to_lps has the shear"
+    GANTRY_TILT = (
+        "gantry_tilt",
+        "planes are sheared along the stack; index_to_lps has the shear",
+        FlagLevel.CHECK,
+    )
     IN_PLANE_SHIFT = (
         "in_plane_shift",
         "plane origins are not on a line; use slice_origins_lps for exact positions",
+        FlagLevel.CHECK,
     )
     NO_GEOMETRY = (
         "no_geometry",
         "position, orientation or pixel spacing is missing or unusable; order_by in the evidence "
         "says what orders the planes",
+        FlagLevel.SEVERE,
     )
     NOMINAL_POSITIONS = (
         "nominal_positions",
         "one position stands for a whole file; SpacingBetweenSlices gives those of its frames",
+        FlagLevel.CHECK,
     )
     INEXACT_ORIENTATION = (
         "inexact_orientation",
         "direction cosines are no unit vectors or jitter between planes; they were made one "
         "orientation of unit vectors",
+        FlagLevel.NOTE,
     )
-    MIXED_RESCALE = "mixed_rescale", "rescale slope or intercept differs between planes"
+    MIXED_RESCALE = (
+        "mixed_rescale",
+        "rescale slope or intercept differs between planes",
+        FlagLevel.NOTE,
+    )
     MIXED_PIXEL_FORMAT = (
         "mixed_pixel_format",
         "bits stored or signedness differs between planes",
+        FlagLevel.NOTE,
     )
     VARYING_ACQUISITION = (
         "varying_acquisition",
         "tube voltage (KVP) or slice thickness differs between planes",
+        FlagLevel.CHECK,
     )
     CONTRADICTED_HEADER = (
         "contradicted_header",
         "the pixels are not what the header says of their bits; the evidence says how they differ",
+        FlagLevel.CHECK,
     )
-    UNREADABLE_FILES = "unreadable_files", "files of the series could not be read or decoded"
-    LOCALIZERS_REMOVED = "localizers_removed", "localizer images were removed from the series"
-    SINGLE_SLICE = "single_slice", "the volume has one plane; its spacing along z is nominal"
-    LOSSY_COMPRESSION = "lossy_compression", "the pixels were compressed with loss"
-    PADDING = "padding", "the series declares a pixel padding value; it is kept in the array"
-    SUSPICIOUS_HU = "suspicious_hu", "the histogram does not look like Hounsfield units"
-    NOT_HU = "not_hu", "the rescaled values are not declared to be Hounsfield units"
+    DOUBTFUL_PIXELS = (
+        "doubtful_pixels",
+        "a decoder refused compressed pixels that another one accepted; they may be damaged",
+        FlagLevel.SEVERE,
+    )
+    UNREADABLE_FILES = (
+        "unreadable_files",
+        "files of the series could not be read or decoded",
+        FlagLevel.CHECK,
+    )
+    LOCALIZERS_REMOVED = (
+        "localizers_removed",
+        "localizer images were removed from the series",
+        FlagLevel.NOTE,
+    )
+    SINGLE_SLICE = (
+        "single_slice",
+        "the volume has one plane; its spacing along z is nominal",
+        FlagLevel.CHECK,
+    )
+    LOSSY_COMPRESSION = (
+        "lossy_compression",
+        "the pixels were compressed with loss",
+        FlagLevel.CHECK,
+    )
+    PADDING = (
+        "padding",
+        "the series declares a pixel padding value; it is kept in the array",
+        FlagLevel.NOTE,
+    )
+    SUSPICIOUS_HU = (
+        "suspicious_hu",
+        "the histogram does not look like Hounsfield units",
+        FlagLevel.SEVERE,
+    )
+    NOT_HU = (
+        "not_hu",
+        "the rescaled values are not declared to be Hounsfield units",
+        FlagLevel.SEVERE,
+    )
     NO_RESCALE = (
         "no_rescale",
         "RescaleSlope or RescaleIntercept is absent or unreadable; values are as stored",
+        FlagLevel.SEVERE,
     )
-    SECONDARY_CAPTURE = "secondary_capture", "the images are secondary captures"
-    BURNED_IN_ANNOTATION = "burned_in_annotation", "the images may show burned-in text"
+    SECONDARY_CAPTURE = (
+        "secondary_capture",
+        "the images are secondary captures",
+        FlagLevel.SEVERE,
+    )
+    BURNED_IN_ANNOTATION = (
+        "burned_in_annotation",
+        "the images may show burned-in text",
+        FlagLevel.CHECK,
+    )
     UNPARSED_ELEMENTS = (
         "unparsed_elements",
         "header elements break the rules of DICOM; they were left out, or read as plainly meant",
+        FlagLevel.CHECK,
     )
 
 

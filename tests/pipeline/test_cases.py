@@ -99,10 +99,11 @@ def test_the_table_is_large_and_its_words_exist():
             assert set(volume.flags.split()) <= {str(flag) for flag in Flag}
 
 
-def test_every_flag_of_the_vocabulary_but_one_has_a_case():
+def test_every_flag_of_the_vocabulary_but_two_has_a_case():
     seen = {flag for case in CASES for volume in case.volumes for flag in volume.flags.split()}
     # Secondary captures are taken in by a setting of the manifest; test_secondary_capture has it.
-    assert seen == {str(flag) for flag in Flag} - {Flag.SECONDARY_CAPTURE}
+    # Damaged streams have no values that are due; test_damaged_streams has them.
+    assert seen == {str(flag) for flag in Flag} - {Flag.SECONDARY_CAPTURE, Flag.DOUBTFUL_PIXELS}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

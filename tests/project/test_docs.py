@@ -16,7 +16,16 @@ from cases import CASES
 from converted import plans_in
 from ct2zarr.codes import Code
 from ct2zarr.run.options import OPTIONS
-from ct2zarr.vocabulary import AuditStatus, Belonging, Decision, Flag, Role, Status, StoreType
+from ct2zarr.vocabulary import (
+    AuditStatus,
+    Belonging,
+    Decision,
+    Flag,
+    FlagLevel,
+    Role,
+    Status,
+    StoreType,
+)
 
 ROOT = Path(__file__).parents[2]
 MAKE_TABLES = ROOT / "docs" / "make_tables.py"
@@ -66,13 +75,22 @@ def test_codes_page_has_a_row_for_each_member_and_no_other(kind):
 def test_every_flag_has_a_row_among_the_options():
     page = (ROOT / "config" / "README.md").read_text("utf-8")
     for flag in Flag:
-        assert f"| `{flag}` | {flag.sentence} |" in page
+        assert f"| `{flag}` | `{flag.level}` | {flag.sentence} |" in page
 
 
 def sections(page: Path) -> dict[str, str]:
     """Heading of the second level → the text below it."""
     _, *parts = re.split(r"^## (.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
     return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_every_flag_has_the_level_of_what_it_means_for_training():
+    unseen = "conflicting_slices ambiguous_layers interleaved_stacks no_geometry doubtful_pixels "
+    unseen += "suspicious_hu not_hu no_rescale secondary_capture"
+    assert {flag for flag in Flag if flag.level is FlagLevel.SEVERE} == set(unseen.split())
+    handled = "split_series duplicate_slices inexact_orientation mixed_rescale mixed_pixel_format "
+    handled += "localizers_removed padding"
+    assert {flag for flag in Flag if flag.level is FlagLevel.NOTE} == set(handled.split())
 
 
 def test_every_flag_is_explained_with_a_picture_a_measure_and_advice():
@@ -97,8 +115,8 @@ def test_page_of_flags_names_everything_that_is_measured(tmp_path):
                 seen.add(finding.flag)
                 for measure in finding.evidence:
                     assert f"`{measure}`" in explained[finding.flag], (finding.flag, measure)
-    # Only pixels show the first two; the other needs an option that takes it in.
-    only_pixels = {Flag.SUSPICIOUS_HU, Flag.CONTRADICTED_HEADER}
+    # Only pixels show the first three; the other needs an option that takes it in.
+    only_pixels = {Flag.SUSPICIOUS_HU, Flag.CONTRADICTED_HEADER, Flag.DOUBTFUL_PIXELS}
     assert set(Flag) - seen <= only_pixels | {Flag.SECONDARY_CAPTURE}
     faults = {volume.fault for case in CASES for volume in case.volumes} - {""}
     assert all(f"`{fault}`" in explained[Flag.SUSPICIOUS_HU] for fault in faults)

@@ -6,10 +6,11 @@ published where only the pixels do.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from ..errors import MachineError
-from ..model import Json, VolumePlan, VolumeRecord
+from ..model import VolumePlan, VolumeRecord
 from ..run.atomic_files import machine_errors
 from ..run.checksums import file_md5
 from ..run.paths import volume_paths
@@ -57,31 +58,36 @@ def convert_volume(
     paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
     source = Source(fingerprint(plan, settings), manifest_md5)
     with staged_volume(paths) as staged:
-        written, digest = _write(plan, settings, staged, source)
-        verifying = time.perf_counter()
-        verification = verify_volume(
-            staged.store,
-            staged.slices,
-            written.plan,
-            settings,
-            tuple(written.decoders),
-            written.levels,
-        )
-        ended = time.perf_counter()
-        seconds: dict[str, Json] = {
-            "read": round(written.read_seconds, DECIMALS),
-            "write": round(written.write_seconds, DECIMALS),
-            "verify": round(ended - verifying, DECIMALS),
-            "total": round(ended - started, DECIMALS),
-        }
-        made = _Made(written, verification, source, digest, seconds)
-        record = _record_of(plan, settings, staged, made)
+        made = _write_verified(plan, settings, staged, source)
+        if not made.refused.keys() <= made.written.refused.keys():
+            # The flag belongs in the store too, whose documents and digest are complete by now.
+            staged.clear()
+            source = replace(source, refused=made.refused)
+            made = _write_verified(plan, settings, staged, source)
+        record = _record_of(plan, settings, staged, made, time.perf_counter() - started)
         if not settings.overwrite:
             theirs = finished_record(paths, source.fingerprint, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
                 return theirs
         staged.publish(record_to_json(record))
     return record
+
+
+def _write_verified(
+    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, source: Source
+) -> "_Made":
+    """Write a volume under its temporary names, and compare it with its source."""
+    written, digest = _write(plan, settings, staged, source)
+    started = time.perf_counter()
+    verification = verify_volume(
+        staged.store,
+        staged.slices,
+        written.plan,
+        settings,
+        tuple(written.decoders),
+        written.levels,
+    )
+    return _Made(written, verification, source, digest, time.perf_counter() - started)
 
 
 def _write(
@@ -116,11 +122,20 @@ class _Made:
     verification: Verification
     source: Source
     digest: str
-    seconds: dict[str, Json]
+    verify_seconds: float
+
+    @property
+    def refused(self) -> Mapping[int, tuple[str, ...]]:
+        """Index of a compared plane → decoders that could not read it, although others could."""
+        return self.verification.refused
 
 
 def _record_of(
-    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, made: _Made
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    staged: StagedVolume,
+    made: _Made,
+    total_seconds: float,
 ) -> VolumeRecord:
     # As long as the record has fields: each is named once.
     written = made.written
@@ -158,7 +173,12 @@ def _record_of(
         store_crc32=store_crc32(staged.store),
         slices_md5=file_md5(staged.slices),
         verification=made.verification.as_json(),
-        seconds=made.seconds,
+        seconds={
+            "read": round(written.read_seconds, DECIMALS),
+            "write": round(written.write_seconds, DECIMALS),
+            "verify": round(made.verify_seconds, DECIMALS),
+            "total": round(total_seconds, DECIMALS),
+        },
         decoders=dict(written.decoders),
         libraries=dict(library_versions()),
         settings=output_settings(settings),

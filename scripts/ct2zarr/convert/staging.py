@@ -30,6 +30,14 @@ class StagedVolume:
     store: Path
     slices: Path
 
+    def clear(self) -> None:
+        """Remove what was written, to write it again."""
+        for path in (self.store, self.slices):
+            # A writer may have put a journal or a spool file beside its file, named after it.
+            with suppress(OSError):  # the folder itself may be what failed
+                for entry in path.parent.glob(f"{path.name}*"):
+                    remove_path(entry)
+
     def publish(self, record_text: str) -> None:
         """Give the parts their final names: store, slices.csv, and the record last.
 
@@ -55,14 +63,11 @@ def staged_volume(final: VolumePaths) -> Iterator[StagedVolume]:
     name = final.store.name.split(".")[0]
     store = temporary_path(final.store.parent, name)
     slices = temporary_path(final.slices.parent, name)
+    staged = StagedVolume(final, store, slices)
     try:
-        yield StagedVolume(final, store, slices)
+        yield staged
     finally:
-        for path in (store, slices):
-            # A writer may have put a journal or a spool file beside its file, named after it.
-            with suppress(OSError):  # the folder itself may be what failed
-                for entry in path.parent.glob(f"{path.name}*"):
-                    remove_path(entry)
+        staged.clear()
 
 
 def remove_record(final: VolumePaths) -> None:

@@ -1,7 +1,8 @@
 """What a store says of its volume in the attribute ``ct2zarr``: flags, values, provenance."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -28,10 +29,13 @@ class Source:
         Of the files and settings, for ``source_fingerprint``.
     manifest_md5
         Of the manifest that names the volume; see ``run.checksums``.
+    refused
+        Index in the array → decoders that could not read the plane, as a verification found.
     """
 
     fingerprint: str = ""
     manifest_md5: str = ""
+    refused: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def volume_attributes(
@@ -72,6 +76,7 @@ def all_flags(
     plan: VolumePlan,
     settings: ConvertSettings,
     attempt: WriteAttempt,
+    source: Source,
     unparsed: Mapping[str, Json],
 ) -> tuple[RaisedFlag, ...]:
     """The flags of the plan, and those that only the pixels or whole headers show.
@@ -90,6 +95,9 @@ def all_flags(
         evidence[Flag.PADDING] |= {"pixels": pixels, "share": round(pixels / total, 6)}
     if unparsed:
         evidence.setdefault(Flag.UNPARSED_ELEMENTS, {})["tags"] = dict(unparsed)
+    refused = {**attempt.refused, **source.refused}
+    if refused:
+        evidence[Flag.DOUBTFUL_PIXELS] = _doubtful(refused)
     contradictions = attempt.bits.evidence()
     if contradictions:
         evidence[Flag.CONTRADICTED_HEADER] = dict(contradictions)
@@ -98,6 +106,12 @@ def all_flags(
         if suspicious is not None:
             evidence[Flag.SUSPICIOUS_HU] = suspicious
     return tuple(RaisedFlag(flag, evidence[flag]) for flag in Flag if flag in evidence)
+
+
+def _doubtful(refused: Mapping[int, tuple[str, ...]]) -> dict[str, Json]:
+    """The evidence that planes were refused by decoders."""
+    planes = Counter(name for names in refused.values() for name in names)
+    return {"planes": len(refused), "refused_by": dict(sorted(planes.items()))}
 
 
 def values_written(plan: VolumePlan, settings: ConvertSettings) -> Literal["hu", "stored"]:

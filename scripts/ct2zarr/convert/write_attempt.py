@@ -69,6 +69,8 @@ class WriteAttempt:
         MD5 of each plane in the array.
     decoders
         Decoder name → number of planes.
+    refused
+        Index in the array → decoders that could not read the plane, although others could.
     minimum, maximum
         Of all values.
     bits
@@ -90,6 +92,7 @@ class WriteAttempt:
     collector: TagCollector = field(init=False)
     digests: list[str] = field(default_factory=list)
     decoders: Counter[str] = field(default_factory=Counter)
+    refused: dict[int, tuple[str, ...]] = field(default_factory=dict)
     minimum: float = float("inf")
     maximum: float = float("-inf")
     padding_pixels: int = 0
@@ -177,6 +180,8 @@ class WriteAttempt:
         found = write_values(frame.stored, rescale, plane.padding_value, out, ends)
         self.collector.add(plane, frame.header)
         self.decoders[frame.decoder] += 1
+        if frame.refused_by:
+            self.refused[len(self.digests)] = frame.refused_by
         if frame.found is not None:
             self.bits.add(frame.found, plane, raw_in_compressed=frame.raw_in_compressed)
         self.digests.append(plane_md5(out))

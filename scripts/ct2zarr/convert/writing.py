@@ -62,6 +62,8 @@ class WrittenVolume:
         All of slices.csv.
     decoders
         Decoder name → number of planes.
+    refused
+        Index in the array → decoders that could not read the plane, although others could.
     read_seconds
         Reading and decoding.
     write_seconds
@@ -78,6 +80,7 @@ class WrittenVolume:
     varying_tags: tuple[str, ...]
     slices: SliceTable
     decoders: Mapping[str, int]
+    refused: Mapping[int, tuple[str, ...]]
     read_seconds: float
     write_seconds: float
 
@@ -152,7 +155,7 @@ def _with_documents(
     """Write the metadata documents of a complete attempt, and gather its results."""
     protect = _protection(settings, attempt.collector)
     metadata = attempt.collector.finish(plan.series_dir, protect)
-    flags = all_flags(plan, settings, attempt, metadata.unparsed)
+    flags = all_flags(plan, settings, attempt, source, metadata.unparsed)
     values = values_attribute(plan, settings, attempt)
     geometry = geometry_attributes(plan, protect)
     layout = attempt.layout()
@@ -177,6 +180,7 @@ def _with_documents(
         varying_tags=metadata.varying,
         slices=_with_md5s(metadata.slices, attempt.digests),
         decoders=dict(attempt.decoders),
+        refused=dict(attempt.refused),
         read_seconds=attempt.seconds.read,
         write_seconds=attempt.seconds.write,
     )

@@ -54,6 +54,8 @@ class StoredFrame:
         What the frame's codestream says of them; ``None`` for uncompressed frames.
     raw_in_compressed
         The pixels are uncompressed although the transfer syntax is not.
+    refused_by
+        Names of the decoders that could not read the compressed frame.
     """
 
     stored: Pixels
@@ -63,6 +65,7 @@ class StoredFrame:
     plane: Pixels | None = None
     codestream: Codestream | None = None
     raw_in_compressed: bool = False
+    refused_by: tuple[str, ...] = ()
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -162,7 +165,13 @@ class SourceReader:
         if syntax not in NATIVE_SYNTAXES and not is_raw(opened, frame):
             one = read_encapsulated_frame(opened, frame, self._avoid, interpret)
             return StoredFrame(
-                one.stored.values, header, one.decoder, one.stored, one.plane, one.codestream
+                one.stored.values,
+                header,
+                one.decoder,
+                one.stored,
+                one.plane,
+                one.codestream,
+                refused_by=one.refused_by,
             )
         plane, decoder = read_native_frame(opened, frame, self._avoid)
         found = interpret(plane, None)

@@ -36,12 +36,15 @@ class Decoded:
         The values that the header means by ``plane``.
     decoder
         Name of the decoder.
+    refused_by
+        Names of the decoders that were asked before and could not read the frame.
     """
 
     plane: Pixels
     codestream: Codestream | None
     stored: StoredPixels
     decoder: str
+    refused_by: tuple[str, ...] = ()
 
 
 Interpret = Callable[[Pixels, Codestream | None], StoredPixels]
@@ -96,7 +99,7 @@ def _decode(
         bits_stored=bits_of(frame)[0],
         pixel_representation=frame.pixel_representation,
     )
-    failures: list[FileError] = []
+    failures: dict[str, FileError] = {}
     for decoder in decoders_for(syntax, avoid):
         if failures and not takes_damaged(decoder, syntax):
             continue
@@ -107,9 +110,9 @@ def _decode(
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - each package raises kinds of its own
-            failures.append(_failure(decoder.NAME, error))
+            failures[decoder.NAME] = _failure(decoder.NAME, error)
             continue
-        return Decoded(plane, codestream, stored, decoder.NAME)
+        return Decoded(plane, codestream, stored, decoder.NAME, tuple(failures))
     if not failures:
         raise frame_error(
             frame,
@@ -122,7 +125,7 @@ def _decode(
         Code.CANNOT_DECODE,
         "{file} is in {syntax} and no decoder could read it ({failures})",
         syntax=syntax_name(syntax),
-        failures=tuple(failures),
+        failures=tuple(failures.values()),
     )
 
 

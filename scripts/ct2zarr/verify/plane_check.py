@@ -28,6 +28,22 @@ DCT_ROUNDING = 1.001
 libjpeg-turbo and libjpeg, on real CT of both), and a margin for float32."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlaneCheck:
+    """How the planes were read that have the values of their source.
+
+    Attributes
+    ----------
+    decoders
+        Decoder → number of planes that it read.
+    refused
+        Index of a plane → decoders that could not read it, although others could.
+    """
+
+    decoders: Mapping[str, int]
+    refused: Mapping[int, tuple[str, ...]]
+
+
 def check_planes(
     volume: Volume,
     plan: VolumePlan,
@@ -35,11 +51,12 @@ def check_planes(
     settings: ConvertSettings,
     chosen: Sequence[int],
     decoders_used: Collection[str],
-) -> dict[str, int]:
-    """Compare the chosen planes; each chunk is decoded once. Returns decoder → planes."""
+) -> PlaneCheck:
+    """Compare the chosen planes; each chunk is decoded once."""
     declared = volume.attrs.get("values") or {}
     md5s = table.column(PLANE_MD5)
     used: Counter[str] = Counter()
+    refused: dict[int, tuple[str, ...]] = {}
     depth = volume.chunks[0]
     with SourceReader(wanted=WANTED, avoid=decoders_used) as reader:
         headers = FrameHeaders()
@@ -66,7 +83,9 @@ def check_planes(
                     _check_rescale(header, index, frame)
                 _check_values(plane, source, header, index, frame, rescaled, decoders_used)
                 used[source.decoder] += 1
-    return dict(sorted(used.items()))
+                if source.refused_by:
+                    refused[index] = source.refused_by
+    return PlaneCheck(dict(sorted(used.items())), refused)
 
 
 def _is_rescaled(

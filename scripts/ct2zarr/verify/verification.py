@@ -48,12 +48,15 @@ class Verification:
         comparison cannot find.
     belonging
         What the headers of the planes have in common.
+    refused
+        Index of a plane → decoders that could not read it, although others could.
     """
 
     slices: tuple[int, ...]
     decoders: Mapping[str, int]
     belonging: BelongingCheck
     same_decoder: int
+    refused: Mapping[int, tuple[str, ...]]
 
     def as_json(self) -> dict[str, Json]:
         """The content of series.json. ``ok`` is never false, since a difference raises."""
@@ -101,7 +104,7 @@ def verify_volume(
             _check_identity(plan, table, volume.attrs, settings)
             check_geometry(plan, table, volume.attrs)
             belonging = check_belonging(plan, chosen)
-            decoders = check_planes(volume, plan, table, settings, chosen, decoders_used)
+            compared = check_planes(volume, plan, table, settings, chosen, decoders_used)
             found = volume.attrs.get("levels")
         check_pyramid(
             store_path,
@@ -121,8 +124,8 @@ def verify_volume(
             frame=error.frame,
             cause=error,
         ) from error
-    same = sum(planes for name, planes in decoders.items() if name in decoders_used)
-    return Verification(chosen, decoders, belonging, same)
+    same = sum(planes for name, planes in compared.decoders.items() if name in decoders_used)
+    return Verification(chosen, compared.decoders, belonging, same, compared.refused)
 
 
 def choose_planes(count: int, wanted: int | Literal["all"]) -> tuple[int, ...]:
