@@ -97,6 +97,93 @@ def test_numbers_that_jitter_around_a_value_per_layer_are_clusters():
     assert_layers(found, layer_of)
 
 
+@pytest.mark.parametrize(
+    ("values", "layers"),
+    [
+        ([[0, 1], [3, 4]], None),  # twice the gap within is no gap between
+        ([[0, 1], [3.1, 4.1]], [0, 1]),
+        ([[0, 0], [9, 10]], [0, 1]),  # three values are two clusters, too
+        ([[0, 1], [9, 10], [18, 19]], [0, 1, 2]),  # gaps between may be equal
+        ([[0, 1], [4, 5], [20, 21]], [0, 1, 2]),
+        ([[0, 1], [3, 4], [20, 21]], None),  # all gaps between are wide, or none counts
+        ([[0, 1], [9, None]], None),
+        ([[0, 1], [9, "x"]], None),
+    ],
+)
+def test_numbers_are_clusters_where_each_gap_between_is_more_than_twice_those_within(
+    values, layers
+):
+    frames, layer_of = shuffled(len(values), planes=4)
+    number = {f.path: values[layer_of[f.path]][i % 2] for i, f in enumerate(frames)}
+    found = found_in(
+        frames, lambda f: {} if number[f.path] is None else {"A": str(number[f.path])}
+    )
+    if layers is None:
+        assert found is None
+    else:
+        assert [{layer_of[f.path] for f in layer} for layer in found[1]] == [{n} for n in layers]
+
+
+def with_holes(planes, *missing):
+    """A layer per set of missing planes, and the true layer by path."""
+    frames, layer_of = shuffled(len(missing), planes)
+    kept = [f for f in frames if f.instance_number - 1 not in missing[layer_of[f.path]]]
+    return kept, layer_of
+
+
+@pytest.mark.parametrize(
+    ("planes", "missing", "explained"),
+    [
+        (9, [{3}, {5}], True),  # 16 frames, 2 holes
+        (9, [{3}, {5, 8}], False),  # 15 frames, 2 holes
+        (6, [{2}, {2}], True),  # the hole of both is none of theirs
+        (6, [{1, 4}, {1, 4}], True),
+        (9, [{3}, {3, 6}], True),  # 15 frames, 3 holes, 2 of which both have
+        (7, [{2, 4}, set()], False),
+    ],
+)
+def test_layers_may_have_a_hole_for_eight_frames_beside_those_of_the_stack(
+    planes, missing, explained
+):
+    frames, layer_of = with_holes(planes, *missing)
+    found = found_in(frames, lambda f: {"ImageComments": str(layer_of[f.path])})
+    if explained:
+        assert_layers(found, layer_of)
+    else:
+        assert found is None
+
+
+@pytest.mark.parametrize(("before", "explained"), [(38, True), (39, False)])
+def test_pairs_are_looked_for_among_the_first_forty_elements(before, explained):
+    rng = random.Random(7)
+    frames, layer_of = shuffled(4)
+    chance = {f.path: [str(rng.randrange(2)) for _ in range(before)] for f in frames}
+
+    def elements(f):
+        values = {f"A{n:02d}": value for n, value in enumerate(chance[f.path])}
+        return values | {"B": str(layer_of[f.path] // 2), "C": str(layer_of[f.path] % 2)}
+
+    found = found_in(frames, elements)
+    assert (found and found[0].keywords) == (("B", "C") if explained else None)
+
+
+@pytest.mark.parametrize(("planes", "explained"), [((5, 2, 2), True), ((4, 2, 2), False)])
+def test_there_may_be_a_value_for_three_frames_even_if_fewer_share_a_position(planes, explained):
+    long, low, high = planes
+    offsets = [*range(long)], [*range(low)], [*range(long - high, long)]
+    layer_of, frames = {}, []
+    for layer, places in enumerate(offsets):
+        for z in places:
+            uid = f"2.3.{layer}.{z}"
+            layer_of[uid] = layer
+            frames.append(frame(z, 2.0 * z, path=uid, sop_instance_uid=uid))
+    found = found_in(frames, lambda f: {"ImageComments": str(layer_of[f.path])})
+    if explained:
+        assert_layers(found, layer_of)
+    else:
+        assert found is None
+
+
 def test_a_component_of_the_dimension_index_explains_under_its_keyword():
     frames, layer_of = shuffled()
     found = found_in(

@@ -27,6 +27,8 @@ def test_positions_run_along_the_normal_or_else_along_their_longest_axis():
     upside_down = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
     assert order_of(z([0, 2, 4], orientation=upside_down))[1].tolist() == [0, -2, -4]
     assert order_of(z([0, 2, 4], orientation=None))[1].tolist() == [0, 2, 4]
+    some = [*z([0, 2], orientation=upside_down), *z([4], orientation=None)]
+    assert order_of(some)[1].tolist() == [0, 2, 4]
     along_y = [frame(i, 0, position=(0.0, 3.0 * i, 0.1), orientation=None) for i in range(3)]
     assert order_of(along_y)[1].tolist() == [0, 3, 6]
 

@@ -119,7 +119,7 @@ def resample(
     kind = np.dtype(dtype)
     layers = _layers(stack, grid)
     planes = _InPlane(read, shape, stack, grid, layers)
-    out = np.full(grid.shape, 0 if fill is None else fill, kind)
+    out = np.empty(grid.shape, kind)
     for number, place in enumerate(layers):
         if place is None:
             known = np.zeros(grid.shape[1:], bool)
@@ -127,8 +127,10 @@ def resample(
             values, known = planes.between(place)
             values = np.rint(values) if kind.kind in "iu" else values
             np.copyto(out[number], values, where=known, casting="unsafe")
-        if fill is None and not known.all():
-            raise IndexError("the grid reaches outside of the volume")
+        if not known.all():
+            if fill is None:
+                raise IndexError("the grid reaches outside of the volume")
+            out[number][~known] = fill
     return out
 
 

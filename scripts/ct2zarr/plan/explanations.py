@@ -198,13 +198,13 @@ def _numbered(labels: Sequence[Label]) -> Integers:
 def _clustered(labels: Sequence[Label], count: int) -> list[Label] | None:
     """The labels as ``count`` clusters of numbers, where wide gaps separate them."""
     numbers = [_as_number(str(text)) for _, text in labels]
-    if count < 2 or any(number is None for number in numbers):
+    if None in numbers:
         return None
     values = np.array(numbers, dtype=np.float64)
     ordered = np.unique(values)
     gaps = np.diff(ordered)
     widest = np.sort(gaps)
-    if len(gaps) < count or widest[1 - count] <= CLUSTER_GAP * max(widest[-count], 0.0):
+    if len(gaps) < count or widest[1 - count] <= CLUSTER_GAP * widest[-count]:
         return None
     limits = ordered[1:][gaps >= widest[1 - count]]
     return [(False, int(cluster)) for cluster in np.searchsorted(limits, values, side="right")]
