@@ -115,9 +115,7 @@ def test_numbers_are_clusters_where_each_gap_between_is_more_than_twice_those_wi
 ):
     frames, layer_of = shuffled(len(values), planes=4)
     number = {f.path: values[layer_of[f.path]][i % 2] for i, f in enumerate(frames)}
-    found = found_in(
-        frames, lambda f: {} if number[f.path] is None else {"A": str(number[f.path])}
-    )
+    found = found_in(frames, lambda f: {} if number[f.path] is None else {"A": str(number[f.path])})
     if layers is None:
         assert found is None
     else:
@@ -151,6 +149,35 @@ def test_layers_may_have_a_hole_for_eight_frames_beside_those_of_the_stack(
         assert_layers(found, layer_of)
     else:
         assert found is None
+
+
+@pytest.mark.parametrize(("labels", "explained"), [("acbd", True), ("abcd", False)])
+def test_values_of_single_frames_are_layers_only_if_they_do_not_take_turns(labels, explained):
+    value = dict(enumerate([*labels, labels[0], labels[0]]))
+    places = [0.0, 0.0, 2.0, 2.0, 0.0, 0.0]
+    frames = [
+        frame(1, z, path=f"2.3.4.{i}", sop_instance_uid=f"2.3.4.{i}") for i, z in enumerate(places)
+    ]
+    images = ["same", "1", "same", "same", "2", "3"]  # along the normal: 0, 1, 4, 5, then 2, 3
+    found = found_in(frames, lambda f: {"ImageComments": value[int(f.path[-1])]}, images)
+    assert (found is not None) is explained
+
+
+def test_a_value_that_cuts_a_stack_in_two_does_not_explain_its_copies():
+    numbers = [0, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9]
+    frames = [
+        frame(number, 2.0 * number, path=f"2.3.4.{i}", sop_instance_uid=f"2.3.4.{i:02d}")
+        for i, number in enumerate(numbers)
+    ]
+    images = [str(number) for number in numbers]
+    cut = found_in(frames, lambda f: {"A": "upper" if f.instance_number > 5 else "lower"}, images)
+    assert cut is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_a_value_of_each_file_does_not_divide_frames_at_one_position(count):
+    frames = [frame(1, 5.0, path=f"2.3.4.{i}", sop_instance_uid=f"2.3.4.{i}") for i in range(count)]
+    assert found_in(frames, lambda f: {"ImageComments": f"of {f.path}"}) is None
 
 
 @pytest.mark.parametrize(("before", "explained"), [(38, True), (39, False)])

@@ -2,8 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from ct2zarr.codes import Code
+from ct2zarr.model import UnusedFrame
 from ct2zarr.plan.geometry_columns import geometry_columns
 from ct2zarr.plan.grouping import plan_series
+from ct2zarr.vocabulary import Role
 from series_of import at, by_uid, different, frame, same, stack, unread
 
 
@@ -57,6 +60,17 @@ def test_slice_left_out_for_its_position_still_counts():
 def test_copies_of_one_sop_instance_count_once():
     copies = [replace(each, path=each.path + ".copy") for each in regular()]
     assert columns_of(regular() + copies, by_uid).regularly_spaced_3d_volume
+
+
+def test_copies_that_lie_beside_the_planes_count_once():
+    (plan,) = plan_series(regular(4), unread)
+    left_out = [
+        UnusedFrame(frame(9, 8.0, path=f"/data/{name}"), Role.DUPLICATE, "", Code.DUPLICATE)
+        for name in "ab"
+    ]
+    for unused in (left_out[:1], left_out):
+        columns = geometry_columns(replace(plan, unused=tuple(unused)))
+        assert (columns.unique_slice_positions, columns.uniform_slice_spacing) == (True, True)
 
 
 def test_cosines_that_differ_in_the_last_digit_are_two_orientations():

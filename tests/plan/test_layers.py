@@ -74,6 +74,13 @@ def test_a_layer_that_repeats_another_in_all_planes_is_a_copy():
     assert plan.split_by == ""
 
 
+def test_an_element_that_divides_only_copies_is_not_named_where_another_one_divides():
+    other = stack(grid(5), first=50, rows=32)
+    plans = plan_series([*two_layers(), *other], lambda f: str(f.position), None, comments)
+    assert [len(plan.planes) for plan in plans] == [12, 5]
+    assert {plan.split_by for plan in plans} == {"Rows"}
+
+
 def test_a_shorter_copy_goes_to_the_longer_layer():
     frames = stack(grid(12)) + [
         replace(f, path=f"/data/t/{f.instance_number}") for f in stack(grid(4, start=8), first=21)

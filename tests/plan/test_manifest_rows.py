@@ -16,6 +16,7 @@ from ct2zarr.plan.manifest_rows import (
     row_order,
     series_row,
 )
+from ct2zarr.run.csv_tables import read_table, rows_to_csv
 from ct2zarr.store.attributes import geometry_attributes, spacing_of_plan
 from ct2zarr.vocabulary import Flag, Role
 from series_of import at, frame, stack, unread
@@ -32,6 +33,31 @@ def grid(n, step=2.0):
 
 def test_a_row_has_the_columns_of_the_schema_and_no_other():
     assert sorted(row_of(stack(grid(3)))) == sorted(SERIES_SCHEMA.names)
+
+
+def rows_of_all_kinds():
+    """Rows with and without geometry, of one plane and of none."""
+    (plan,) = plan_series(stack(grid(3)), unread)
+    return [
+        row_of(stack(grid(3), kvp=120.0, slice_thickness=2.0)),
+        row_of(stack(grid(3), position=None, pixel_spacing=None)),
+        row_of(stack([0.0])),
+        series_row(replace(plan, planes=(), flags=())),
+    ]
+
+
+def test_each_row_reads_back_as_it_was(tmp_path):
+    path = tmp_path / "series_all.csv"
+    rows = rows_of_all_kinds()
+    path.write_text(rows_to_csv(SERIES_SCHEMA, rows))
+    assert list(read_table(path, SERIES_SCHEMA).rows()) == [
+        {name: row[name] for name in SERIES_SCHEMA.names} for row in rows
+    ]
+
+
+def test_only_cells_that_some_volume_has_no_value_for_may_be_empty():
+    absent = {name for row in rows_of_all_kinds() for name, value in row.items() if value is None}
+    assert absent == {column.name for column in SERIES_SCHEMA.columns if column.empty}
 
 
 def test_numbers_on_which_planes_differ_are_absent_and_texts_are_joined():

@@ -115,6 +115,7 @@ def one_position(n, **fields):
     ("frames", "located"),
     [
         (one_position(20), False),
+        (one_position(3), False),
         (one_position(2), True),
         (
             [frame(i + 1, 0.0, slice_location=2.5 * i) for i in range(2)],
@@ -249,8 +250,8 @@ def test_groups_are_in_order_of_size_then_of_their_values():
 @pytest.mark.parametrize(("gap", "volumes"), [(2.0, 1), (2.0199, 1), (2.0201, 2), (1.979, 2)])
 def test_two_planes_of_two_references_are_as_far_apart_as_the_header_says(gap, volumes):
     frames = [
-        frame(1, 0.0, slice_thickness=2.0),
-        frame(2, gap, slice_thickness=2.0, frame_of_reference_uid="1.7.2"),
+        frame(1, -7.0, slice_thickness=2.0),
+        frame(2, gap - 7.0, slice_thickness=2.0, frame_of_reference_uid="1.7.2"),
     ]
     assert len(sorted_groups(frames)) == volumes
 

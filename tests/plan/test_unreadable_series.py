@@ -150,13 +150,28 @@ def damaged_directory(folder: Path) -> None:
     shutil.rmtree(folder.parent / "whole")
 
 
+def directory_without_class(folder: Path, name: str = "DICOMDIR") -> None:
+    folder.mkdir(parents=True)
+    path = phantom.dicomdir(folder, phantom.make_series(folder.parent / "whole", n=2))
+    phantom.truncate(path, size=400)
+    path.rename(folder / name)
+    shutil.rmtree(folder.parent / "whole")
+
+
+def directory_in_lower_case(folder: Path) -> None:
+    directory_without_class(folder, "dicomdir")
+
+
 def other_modality(folder: Path) -> None:
     series = phantom.make_series(folder, n=2, SOPClassUID=MR_CLASS, Modality="MR")
     cut(series, keep=0.8)
     cut(phantom.make_series(folder.parent / "m", n=1, SOPClassUID=MR_CLASS), BEHIND_UID)
 
 
-@pytest.mark.parametrize("make", [readme, damaged_directory, other_modality])
+@pytest.mark.parametrize(
+    "make",
+    [readme, damaged_directory, directory_without_class, directory_in_lower_case, other_modality],
+)
 def test_what_is_no_ct_image_makes_no_series(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "root" / "x")
     assert manifest_rows(tmp_path) == []

@@ -43,7 +43,7 @@ SERIES_SCHEMA = Schema(
         Column("consistent_pixel_spacing", bool, empty=True),
         Column("consistent_image_dimensions", bool, empty=True),
         Column("uniform_slice_spacing", bool, empty=True),
-        Column("regularly_spaced_3d_volume", bool, empty=True),
+        Column("regularly_spaced_3d_volume", bool),
         Column("obliquity_degrees", float, empty=True),
         Column("spacing_z", float, empty=True),
         Column("spacing_y", float, empty=True),
