@@ -213,3 +213,11 @@ def test_a_data_set_that_is_explicit_in_truth_is_read_as_such():
     header = read(content)
     assert header.values[0x00080060] == ("CS", b"CT")
     assert header.values[LAST] == ("US", b"\x05\0")
+
+
+def test_a_file_that_ends_in_its_meta_information_is_damaged_and_not_something_else():
+    whole = dicom()
+    for size in range(132, len(whole) + 1):
+        with pytest.raises(FileError, match="ends inside its header") as caught:
+            read(whole[:size])
+        assert caught.value.code is Code.DAMAGED, size

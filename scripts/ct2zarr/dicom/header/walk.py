@@ -101,7 +101,7 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
             raise _no_dicom(start)
         return read_with_pydicom(source, wanted), source
     try:
-        meta, position = _read_meta(start)
+        meta, position = _read_meta(start, is_whole=source.size == len(start))
         syntax = meta.get("syntax", "")
         if syntax == DEFLATED:
             source, position = Unpacked(_inflate(source, position)), 0
@@ -116,6 +116,9 @@ def read_header(source: ByteSource, wanted: frozenset[int]) -> tuple[RawHeader, 
             return read_unpacked_with_pydicom(source, wanted, meta), source
         return read_with_pydicom(source, wanted), source
     return header, source
+
+
+_SHORTEST = 8  # bytes of a tag, a VR and a length of 16 bits
 
 
 def _no_dicom(start: bytes) -> FileError:
@@ -155,15 +158,17 @@ def _looks_like_elements(start: bytes, size: int) -> bool:
     return False
 
 
-def _read_meta(start: bytes) -> tuple[dict[str, str], int]:
-    """File meta information (PS3.10 section 7.1) and where the data set begins."""
+def _read_meta(start: bytes, is_whole: bool) -> tuple[dict[str, str], int]:
+    """File meta information (PS3.10 section 7.1) of the first bytes, or all, of a file.
+
+    Also returns where the data set begins.
+    """
     meta: dict[str, str] = {}
     position = 132
     while True:
         if position + 12 > len(start):
-            if position == len(start):
-                return meta, position
-            raise _UnusualError
+            in_meta = len(start) < position + _SHORTEST or start.startswith(b"\2\0", position)
+            raise cut_short(position) if is_whole and in_meta else _UnusualError
         group, element, vr, length, long = struct.unpack_from("<HH2sHI", start, position)
         if group != 2:
             return meta, position
@@ -173,7 +178,7 @@ def _read_meta(start: bytes) -> tuple[dict[str, str], int]:
         elif vr not in _SHORT_VRS:
             raise _UnusualError
         if value + length > len(start):
-            raise _UnusualError
+            raise cut_short(position) if is_whole else _UnusualError
         name = _META_TAGS.get(group << 16 | element)
         if name is not None:
             meta[name] = decode_uid(start[value : value + length])
