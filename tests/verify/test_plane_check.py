@@ -164,6 +164,39 @@ def test_a_declared_rescale_that_no_plane_has_is_found(tmp_path, name, value):
     )
 
 
+def rename_units(done: Converted, kind: str) -> None:
+    group = zarr.open_group(done.paths.store, mode="r+")
+    attributes = dict(group.attrs["ct2zarr"])
+    attributes["values"]["kind"] = kind
+    group.attrs["ct2zarr"] = attributes
+
+
+BOTH = ("RescaleSlope", "RescaleIntercept")
+
+
+@pytest.mark.parametrize("values", ["hu", "stored"])
+@pytest.mark.parametrize("without", [BOTH[:1], BOTH[1:], BOTH], ids=str)
+def test_values_are_hounsfield_units_only_with_a_whole_rescale_in_each_header(
+    tmp_path, without, values
+):
+    done = done_in(tmp_path, values, slope=2, without=without)
+    assert done.record.values["kind"] == "stored"
+    assert verify(done).slices == (0, 1, 2, 3)
+    rename_units(done, "hu")
+    with pytest.raises(VerificationError, match="calls its values Hounsfield units") as raised:
+        verify(done)
+    assert raised.value.code is Code.HEADERS_DISAGREE
+
+
+def test_a_store_of_stored_values_that_is_called_one_of_hounsfield_units_is_found(tmp_path):
+    for name, values, kind in (("a", "stored", "hu"), ("b", "hu", "stored")):
+        done = done_in(tmp_path / name, values)
+        assert verify(done).slices == (0, 1, 2, 3)
+        rename_units(done, kind)
+        with pytest.raises(VerificationError):
+            verify(done)
+
+
 def test_a_rescale_that_differs_between_planes_is_not_declared(tmp_path):
     done = done_in(tmp_path, slope=[1, 2, 1, 2])
     assert done.record.values["slope"] is None

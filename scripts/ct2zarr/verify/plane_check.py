@@ -75,7 +75,7 @@ def check_planes(
                 frame = plan.planes[index]
                 source = reader.read(frame)
                 header = headers.of(source, frame)
-                rescaled = _is_rescaled(header, index, settings, declared)
+                rescaled = _is_rescaled(header, index, declared)
                 # First what the header says, since other values may only be its consequence.
                 _check_source_header(header, index, frame, table, settings)
                 _check_scale(header, index, declared)
@@ -88,10 +88,8 @@ def check_planes(
     return PlaneCheck(dict(sorted(used.items())), refused)
 
 
-def _is_rescaled(
-    header: FrameHeader, index: int, settings: ConvertSettings, declared: Mapping[str, Any]
-) -> bool:
-    """Whether the plane is due in rescaled values; they are HU only with a whole rescale."""
+def _is_rescaled(header: FrameHeader, index: int, declared: Mapping[str, Any]) -> bool:
+    """Whether the store declares rescaled values; they are HU only with a whole rescale."""
     kind = declared.get("kind")
     if kind == "hu" and not header.rescaled:
         raise VerificationError(
@@ -100,7 +98,7 @@ def _is_rescaled(
             "plane {plane} lacks RescaleSlope or RescaleIntercept",
             plane=index,
         )
-    return settings.encoding.values == "hu" and kind != "stored"
+    return bool(kind != "stored")
 
 
 def _check_values(
