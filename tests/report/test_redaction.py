@@ -38,7 +38,7 @@ def test_paths_uids_and_names_are_taken_out_of_text(text: str, shown: str) -> No
         (["Lee^Kim"], "Lee or kim", "[removed] or [removed]"),
         (["12"], "12 of 12", "12 of 12"),
         ([" 123 "], "number 123, not 1234", "number [removed], not 1234"),
-        (["Yamada^Tarou=山田^太郎太=やまだ"], "Yamada 太郎太 やまだ", "[removed] " * 2 + "[removed]"),
+        (["Yamada^Tarou=山田^太郎太=やまだ"], "やまだ Yamada", "[removed] [removed]"),
         (["Ann^Anna Annabel"], "Annabel, Anna, Ann", "[removed], [removed], [removed]"),
         (["Ann", "Ann Doe"], "Ann Doe", "[removed] [removed]"),
         (["A+B(C"], "A+B(C and AAB", "[removed] and AAB"),

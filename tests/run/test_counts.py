@@ -20,13 +20,15 @@ ROWS = [
         localizers_skipped=3, files_unreadable=4, input_bytes=700,
     ),
     SummaryRow("3", "v1", "/d", "rejected", "padding", flags="padding", input_bytes=80),
+    SummaryRow("4", "v1", "/e", "ok", slice_count=1, reused=True, verify_ok=True),
+    SummaryRow("5", "v1", "/f", "ok", slice_count=2, reused=True, same_decoder_slices=2),
 ]  # fmt: skip
 
 
 def test_totals_sum_the_converted_volumes_and_count_all():
     assert totals_of(ROWS) == {
-        "volumes": 4, "ok": 2, "failed": 1, "rejected": 1, "flagged": 3,
-        "ok_flagged": 1, "reused": 1, "verified": 1, "same_decoder": 1, "slices": 30,
+        "volumes": 6, "ok": 4, "failed": 1, "rejected": 1, "flagged": 3,
+        "ok_flagged": 1, "reused": 3, "verified": 2, "same_decoder": 1, "slices": 33,
         "localizers_skipped": 4, "files_unreadable": 6, "input_bytes": 4000, "output_bytes": 900,
         "seconds": 3.75,
     }  # fmt: skip
@@ -38,8 +40,8 @@ def test_totals_of_nothing_are_zero():
 
 def test_counts_are_read_from_totals():
     counts = Counts.of_totals(totals_of(ROWS))
-    assert counts == Counts(4, 2, 1, 1, 1, 3, 4000, 900, 3.75, 1, 1, 30, 1)
-    assert counts + counts == Counts(8, 4, 2, 2, 2, 6, 8000, 1800, 7.5, 2, 2, 60, 2)
+    assert counts == Counts(6, 4, 3, 1, 1, 3, 4000, 900, 3.75, 1, 2, 33, 1)
+    assert counts + counts == Counts(12, 8, 6, 2, 2, 6, 8000, 1800, 7.5, 2, 4, 66, 2)
 
 
 def test_ratio_and_rate_are_unknown_where_nothing_was_written_or_timed():
