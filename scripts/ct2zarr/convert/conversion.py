@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import MachineError
-from ..model import VolumePlan, VolumeRecord
+from ..model import Json, VolumePlan, VolumeRecord
 from ..run.atomic_files import machine_errors
 from ..run.checksums import file_md5
 from ..run.paths import volume_paths
@@ -58,13 +58,13 @@ def convert_volume(
     paths = volume_paths(settings.store_root, plan.series_hash, settings.encoding.store_type)
     source = Source(fingerprint(plan, settings), manifest_md5)
     with staged_volume(paths) as staged:
-        made = _write_verified(plan, settings, staged, source)
+        made = _write_verified(plan, settings, staged, source, started)
         if not made.refused.keys() <= made.written.refused.keys():
             # The flag belongs in the store too, whose documents and digest are complete by now.
             staged.clear()
             source = replace(source, refused=made.refused)
-            made = _write_verified(plan, settings, staged, source)
-        record = _record_of(plan, settings, staged, made, time.perf_counter() - started)
+            made = _write_verified(plan, settings, staged, source, started)
+        record = _record_of(plan, settings, staged, made)
         if not settings.overwrite:
             theirs = finished_record(paths, source.fingerprint, plan, settings)
             if theirs is not None:  # a second job on the same shard was faster
@@ -74,11 +74,21 @@ def convert_volume(
 
 
 def _write_verified(
-    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, source: Source
+    plan: VolumePlan,
+    settings: ConvertSettings,
+    staged: StagedVolume,
+    source: Source,
+    started: float,
 ) -> "_Made":
-    """Write a volume under its temporary names, and compare it with its source."""
+    """Write a volume under its temporary names, and compare it with its source.
+
+    Parameters
+    ----------
+    started
+        When the conversion began, by ``time.perf_counter``.
+    """
     written, digest = _write(plan, settings, staged, source)
-    started = time.perf_counter()
+    verifying = time.perf_counter()
     verification = verify_volume(
         staged.store,
         staged.slices,
@@ -87,7 +97,14 @@ def _write_verified(
         tuple(written.decoders),
         written.levels,
     )
-    return _Made(written, verification, source, digest, time.perf_counter() - started)
+    ended = time.perf_counter()
+    seconds: dict[str, Json] = {
+        "read": round(written.read_seconds, DECIMALS),
+        "write": round(written.write_seconds, DECIMALS),
+        "verify": round(ended - verifying, DECIMALS),
+        "total": round(ended - started, DECIMALS),
+    }
+    return _Made(written, verification, source, digest, seconds)
 
 
 def _write(
@@ -122,7 +139,7 @@ class _Made:
     verification: Verification
     source: Source
     digest: str
-    verify_seconds: float
+    seconds: Mapping[str, Json]
 
     @property
     def refused(self) -> Mapping[int, tuple[str, ...]]:
@@ -131,11 +148,7 @@ class _Made:
 
 
 def _record_of(
-    plan: VolumePlan,
-    settings: ConvertSettings,
-    staged: StagedVolume,
-    made: _Made,
-    total_seconds: float,
+    plan: VolumePlan, settings: ConvertSettings, staged: StagedVolume, made: _Made
 ) -> VolumeRecord:
     # As long as the record has fields: each is named once.
     written = made.written
@@ -173,12 +186,7 @@ def _record_of(
         store_crc32=store_crc32(staged.store),
         slices_md5=file_md5(staged.slices),
         verification=made.verification.as_json(),
-        seconds={
-            "read": round(written.read_seconds, DECIMALS),
-            "write": round(written.write_seconds, DECIMALS),
-            "verify": round(made.verify_seconds, DECIMALS),
-            "total": round(total_seconds, DECIMALS),
-        },
+        seconds=made.seconds,
         decoders=dict(written.decoders),
         libraries=dict(library_versions()),
         settings=output_settings(settings),
