@@ -21,13 +21,13 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from ct2zarr import vocabulary
 from ct2zarr.codes import Code
+from ct2zarr.run.config_schema import config_schema
 from ct2zarr.run.option_values import variables_of
 from ct2zarr.run.options import (
     OPTIONS,
     Option,
     Output,
     config_options,
-    config_schema,
     options_that_change,
 )
 from ct2zarr.run.settings import SCRIPTS

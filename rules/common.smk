@@ -7,7 +7,7 @@ from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 from ct2zarr.run.atomic_files import prepare_folder
 from ct2zarr.run.options import Output
-from ct2zarr.run.settings import tidy_from_config
+from ct2zarr.run.settings_reading import tidy_from_config
 from ct2zarr.workflow.command_line import CommandLine
 from ct2zarr.workflow.config_check import (
     checked_config,

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from ct2zarr.run.entry import run_alone, run_step
-from ct2zarr.run.settings import AggregateSettings, aggregate_from_config, aggregate_from_environ
+from ct2zarr.run.settings import AggregateSettings
+from ct2zarr.run.settings_reading import aggregate_from_config, aggregate_from_environ
 
 
 def join_summaries(settings: AggregateSettings) -> None:

@@ -8,7 +8,8 @@ SHARD_ID it audits every shard, gathers the audits and ends with exit code 4 whe
 import os
 
 from ct2zarr.run.entry import run_alone, run_step
-from ct2zarr.run.settings import AuditSettings, audit_from_config, audit_from_environ
+from ct2zarr.run.settings import AuditSettings
+from ct2zarr.run.settings_reading import audit_from_config, audit_from_environ
 from ct2zarr.verify.audit_run import audit_all, audit_shard
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ct2zarr.convert.shard import retry_shard, run_shard
 from ct2zarr.run.entry import run_alone, run_step
-from ct2zarr.run.settings import ConvertSettings, convert_from_config, convert_from_environ
+from ct2zarr.run.settings import ConvertSettings
+from ct2zarr.run.settings_reading import convert_from_config, convert_from_environ
 
 
 def convert_alone() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ct2zarr.run.entry import explain_alone, run_step
-from ct2zarr.run.settings import audit_from_config
+from ct2zarr.run.settings_reading import audit_from_config
 from ct2zarr.verify.audit_run import gather_audits, print_result
 
 

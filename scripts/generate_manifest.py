@@ -10,7 +10,8 @@ manifest from all eight.
 import os
 
 from ct2zarr.run.entry import run_alone, run_step
-from ct2zarr.run.settings import ManifestSettings, manifest_from_config, manifest_from_environ
+from ct2zarr.run.settings import ManifestSettings
+from ct2zarr.run.settings_reading import manifest_from_config, manifest_from_environ
 
 
 def generate_manifest(settings: ManifestSettings) -> None:

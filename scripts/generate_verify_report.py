@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from ct2zarr.run.entry import run_alone, run_step
-from ct2zarr.run.settings import ReportSettings, report_from_config, report_from_environ
+from ct2zarr.run.settings import ReportSettings
+from ct2zarr.run.settings_reading import report_from_config, report_from_environ
 
 
 def report(settings: ReportSettings) -> None:

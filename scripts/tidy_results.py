@@ -5,7 +5,7 @@ Only Snakemake runs this, for the rule ``tidy``; a dry run lists what it would r
 
 from ct2zarr.convert.unplanned import tidy
 from ct2zarr.run.entry import explain_alone, run_step
-from ct2zarr.run.settings import tidy_from_config
+from ct2zarr.run.settings_reading import tidy_from_config
 
 if __name__ == "__main__":
     if "snakemake" not in globals():

@@ -12,11 +12,8 @@ from ct2zarr.convert.shard import run_shard
 from ct2zarr.convert.shard_plans import plans_of_shard
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.run.options import Output, config_options, options_that_change
-from ct2zarr.run.settings import (
-    ConvertSettings,
-    convert_from_config,
-    manifest_from_config,
-)
+from ct2zarr.run.settings import ConvertSettings
+from ct2zarr.run.settings_reading import convert_from_config, manifest_from_config
 from ct2zarr.scan.shares import scan_share
 from phantom import make_series
 

@@ -21,11 +21,8 @@ from ct2zarr.dicom.deidentification import KEY_VARIABLE
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
 from ct2zarr.report.summaries import ACCOUNT, aggregate
-from ct2zarr.run.settings import (
-    AggregateSettings,
-    MetadataSettings,
-    manifest_from_environ,
-)
+from ct2zarr.run.settings import AggregateSettings, MetadataSettings
+from ct2zarr.run.settings_reading import manifest_from_environ
 from ct2zarr.run.summary_columns import COLUMNS
 from ct2zarr.vocabulary import Flag, StoreType
 from ct2zarr.volume.volume import open_volume
@@ -468,7 +465,7 @@ def test_a_whole_job_runs_without_what_only_its_workers_or_the_report_need(tmp_p
     make_manifest(manifest_from_environ(scan | {"DATASET_VERSION": "v1"}))
     script = (
         "import os, sys; from ct2zarr.convert.shard import run_shard;"
-        "from ct2zarr.run.settings import convert_from_environ;"
+        "from ct2zarr.run.settings_reading import convert_from_environ;"
         "run_shard(convert_from_environ(os.environ)); print(*sorted(sys.modules))"
     )
     job = {

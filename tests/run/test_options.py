@@ -11,6 +11,8 @@ from ct2zarr.codes import Code
 from ct2zarr.convert.provenance import output_settings
 from ct2zarr.errors import SettingsError, sentence
 from ct2zarr.run import settings as records
+from ct2zarr.run import settings_reading as reading
+from ct2zarr.run.config_schema import config_schema
 from ct2zarr.run.option_kinds import whole
 from ct2zarr.run.option_values import Values, fill, option, values_of, variables_of
 from ct2zarr.run.options import (
@@ -18,8 +20,6 @@ from ct2zarr.run.options import (
     Option,
     Output,
     config_defaults,
-    config_options,
-    config_schema,
     options_that_change,
 )
 from ct2zarr.run.settings import SCRIPTS, ConvertSettings, MetadataSettings
@@ -156,11 +156,11 @@ def test_defaults_are_those_of_the_contract():
 def test_depth_is_limited_by_a_variable_and_not_by_a_config():
     assert config_defaults()["max_depth"] == "all"
     roots = {"DATASET_V1_ROOT": "/one", "OUT_DIR": "m"}
-    assert records.manifest_from_environ(roots).max_depth == 3
-    assert records.manifest_from_environ(roots | {"MAX_DEPTH": "all"}).max_depth is None
+    assert reading.manifest_from_environ(roots).max_depth == 3
+    assert reading.manifest_from_environ(roots | {"MAX_DEPTH": "all"}).max_depth is None
     config = {"datasets": {"v1": "/one"}, "manifest_dir": "m"}
-    assert records.manifest_from_config(config, 1).max_depth is None
-    assert records.manifest_from_config(config | {"max_depth": 3}, 1).max_depth == 3
+    assert reading.manifest_from_config(config, 1).max_depth is None
+    assert reading.manifest_from_config(config | {"max_depth": 3}, 1).max_depth == 3
 
 
 @pytest.mark.parametrize("record", [*SCRIPTS.values(), records.EncodingSettings, MetadataSettings])
@@ -221,11 +221,11 @@ NEEDED = {
     "generate_verify_report.py": {"CONVERTED_ROOT": "x"},
 }
 READ = {
-    "generate_manifest.py": records.manifest_from_environ,
-    "convert_dicom_to_volume.py": records.convert_from_environ,
-    "aggregate_summaries.py": records.aggregate_from_environ,
-    "audit_volumes.py": records.audit_from_environ,
-    "generate_verify_report.py": records.report_from_environ,
+    "generate_manifest.py": reading.manifest_from_environ,
+    "convert_dicom_to_volume.py": reading.convert_from_environ,
+    "aggregate_summaries.py": reading.aggregate_from_environ,
+    "audit_volumes.py": reading.audit_from_environ,
+    "generate_verify_report.py": reading.report_from_environ,
 }
 ALIAS = {"out_dir": "manifest_dir", "converted_root": "out_root"}
 TAKEN = [
@@ -249,7 +249,7 @@ def test_variable_of_a_script_reaches_its_settings(script, name):
 
 def test_out_dir_comes_before_manifest_dir():
     environ = NEEDED["generate_manifest.py"] | {"MANIFEST_DIR": "other"}
-    assert records.manifest_from_environ(environ).manifest_dir == Path("x")
+    assert reading.manifest_from_environ(environ).manifest_dir == Path("x")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -266,18 +266,18 @@ def test_missing_variable_is_named_with_what_to_set_it_to(script):
 
 def test_config_names_its_options_as_it_writes_them():
     with pytest.raises(SettingsError) as caught:
-        records.audit_from_config({"out_root": "x", "store_type": "hdf5"}, workers=1)
+        reading.audit_from_config({"out_root": "x", "store_type": "hdf5"}, workers=1)
     error = caught.value
     assert error.code is Code.SETTING_WRONG
     assert str(error) == "config: store_type is 'hdf5'; it must be one of sqlite, dir, zip"
     assert sentence(error, private=False).startswith("config: store_type is [removed]; it must be")
     with pytest.raises(SettingsError, match="config: out_root is missing: set it to the folder"):
-        records.audit_from_config({"out_root": None}, workers=1)
+        reading.audit_from_config({"out_root": None}, workers=1)
 
 
 def test_what_the_rules_know_is_not_taken_from_the_config():
     config = {"out_root": "x", "retry_failed": True, "num_workers": 9, "num_shards": 4}
-    settings = records.convert_from_config(config, Path("a.csv"), 1, workers=2)
+    settings = reading.convert_from_config(config, Path("a.csv"), 1, workers=2)
     assert (settings.retry_failed, settings.num_workers) == (False, 2)
     assert (settings.shard_id, settings.num_shards) == (1, 4)
 
@@ -327,7 +327,6 @@ def test_option_has_words_a_kind_and_one_name():
         assert one.name == name
         assert one.about.endswith("."), name
         assert one.kind.allowed, name
-    assert [one.name for one in config_options()] == list(config_schema()["properties"])
 
 
 def test_words_of_an_enumeration_are_all_named_in_what_is_allowed():

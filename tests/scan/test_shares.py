@@ -14,7 +14,8 @@ import pytest
 from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError, SettingsError
 from ct2zarr.plan.manifest import make_manifest
-from ct2zarr.run.settings import ManifestSettings, manifest_from_environ
+from ct2zarr.run.settings import ManifestSettings
+from ct2zarr.run.settings_reading import manifest_from_environ
 from ct2zarr.scan.scanning import scan
 from ct2zarr.scan.shares import merge_shares, scan_share, write_arrow
 from ct2zarr.scan.walking import share_of, walk_root

@@ -11,12 +11,15 @@ from jsonschema import Draft202012Validator
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import SettingsError, sentence
-from ct2zarr.run.options import OPTIONS, config_defaults, config_options, config_schema
+from ct2zarr.run.config_schema import config_schema
+from ct2zarr.run.options import OPTIONS, config_defaults, config_options
 from ct2zarr.run.settings import (
     AggregateSettings,
     ConvertSettings,
     ManifestSettings,
     ReportSettings,
+)
+from ct2zarr.run.settings_reading import (
     aggregate_from_config,
     convert_from_config,
     manifest_from_config,

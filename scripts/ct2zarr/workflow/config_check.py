@@ -14,9 +14,10 @@ from jsonschema import Draft202012Validator, ValidationError
 from ..codes import Code
 from ..errors import Private, SettingsError
 from ..report.decisions import read_decisions
+from ..run.config_schema import config_schema
 from ..run.option_kinds import PATH, PATH_OR_NONE
 from ..run.option_values import config_name, wrong_value
-from ..run.options import OPTIONS, config_defaults, config_options, config_schema
+from ..run.options import OPTIONS, config_defaults, config_options
 from ..run.output_places import check_no_braces, check_outside
 
 
