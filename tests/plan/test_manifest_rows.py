@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ct2zarr.codes import Code
+from ct2zarr.errors import SettingsError
+from ct2zarr.model import RaisedFlag
 from ct2zarr.plan.grouping import plan_series, whole_flags
 from ct2zarr.plan.manifest_rows import (
     LISTED_IN_TABLE,
@@ -170,3 +172,31 @@ def test_unused_frames_come_back_in_the_order_of_all_frames():
     read = plan_of_row(series_row(plan), plan.series_dir, frames, Path("series_all.csv"))
     assert [entry.frame.instance_number for entry in read.unused] == [7, 8, 9]
     assert read.planes == plan.planes
+
+
+@pytest.mark.parametrize("indices", [[0, 1], [1, 2], [0, 2], [0, 1, 1], [0, 1, 2, 3], []])
+def test_frames_that_are_not_the_planes_of_the_row_belong_to_another_run(indices):
+    (plan,) = plan_series(stack(grid(3)), unread)
+    frames = [(frame(i, 2.0 * i), i) for i in indices]
+    with pytest.raises(SettingsError, match="has 3 slices") as raised:
+        plan_of_row(series_row(plan), plan.series_dir, frames, Path("series_all.csv"))
+    assert raised.value.code is Code.INPUT_MIXED
+
+
+@pytest.mark.parametrize("text", ["", "[", "7", "[7]", '[["no_such_flag",{}]]', '[["tilt"]]'])
+def test_findings_that_are_no_flags_with_evidence_are_damage(text):
+    (plan,) = plan_series(stack(grid(3)), unread)
+    row = {**series_row(plan), "findings": text}
+    frames = [(one, i) for i, one in enumerate(plan.planes)]
+    with pytest.raises(SettingsError, match="findings") as raised:
+        plan_of_row(row, plan.series_dir, frames, Path("series_all.csv"))
+    assert raised.value.code is Code.INPUT_DAMAGED
+
+
+def test_evidence_is_cut_only_where_it_is_longer_than_a_row_lists():
+    whole = list(range(LISTED_IN_TABLE))
+    for values, cut in ((whole, False), ([*whole, 99], True)):
+        raised = RaisedFlag(Flag.MISSING_SLICES, {"after": values, "count": 7})
+        (found,) = flags_from_text(flags_to_text([raised]))
+        due = {"after": whole, "count": 7, "shortened": ["after"]} if cut else raised.evidence
+        assert found.evidence == due

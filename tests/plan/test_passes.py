@@ -49,12 +49,23 @@ def test_frames_of_one_time_belong_to_one_pass():
         [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]],  # turn about
         [[0, 2, 4, 6, 1, 3, 5, 7], [0, 2, 4, 6, 1, 3, 5, 7]],  # halves of passes
         [list(range(8)), [0, 4, 2, 6, 1, 3, 7, 5]],  # no order
+        [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11], list(range(12))],  # blocks of one pass
+        [list(range(12)), [0, 1, 2, 6, 7, 8], [11, 10, 9, 5, 4, 3]],
         [list(range(20)), [17, 18, 19]],  # too few to be a pass of its own
         [list(range(8)), [3, 4]],
     ],
 )
 def test_what_does_not_run_along_the_stack_is_no_pass(runs):
     assert passes_of(*runs) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(range(6), range(11, 5, -1)), (range(6, 12), range(5, -1, -1)), (range(6), range(20, 14, -1))],
+)
+def test_stretches_beside_each_other_are_passes_where_one_pass_covers_both(first, second):
+    whole = sorted({*first, *second})
+    assert passes_of(first, second, whole) == [sorted(first), sorted(second), whole]
 
 
 @pytest.mark.parametrize("shift", [1, 3, 4])

@@ -1,9 +1,11 @@
 """Splits by tags: no more of them than the geometry asks for, and how parts are joined again."""
 
+from dataclasses import replace
+
 import pytest
 
 from ct2zarr.plan.split_by_tags import LARGEST_COMBINATION, split_by_tags
-from ct2zarr.plan.stack import make_stack
+from ct2zarr.plan.stack import make_stack, make_stack_without_geometry
 from series_of import at, frame, stack
 
 
@@ -122,6 +124,32 @@ def test_more_groups_than_are_tried_for_joining_leave_single_planes():
     # 70 positions with two planes each, every plane with an acquisition of its own.
     frames = [frame(i + 1, 2.0 * (i % 70), acquisition_number=i + 1) for i in range(140)]
     assert [len(part) for part in split(frames)[1]] == [70, 70]
+
+
+@pytest.mark.parametrize("take_turns", [(), (1, 2), (0, 1), (0, 1, 2)])
+def test_values_of_single_frames_are_phases_only_if_no_two_of_these_take_turns(take_turns):
+    order = [(phase, i) for phase in range(3) for i in range(6)]
+    first = min(take_turns, default=0)
+    order.sort(key=lambda one: (first, one[1], one[0]) if one[0] in take_turns else (one[0], 0, 0))
+    frames = [
+        frame(1, 2.0 * i, path=f"/data/{phase}{i}", trigger_time=10.0 * order.index((phase, i)))
+        for phase in range(3)
+        for i in range(6)
+    ]
+    keywords, parts = split(frames)
+    assert keywords == (() if take_turns else ("TriggerTime",))
+    assert parts == ([sorted(3 * grid(6))] if take_turns else 3 * [grid(6)])
+
+
+def test_gaps_of_numbers_that_are_no_distances_are_no_reason_to_divide():
+    one = stack([0.0, 3.0, 6.0, 9.0], acquisition_number=1)
+    other = stack([4.0, 7.0, 10.0, 13.0], 11, acquisition_number=2)
+    frames = [
+        replace(each, position=None, instance_number=int(each.position[2])) for each in one + other
+    ]
+    located = [replace(each, slice_location=float(each.instance_number)) for each in frames]
+    assert len(split_by_tags(make_stack_without_geometry(located))) == 2
+    assert len(split_by_tags(make_stack_without_geometry(frames))) == 1
 
 
 def test_absent_values_come_last():

@@ -271,9 +271,9 @@ def _split_by_reference(
     references = {frame.frame_of_reference_uid for frame in frames}
     if _one_grid(make_stack(frames), len(references)):
         return [("", frames)]
-    groups: dict[str, list[Frame]] = {reference: [] for reference in sorted(references)}
+    groups: dict[str, list[Frame]] = {}
     for frame in frames:
-        groups[frame.frame_of_reference_uid].append(frame)
+        groups.setdefault(frame.frame_of_reference_uid, []).append(frame)
     return [(reference, tuple(members)) for reference, members in groups.items()]
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..geometry.spacing import Floats, Integers, Spacing, is_uniform, spacing_of, written_unit
+from ..geometry.spacing import Floats, Integers, Spacing, spacing_of, written_unit
 from ..geometry.stacks import NOMINAL_STEP_MM, project, slice_normal
 from ..geometry.tolerances import (
     IN_PLANE_TOLERANCE_MM,
@@ -197,8 +197,6 @@ class Stack:
     def spacing(self, chosen: Integers | None = None) -> Spacing:
         """How the frames, or some of them (ascending indices), follow each other."""
         offsets = self.offsets if chosen is None else self.offsets[chosen]
-        if is_uniform(offsets):
-            return Spacing("uniform", 0)
         return spacing_of(offsets, self.hints, self.unit)
 
     def positions_of_frames(self) -> list[list[int]]:
