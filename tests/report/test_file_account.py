@@ -112,10 +112,17 @@ def test_a_series_that_is_gone_is_said_and_its_store_is_named(source: Path, tmp_
     assert page.index(notice[0]) < page.index("<h1")
 
 
-def test_without_a_manifest_nothing_is_claimed(tmp_path: Path) -> None:
+def test_without_a_manifest_nothing_is_claimed() -> None:
     assert unread_notices({}) == ()
     assert file_bars({}) is None
-    assert unplanned_notices(tmp_path, []) == ()
+    assert unplanned_notices(None) == ()
     for odd in (5, "x", [5], [{}], None):
         assert len(unread_notices({"unread": odd, "unreadable_series": "x"})) <= 1
         assert file_bars({"files_found": odd, "roles": odd}) is None
+        assert unplanned_notices(odd) == unplanned_notices({"volumes": odd and "x"}) == ()
+
+
+def test_the_page_counts_the_volumes_that_the_summary_counts_and_names_those_it_names() -> None:
+    (notice,) = unplanned_notices({"volumes": 1200, "series_hash": ["ab", "cd"]})
+    assert notice.sentence.startswith("1,200 volumes are no longer planned")
+    assert notice.hashes == ("ab", "cd")

@@ -1,18 +1,12 @@
 """What the page says of files beyond volumes: those not read, their roles, stores of no plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..model import Json
-from ..run.paths import META_FOLDER, RECORD_ENDING
 from ..vocabulary import Role
 from .overview import Bar, BarGroup
 from .sentences import MOST_OF_TEXT, shorten
-from .summary_table import JoinedRow
-
-NAMED_MOST = 100
-"""Volumes of no plan that the page names; more are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +75,27 @@ def file_bars(account: Mapping[str, Json]) -> BarGroup | None:
     return BarGroup(f"Files found: {found:,} {equal} the sum of all roles", tuple(bars))
 
 
-def unplanned_notices(root: Path, rows: Sequence[JoinedRow]) -> tuple[Notice, ...]:
-    """Volumes whose records lie below ``root`` (``zarr_{store}``), but that no row names."""
-    planned = {row.series_hash for row in rows}
-    names = (path.name for path in (root / META_FOLDER).glob(f"*{RECORD_ENDING}"))
-    gone = sorted(
-        {name.removesuffix(RECORD_ENDING) for name in names if not name.startswith(".")} - planned
-    )
-    if not gone:
+def unplanned_notices(unplanned: object) -> tuple[Notice, ...]:
+    """Volumes among the results that the manifest does not name.
+
+    Parameters
+    ----------
+    unplanned
+        ``no_longer_planned`` of ``summary_all.json``; None where there is no such file.
+    """
+    count = unplanned.get("volumes") if isinstance(unplanned, Mapping) else None
+    if not isinstance(unplanned, Mapping) or not isinstance(count, int) or not count:
         return ()
-    what = "1 volume is" if len(gone) == 1 else f"{len(gone):,} volumes are"
+    names = unplanned.get("series_hash")
+    hashes = tuple(str(one) for one in names) if isinstance(names, list) else ()
+    what = "1 volume is" if count == 1 else f"{count:,} volumes are"
     return (
         Notice(
             "look",
             f"{what} no longer planned: the series has gone from the source, or is divided or "
             "identified otherwise now",
             "The stores are kept. `snakemake tidy` lists and removes what no manifest names.",
-            tuple(gone[:NAMED_MOST]),
+            hashes,
         ),
     )
 

@@ -158,7 +158,7 @@ def _overview(
         "outcome_label": ", ".join(f"{part.label} {part.count:,}" for part in outcome),
         "tiles": headline_tiles(counts),
         "facts": settings_lines(facts, rows, settings),
-        "notices": (*unread_notices(account), *unplanned_notices(root, rows)),
+        "notices": (*unread_notices(account), *unplanned_notices(facts.get("no_longer_planned"))),
         "files": file_bars(account),
     }
 
