@@ -156,3 +156,24 @@ print(signal.getsignal(signal.SIGINT) is before, signal.pthread_sigmask(signal.S
 interrupt_soon(); call(work)
 """
     assert printed_by(script) == ["True set()", "interrupted in work after 0 word"]
+
+
+def test_ctrl_c_while_snakemake_plans_its_jobs_is_one_sentence(fresh):
+    running = subprocess.Popen(
+        fresh.command(),
+        cwd=fresh.folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    for line in running.stdout:
+        if line.startswith("Building DAG"):
+            os.killpg(running.pid, signal.SIGINT)
+            break
+    printed = running.stdout.read()
+    assert running.wait(timeout=120) == 130
+    assert printed == "Stopped by Ctrl-C before any job had started.\n"
+    assert not list((fresh.folder / ".snakemake" / "locks").glob("*"))

@@ -10,12 +10,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from .closing import closing_lines, job_sentence, step_of, title
 from .command_line import CommandLine
-from .interruption import catch_interrupts
+from .interruption import catch_interrupts, stop_before_start
 from .printed_log import OURS, PrintedLog
 from .run_events import Job, RunEvents
 from .run_files import RunFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from ..convert.unplanned import Unplanned
@@ -55,6 +56,7 @@ class RunDisplay:
         self._terminal = terminal_handler(logger)
         self._sentence: str | None = None
         self._begun: set[str] = set()
+        self._begin: Callable[[], None] = lambda: None
 
     def mention_manifest(self) -> None:
         """Log when the manifest was made: only a scan shows whether the folders have grown."""
@@ -84,6 +86,7 @@ class RunDisplay:
             self._brief = PrintedLog()
             printing.addFilter(self._brief)
         self._logger.addHandler(_Follower(self))
+        self._begin = stop_before_start()
 
     def _prints_everything(self, printing: logging.Handler) -> bool:
         verbose = self._logger.isEnabledFor(logging.DEBUG)
@@ -119,6 +122,7 @@ class RunDisplay:
 
     def start(self) -> None:
         """Draw bars if Snakemake itself shows jobs and progress on a terminal."""
+        self._begin()
         if self._brief is not None:
             self._brief.running = True
             catch_interrupts(self._interrupt, self._is_ending)

@@ -9,12 +9,16 @@ thread by another signal, which the main thread has not blocked.
 
 import os
 import signal
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+
+from ..run.entry import INTERRUPTED
 
 WAKE = signal.SIGUSR2
 """The signal that wakes the main thread."""
@@ -27,6 +31,33 @@ where one arrives while it schedules. A job that it starts just then receives th
 
 PATIENCE_SECONDS = 60.0
 """Time after which Snakemake is interrupted whatever it does."""
+
+
+def stop_before_start() -> Callable[[], None]:
+    """End at Ctrl-C in one sentence while no job has started: without a traceback of Snakemake.
+
+    Returns
+    -------
+    Callable[[], None]
+        Puts things back as they were; called before the first job starts.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        return lambda: None
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Half-made objects of Snakemake complain when they are thrown away.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        sys.unraisablehook = _nothing
+        print("Stopped by Ctrl-C before any job had started.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+    def put_back() -> None:
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    return put_back
 
 
 def catch_interrupts(noticed: Callable[[], None], ending: Callable[[], bool]) -> None:
