@@ -16,6 +16,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from ct2zarr.run.job_log import State, read_state, state_file
+from ct2zarr.run.sealed import write_table
 from ct2zarr.workflow.bars import MOST_BARS, WorkflowBars
 from ct2zarr.workflow.command_line import CommandLine
 from ct2zarr.workflow.display import RunDisplay, printing_handler, terminal_handler
@@ -201,7 +202,7 @@ def files(tmp_path):
     }  # fmt: skip
     files = RunFiles.of_config(config)
     files.store_root.mkdir()
-    files.summary("00").totals.write_text(json.dumps({"totals": {"volumes": 3, "ok": 3}}))
+    write_table(files.summary("00"), "", {"totals": {"failed": 0, "volumes": 3, "ok": 3}})
     return files
 
 
