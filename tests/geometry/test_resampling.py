@@ -67,6 +67,19 @@ def test_the_grid_around_regular_planes_is_the_stack_itself():
     assert found == pytest.approx(values)
 
 
+@pytest.mark.parametrize(
+    "orientation",
+    [AXIAL, TILTED, (1.05, 0.0, 0.0, 0.0, 0.97, 0.0), (0.6, 0.8, 0.0, 0.1, 0.0, -1.0)],
+)
+def test_axes_are_unit_vectors_square_to_each_other_whatever_the_cosines(orientation):
+    stack = stack_geometry(np.array([[0.0, 0, 0], [0, 0, 2]]), list(orientation), SPACING, (1.0,))
+    axes = stack_axes(stack)
+    assert axes @ axes.T == pytest.approx(np.eye(3))
+    assert axes[2] @ orientation[:3] == pytest.approx(np.linalg.norm(orientation[:3]))
+    assert axes[1] @ orientation[3:] > 0
+    assert axes[0] == pytest.approx(np.cross(axes[2], axes[1]))
+
+
 def test_whole_numbers_are_rounded_not_cut():
     stack, values, _ = linear_stack([0, 2])
     whole = np.full(values.shape, 3, np.int16)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ct2zarr.geometry.spacing import LISTED_MISSING, is_uniform, spacing_of, written_unit
 
@@ -27,6 +29,25 @@ def test_missing_planes_are_counted_and_placed_on_the_grid():
 def test_three_equal_wide_gaps_are_a_change_of_spacing_not_missing_planes():
     assert spacing_of(np.array([0, 2, 4, 6, 8, 12, 16, 20.0])).kind == "uneven"
     assert spacing_of(np.array([0, 2, 4, 6, 8, 12, 16.0])).kind == "missing"
+
+
+@given(st.lists(st.sampled_from([1, 2, 3, 4]), min_size=1, max_size=12), st.booleans())
+def test_a_stack_reads_alike_from_both_ends(gaps, declared):
+    offsets = np.cumsum([0.0, *gaps])
+    hints = (1.0,) if declared else ()
+    there, back = (spacing_of(one, hints) for one in (offsets, offsets[-1] - offsets[::-1]))
+    assert (there.kind, there.irregular_gaps) == (back.kind, back.irregular_gaps)
+    assert (there.kind == "uniform") is (there.irregular_gaps == 0)
+    if there.missing is None:
+        assert back.missing is None
+    else:
+        planes = round(offsets[-1] / there.missing.spacing_mm) + 1
+        assert there.missing.count == back.missing.count == planes - len(offsets)
+
+
+@pytest.mark.parametrize("gaps", [[2, 2, 2, 1, 1, 1, 1], [1, 1, 1, 1, 2, 2, 2], [3, 3, 3, 1, 1, 1]])
+def test_another_spacing_may_be_that_of_the_first_planes_or_of_the_last(gaps):
+    assert spacing_of(np.cumsum([0.0, *gaps])).kind == "uneven"
 
 
 def test_wide_gaps_that_outnumber_the_base_gaps_need_a_declared_spacing():

@@ -1,5 +1,7 @@
 """Frames at one position that nothing tells apart: which one is kept, and what is ambiguous."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,23 @@ def test_a_stray_that_only_its_uid_distinguishes_is_ambiguous(number, ambiguous)
     resolved = resolve_conflicts(make_stack(ordered(frames)), Digests(different))
     assert resolved.ambiguous is ambiguous
     assert len(resolved.removed) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({}, {}), ({"instance_number": 9}, {"instance_number": 9, "sop_instance_uid": "1.3"})],
+)
+def test_of_frames_that_fit_alike_the_first_acquired_is_kept_wherever_it_lies(first, second):
+    near = {"instance_number": 3, "sop_instance_uid": "1.2"}
+    one = frame(3, 4.0, path="/data/b", **{**near, **first})
+    other = frame(3, 4.0, path="/data/a", **{**near, "sop_instance_uid": "1.3", **second})
+    others = [each for each in stack(grid(6)) if each.instance_number != 3]
+    for shift in (0.005, -0.005):
+        moved = replace(one, position=(*one.position[:2], 4.0 + shift))
+        resolved = resolve_conflicts(
+            make_stack(ordered([*others, moved, other])), Digests(different)
+        )
+        assert [removed.kept for removed in resolved.removed] == [moved]
 
 
 def test_layers_are_ambiguous_but_not_those_of_one_plane_each():

@@ -673,6 +673,16 @@ def test_series_without_a_slice_gives_unused_frames_only():
     assert [(each.role, each.reason) for each in left] == [(Role.LOCALIZER, "scout")]
 
 
+def test_frames_of_no_volume_are_in_order_of_path_and_frame():
+    of_no_volume = [
+        frame(n, 0, path=f"/data/{name}", frame_number=n, role=Role.NOT_CT, reason="MR")
+        for n, name in ((2, "a"), (10, "a"), (1, "b"), (3, "b"))
+    ]
+    for frames in (of_no_volume, of_no_volume[::-1], of_no_volume[2:] + of_no_volume[:2]):
+        _, left = plan_volumes(frames, unread)
+        assert [each.frame for each in left] == of_no_volume
+
+
 def test_many_series_are_planned_apart_and_every_file_is_accounted_once():
     frames = (
         stack(grid(5))

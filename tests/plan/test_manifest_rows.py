@@ -148,6 +148,12 @@ def test_flags_and_their_evidence_survive_the_row():
     assert series_row(plan)["flags"] == f"{Flag.MISSING_SLICES};{Flag.LOSSY_COMPRESSION}"
 
 
+def test_findings_are_pairs_of_flag_and_evidence_as_short_json():
+    raised = RaisedFlag(Flag.MISSING_SLICES, {"after": [1, 2], "name": "é"})
+    assert flags_to_text([raised]) == '[["missing_slices",{"after":[1,2],"name":"\\u00e9"}]]'
+    assert flags_to_text([]) == "[]"
+
+
 def test_rows_are_in_order_of_dataset_folder_series_and_number_of_the_part():
     def row(dataset, folder, uid, part, name):
         values = (dataset, folder, uid, part, name)

@@ -84,6 +84,13 @@ def test_cosines_that_jitter_from_plane_to_plane_belong_together(jitter, offsets
     assert sizes(frames) == [len(list(offsets))]
 
 
+def test_frames_of_groups_that_are_joined_are_in_the_order_of_all_frames():
+    cosines = [(1.0, a, 0.0, -a, 1.0, 0.0) for a in (5e-4, 0.0, -5e-4)]
+    frames = [frame(i + 1, 2.0 * (i // 2), orientation=cosines[i % 3]) for i in range(12)]
+    (group,) = sorted_groups(frames)
+    assert group.frames == tuple(sorted(frames, key=frame_order))
+
+
 def test_stacks_that_were_turned_a_little_are_apart_where_they_repeat_positions():
     turned = (1.0, 5e-4, 0.0, -5e-4, 1.0, 0.0)
     again = at(stack(grid(6), first=7), orientation=turned)

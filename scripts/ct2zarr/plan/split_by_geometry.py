@@ -147,8 +147,7 @@ def _group_by_layout(frames: Sequence[Frame]) -> list[tuple[_Layout, tuple[Frame
     units = {one: unit_orientation(one) for one in cosines if spans_a_plane(one)}
     clusters = _clusters(set(units.values()), COSINE_ROUNDING)
     orientations: _Clusters = {one: clusters[unit] for one, unit in units.items()}
-    pixels = {frame.pixel_spacing for frame in frames if frame.pixel_spacing}
-    pixels = {one for one in pixels if is_spacing(one)}
+    pixels = {one for one in {frame.pixel_spacing for frame in frames} if is_spacing(one)}
     finest = min(map(min, pixels), default=1.0)
     spacings = _clusters(pixels, in_plane_tolerance((finest,)) / max(edge, 1))
     raws = [_raw(frame) for frame in frames]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 
@@ -45,7 +46,9 @@ def missing_geometry(frame: Frame) -> list[str]:
     return missing
 
 
-def is_spacing(pixel_spacing: Sequence[float] | None) -> bool:
+def is_spacing(
+    pixel_spacing: tuple[float, float] | None,
+) -> TypeGuard[tuple[float, float]]:
     """Whether both distances between pixels are positive numbers."""
     return pixel_spacing is not None and min(pixel_spacing) > 0 and sum(pixel_spacing) < math.inf
 
