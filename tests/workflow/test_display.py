@@ -3,6 +3,7 @@
 import atexit
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from io import StringIO
@@ -30,6 +31,14 @@ class Terminal(StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_as_before():
+    """A display that watches changes what Ctrl-C does."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def stop_before_start() -> Callable[[], None]:
         sys.exit(INTERRUPTED)
 
     def put_back() -> None:
-        signal.signal(signal.SIGINT, before)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, stop)
     return put_back
