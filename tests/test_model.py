@@ -1,12 +1,12 @@
 """The records between the rooms: frames that are left out, and columns of a slice table."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from ct2zarr.codes import Code
 from ct2zarr.errors import FileError, SeriesError
-from ct2zarr.model import SliceTable, UnusedFrame
+from ct2zarr.model import Frame, SliceTable, UnusedFrame
 from ct2zarr.vocabulary import Role
 from series_of import frame
 
@@ -31,3 +31,12 @@ def test_a_column_of_the_slice_table_is_found_by_its_name():
         table.column("KVP")
     assert raised.value.code is Code.DAMAGED_RECORD
     assert "KVP" in str(raised.value)
+
+
+def test_a_frame_of_which_only_the_file_is_known_claims_nothing():
+    bare = Frame("v1", "/data", "/data/a", 10, 1, Role.NOT_DICOM)
+    known = {"dataset", "root", "path", "bytes", "mtime_ns", "role"}
+    ones = {"frame_number", "frames", "samples_per_pixel"}
+    values = {each.name: getattr(bare, each.name) for each in fields(Frame)}
+    assert {name for name, value in values.items() if value == 1} - known == ones
+    assert not any(value for name, value in values.items() if name not in known | ones)

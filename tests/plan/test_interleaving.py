@@ -134,6 +134,12 @@ def test_the_declared_spacing_of_a_stack_is_a_sign_whatever_the_thickness():
     assert outcome(frames, stack_of, with_(TEXT)) == "one"
 
 
+def test_a_declared_spacing_is_a_sign_of_as_many_stacks_as_it_has_steps_and_of_no_others():
+    for declared, found in ((4.0, "apart"), (6.0, "flagged"), (8.0, "flagged"), (5.0, "flagged")):
+        frames, stack_of = woven(numbers="one_after_another", spacing_between_slices=declared)
+        assert outcome(frames, stack_of, with_(PRIVATE)) == found, declared
+
+
 @pytest.mark.parametrize(("count", "found"), [(4, "apart"), (5, "one")])
 def test_by_thickness_alone_four_stacks_are_looked_for_and_thicker_planes_are_slabs(count, found):
     frames, stack_of = woven(count, slice_thickness=2.0 * count)

@@ -108,6 +108,14 @@ def test_the_log_counts_the_roles_and_warns_of_no_volume(caplog):
         "2 files found: 2 slice",
         "1 series with CT images, 1 volumes",
     ]
+    assert not any(record.levelno > logging.INFO for record in caplog.records)
+    with caplog.at_level(logging.INFO, logger="ct2zarr"):
+        log_summary({**summary, "links_out_of_datasets": 3})
+    assert "3 links lead out of the folders of the datasets" in caplog.text
+    log_summary({**summary, "unreadable_series": 4})
+    assert "NO FILE CAN BE READ of 4 series" in caplog.text
+    log_summary({**summary, "unread": [{"sentence": "5 files lie too deep", "remedy": "dig"}]})
+    assert "NOT READ: 5 files lie too deep; dig" in caplog.text
     log_summary({**summary, "volumes": 0})
     assert "NO CT VOLUME WAS FOUND" in caplog.text
 

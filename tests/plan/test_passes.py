@@ -68,6 +68,13 @@ def test_stretches_beside_each_other_are_passes_where_one_pass_covers_both(first
     assert passes_of(first, second, whole) == [sorted(first), sorted(second), whole]
 
 
+@pytest.mark.parametrize(("together", "passes"), [(4, 2), (6, 2), (12, 0)])
+def test_a_pass_has_two_values_at_least(together, passes):
+    up = list(range(12))
+    values = [i // together for i in range(24)]
+    assert passes_of(up, up, values=values) == [up] * passes
+
+
 @pytest.mark.parametrize("shift", [1, 3, 4])
 def test_numbers_that_restart_are_no_series(shift):
     first, second = list(range(12)), list(range(shift, shift + 6))
