@@ -30,7 +30,7 @@ def summary(tmp_path: Path) -> Path:
 
 
 def exported(source: Path, target: Path, format_: str | None = None) -> int:
-    return export(source, target, format_, Resampling())
+    return export(source, target, format_, Resampling(False, None, None))
 
 
 def left_with(arguments: list[str]) -> int | str | None:

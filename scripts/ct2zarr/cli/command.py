@@ -42,9 +42,9 @@ class Resampling:
         Value outside the planes. None: a default.
     """
 
-    resample: bool = False
-    spacing: tuple[float, float, float] | None = None
-    fill: float | None = None
+    resample: bool
+    spacing: tuple[float, float, float] | None
+    fill: float | None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
