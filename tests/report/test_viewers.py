@@ -241,3 +241,28 @@ def test_pictures_are_reduced_as_soon_as_their_base64_exceeds_the_room() -> None
     finest = packed(10**7)
     assert packed(-(-finest * 4 // 3)) == finest
     assert packed(finest * 4 / 3 - 1) < finest
+
+
+def test_with_less_room_pictures_become_fewer_smaller_and_coarser_but_never_finer_again() -> None:
+    noise = np.random.default_rng(1).integers(-1000, 3000, (40, 300, 3)).astype(np.int16)
+    placement = place_planes(40, (1, 1, 1), None, None)
+    room, found = 1e9, []
+    while True:
+        stacks, _, scale, data = viewers.pack_pictures(
+            Array(noise), placement, None, histogram(-1000, 3000, 0), True, room
+        )
+        size = sum(stack.pixels.size for stack in stacks)
+        if found and (size, scale.step) == found[-1]:
+            break
+        assert len(data) * 4 / 3 <= room
+        again = viewers.pack_pictures(
+            Array(noise), placement, None, histogram(-1000, 3000, 0), True, len(data) * 4 / 3
+        )
+        assert again[3] == data, "what fits to the last byte fits"
+        found.append((size, scale.step))
+        room = len(data) * 4 / 3 - 1
+    sizes, steps = zip(*found, strict=True)
+    assert sizes == tuple(sorted(sizes, reverse=True))
+    assert steps == tuple(sorted(steps))
+    assert (steps[0], steps[-1]) == (1.0, 8.0)
+    assert len(set(found)) == len(found) == 7

@@ -136,9 +136,10 @@ def test_a_job_without_a_log_or_before_its_first_state_has_no_bar(bars, logger, 
 def test_what_is_logged_appears_above_the_bars_and_everything_is_put_back(
     bars, logger, terminal, monkeypatch
 ):
-    printing = watched(monkeypatch, logger, terminal)
+    printing, stdout = watched(monkeypatch, logger, terminal), sys.stdout
     bars.start(logger, printing)
     assert printing.stream is sys.stderr is not terminal
+    assert sys.stdout is stdout, "what a run prints for a pipe stays there"
     logger.info("Execute 1 jobs...")
     assert "Execute 1 jobs...\n" in terminal.getvalue()
     bars.stop(logger)
