@@ -1,6 +1,7 @@
 """Folders with a file per key."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,30 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_its_key(store: Folder
     with pytest.raises(FileError, match="key loop cannot be read") as raised:
         store.get("loop")
     assert raised.value.code is Code.STORE_UNREADABLE
+
+
+@pytest.mark.parametrize("read", [FolderContainer.get, FolderContainer.size])
+def test_what_is_no_file_of_the_store_is_an_error_that_names_its_key(
+    store: FolderContainer, tmp_path: Path, read: Callable[[FolderContainer, str], object]
+) -> None:
+    os.mkfifo(store.path / "pipe")
+    (store.path / "device").symlink_to("/dev/null")
+    (tmp_path / "other").write_bytes(b"another store")
+    (store.path / "outside").symlink_to("../other")
+    for key in ("pipe", "device", "outside"):
+        with pytest.raises(FileError, match=f"key {key} cannot be read") as raised:
+            read(store, key)
+        assert raised.value.code is Code.STORE_UNREADABLE
+    (store.path / "inside").symlink_to("volume/c/0/0")
+    assert store.get("inside") == b"0123456789"
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "../other", "volume/../../other", "..", "x/.."])
+def test_a_key_that_leaves_the_store_is_none(
+    store: FolderContainer, tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "other").write_bytes(b"another store")
+    assert (store.get(key), store.size(key)) == (None, None)
 
 
 def test_every_file_and_every_folder_is_flushed_the_folders_last(
