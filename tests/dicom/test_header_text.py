@@ -56,3 +56,18 @@ def test_no_warning_repeats_a_value_of_the_header():
 def test_encodings_have_their_names_in_python():
     assert encodings_of(b"ISO_IR 192") == ["UTF8"]
     assert encodings_of(b"") == ["iso8859"]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "in_names", "in_texts"),
+    [
+        (b"^", "é", "щ"), (b"=", "é", "é"), (b"\\", "é", "é"), (b"\r", "щ", "é"),
+        (b"\n", "щ", "é"), (b"\t", "щ", "é"), (b"\f", "щ", "é"), (b" ", "щ", "щ"),
+    ],
+)  # fmt: skip
+def test_each_delimiter_ends_another_character_set(delimiter, in_names, in_texts):
+    raw = b"\x1b-L\xe9" + delimiter + b"\xe9"
+    sets = b"ISO 2022 IR 100\\ISO 2022 IR 144"
+    for person_name, due in ((True, in_names), (False, in_texts)):
+        found = decode_text(raw, sets, person_name=person_name)
+        assert found == "щ" + delimiter.decode() + due
