@@ -270,18 +270,17 @@ QUIET = quiet()
 
 @pytest.fixture
 def begun(files, logger, monkeypatch) -> Callable[..., tuple[RunDisplay, StringIO]]:
-    """A display whose run has started, and what is printed.
+    """A display that watches a run, which has started, and what is printed.
 
-    It starts in a thread, where no signals are handled: they would be those of pytest.
+    It does so in threads, where no signals are handled: they would be those of pytest.
     """
 
     def begin(start: bool = True, shown: DefaultFilter = QUIET) -> tuple[RunDisplay, StringIO]:
         printed = StringIO()
         watched(monkeypatch, logger, printed).addFilter(shown)
         display = RunDisplay(logger, files, COMMAND)
-        display.watch()
-        if start:
-            thread = Thread(target=display.start)
+        for step in (display.watch, display.start)[: 1 + start]:
+            thread = Thread(target=step)
             thread.start()
             thread.join()
         return display, printed
