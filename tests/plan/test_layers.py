@@ -130,6 +130,23 @@ def test_usual_tags_explain_without_whole_headers_or_pixels(keyword, second):
     assert {plan.split_by for plan in plans} == {keyword}
 
 
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [
+        ("kvp", 80.0, 140.0),
+        ("slice_thickness", 1.0, 3.0),
+        ("temporal_index", 9, 10),
+        ("cardiac_phase", 5.0, 70.0),
+        ("kernel", "B30", "B70"),
+        ("kernel", "B30", ""),
+    ],
+)
+def test_layers_are_in_order_of_the_values_that_set_them_apart(field, low, high):
+    for values, due in (((low, high), [{"a"}, {"b"}]), ((high, low), [{"b"}, {"a"}])):
+        frames = [replace(f, **{field: values[f.path[-3] == "b"]}) for f in two_layers()]
+        assert layers_in(plan_series(frames, unread, None, nothing)) == due
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 4), st.integers(4, 12), st.booleans())
 def test_no_layer_depends_on_uids_or_on_the_order_of_the_input(seed, layers, planes, explained):
