@@ -193,11 +193,11 @@ def test_as_many_narrow_gaps_as_wide_ones_need_no_declared_spacing():
     assert spacing_of(np.array([0, 2, 3, 5.0])).kind == "uneven"
 
 
-def test_an_uneven_stack_counts_at_least_one_irregular_gap():
-    drift = np.cumsum(np.concatenate(([0], 1 + 0.004 * np.arange(20))))
-    found = spacing_of(drift)
-    assert found.kind == "uneven"
-    assert found.irregular_gaps >= 1
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_uneven_stack_counts_one_irregular_gap_though_none_is_far_off_the_usual_one(sign):
+    gaps = 1.01 + sign * np.linspace(-0.01, 0.01, 40)
+    found = spacing_of(np.cumsum([0.0, *gaps]))
+    assert (found.kind, found.irregular_gaps) == ("uneven", 1)
 
 
 def test_a_gap_counts_as_irregular_from_two_percent_of_the_usual_one():

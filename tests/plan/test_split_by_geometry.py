@@ -112,6 +112,12 @@ def test_frames_without_a_place_are_apart_by_orientation_and_spacing():
     assert sizes(frames) == [4, 3]
     frames = stack(grid(4), position=None) + stack(grid(3), 5, position=None, orientation=None)
     assert sizes(frames) == [7]
+    frames = stack(grid(4), position=None) + stack(grid(3), 5, position=None, pixel_spacing=(2, 2))
+    assert sizes(frames) == [4, 3]
+    frames += stack(grid(2), 9, position=None, pixel_spacing=None)
+    assert sizes(frames) == [4, 3, 2]
+    frames = stack(grid(4), position=None) + stack(grid(3), 5, position=None, pixel_spacing=None)
+    assert sizes(frames) == [7]
 
 
 def one_position(n, **fields):
