@@ -18,7 +18,12 @@ def test_frames_have_their_own_position_and_rescale(
     tmp_path: Path, legacy: bool, syntax: str
 ) -> None:
     series = phantom.make_multiframe(
-        tmp_path, n=4, legacy=legacy, transfer_syntax=syntax, slope=[1, 2, 3, 4]
+        tmp_path,
+        n=4,
+        legacy=legacy,
+        transfer_syntax=syntax,
+        slope=[1, 2, 3, 4],
+        intercept=[-1000, -1001, -1002, -1003],
     )
     frames = read_frames("d", str(tmp_path), str(series.paths[0]))
     assert [frame.frame_number for frame in frames] == [1, 2, 3, 4]
@@ -28,7 +33,7 @@ def test_frames_have_their_own_position_and_rescale(
         np.testing.assert_allclose(frame.position, series.positions[place])
         np.testing.assert_allclose(frame.orientation, series.orientation)
         assert frame.pixel_spacing == series.pixel_spacing
-        assert frame.rescale_slope == place + 1
+        assert (frame.rescale_slope, frame.rescale_intercept) == (place + 1, -1000 - place)
         assert (frame.frames, frame.bad_elements, frame.role) == (4, 0, Role.SLICE)
 
 

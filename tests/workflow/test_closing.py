@@ -120,6 +120,13 @@ def test_jobs_that_stopped_for_one_reason_are_named_together(files, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_stopped_job_without_a_log_is_explained_above(files):
+    events = RunEvents()
+    events.take(started(1, "report"))
+    events.take(record(LogEvent.JOB_ERROR, jobid=1))
+    assert ("stopped", "report: see above") in closing_lines(files, events, COMMAND)
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [
