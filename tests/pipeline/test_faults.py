@@ -40,6 +40,8 @@ from shard_runs import (
     without_times,
 )
 
+pytestmark = pytest.mark.slow
+
 SEED = 505
 SERIES = 10
 LIMIT_SECONDS = 120
@@ -443,8 +445,6 @@ LEAVE = f"""
 import sys; from pathlib import Path
 sys.path[:0] = {sys.path!r}
 from ct2zarr.run.atomic_files import temporary_path
-
-pytestmark = pytest.mark.slow
 folder = temporary_path(Path(sys.argv[1]), "x"); folder.mkdir(); (folder / "chunk").touch()
 temporary_path(Path(sys.argv[1]), "y").touch()
 """
