@@ -371,7 +371,9 @@ def test_the_json_has_the_totals_of_the_csv(csv_of_tree, tree):
     assert content["settings"]["encoding"]["store_type"] == "sqlite"
 
 
-@pytest.mark.parametrize("name", ["series_all.csv", "shards/series_shard_00.csv"])
+@pytest.mark.parametrize(
+    "name", ["series_all.csv", pytest.param("shards/series_shard_00.csv", marks=pytest.mark.slow)]
+)
 def test_volume_record_and_summaries_say_by_what_they_were_made(tree, name):
     folder = manifest(tree)
     index_md5 = hashlib.md5((folder / "series_all.csv").read_bytes()).hexdigest()

@@ -42,8 +42,9 @@ def hash_of(root: Path, name: str) -> str:
 
 
 STORE_TYPES = [
-    StoreType.SQLITE, StoreType.DIR, pytest.param(StoreType.ZIP, marks=pytest.mark.slow),
-]  # fmt: skip
+    StoreType.SQLITE,
+    *(pytest.param(store_type, marks=pytest.mark.slow) for store_type in list(StoreType)[1:]),
+]
 
 
 def copy_of(root: Path, target: Path) -> Path:

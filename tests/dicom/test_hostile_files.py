@@ -28,6 +28,9 @@ MOST_MEMORY = 3 << 29
 """Bytes of address space for a process with its packages: a hostile file gets less than 1 GiB."""
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
+LONG = ("endless sequence", "zeros")
+"""Hostile files that take some seconds each."""
+
 MOST_SECONDS = 60
 """Processor seconds; the slowest of them takes 3 to 5."""
 
@@ -52,7 +55,9 @@ def read_under_limits(path: Path) -> list[Frame]:
     return answers.get()
 
 
-@pytest.mark.parametrize("name", TOO_LARGE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in TOO_LARGE]
+)
 def test_too_large_file_is_refused_and_says_what_is_too_large(tmp_path: Path, name: str) -> None:
     path = tmp_path / "hostile.dcm"
     TOO_LARGE[name](path)

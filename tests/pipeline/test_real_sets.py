@@ -178,6 +178,7 @@ def test_measured_geometry_of_the_hard_sets(planned):
     assert set(tilts) == {"ge_head_tilt_varspacing", "d2n_gantrytilting"}
 
 
+@pytest.mark.slow
 def test_copies_in_other_encodings_are_found_across_folders():
     """As one dataset, a series in several sets is one series; its lossless twins are duplicates."""
     folder = real_data() / "ct"

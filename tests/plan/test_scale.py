@@ -85,7 +85,7 @@ def test_scaled_series_have_the_same_volumes_and_flags(case: Case, root: Path) -
     frames = frames_of(case, root)
     plans, _ = plan_volumes(frames, pixel_digest)
 
-    @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(scale=st.floats(1e-4, 1.0))
     @example(scale=1e-3)
     @example(scale=1e-4)

@@ -34,7 +34,7 @@ ODD = [
 SLOW = pytest.mark.slow
 SEEDS = pytest.mark.parametrize("seed", [0, pytest.param(1, marks=SLOW)])
 NO_RECORDS = ["", "[]", "null", "{", "[" * 100_000, '{"a": ' * 50_000, "\x00", "\ud800", "9" * 5000]
-FAST = ("[]", "[" * 100_000, "\ud800")
+FAST = ("[]", "\ud800")
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_whatever_the_attributes_of_a_store_say_its_card_is_made(
 
 @pytest.mark.parametrize(
     "spacing",
-    [[2.0, 0.0, 0.0], pytest.param([0, 0, 0], marks=SLOW), [1e14, 1e-14, 1]],
+    [*(pytest.param(x, marks=SLOW) for x in ([2.0, 0.0, 0.0], [0, 0, 0])), [1e14, 1e-14, 1]],
     ids=str,
 )
 def test_a_spacing_that_makes_no_sense_costs_the_scale_of_the_pictures_alone(
@@ -303,6 +303,7 @@ def test_whatever_a_row_says_the_page_is_made(root: Path, seed: int) -> None:
     assert not {"\x1b", "\u202e", "\0"} & set(page)
 
 
+@SLOW
 def test_a_text_of_a_megabyte_in_one_row_hides_no_other_row(root: Path) -> None:
     summary = root / "zarr_sqlite" / "summary_all.csv"
     chooser = random.Random(1)

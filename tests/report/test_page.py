@@ -398,18 +398,20 @@ def test_settings_of_the_run_are_shown_and_a_damaged_summary_of_them_is_named(
         assert caught.value.code is Code.INPUT_DAMAGED
 
 
-def test_note_says_which_volumes_are_shown(dataset: Dataset, tmp_path: Path) -> None:
-    def note(**values: Any) -> str:
+def test_note_says_which_volumes_are_shown(page: str, dataset: Dataset, tmp_path: Path) -> None:
+    def page_of(**values: Any) -> str:
         settings = ReportSettings(dataset.root, output_html=tmp_path / "r.html", **values)
-        page = make_report(settings).read_text(encoding="utf-8")
+        return make_report(settings).read_text(encoding="utf-8")
+
+    def note(page: str) -> str:
         found = re.search(r'<h2 id="samples-title">Samples <small>([^<]*)</small>', page)
         assert found
         return found[1]
 
     flat = dataset.hashes["flat"]
-    assert note(num_samples=4) == "all volumes that have a store"
-    assert note(num_samples=1, seed=7) == "1 of 4; the rarest flags first, seed 7"
-    assert note(num_samples=0, sample_series=(flat[:12], "e" * 32, "f" * 32)) == (
+    assert note(page) == "all volumes that have a store"
+    assert note(page_of(num_samples=1, seed=7)) == "1 of 4; the rarest flags first, seed 7"
+    assert note(page_of(num_samples=0, sample_series=(flat[:12], "e" * 32, "f" * 32))) == (
         "1 of 4, 1 of them listed in sample_series; the rarest flags first, seed 0; 2 listed in"
         " sample_series have no store"
     )

@@ -68,11 +68,18 @@ def settings_for(made: Path, store_type: StoreType = StoreType.SQLITE, **changes
     return replace(settings, **changes)
 
 
-@pytest.fixture(scope="module", params=list(StoreType))
-def finished(request, made) -> AuditSettings:
-    """A converted shard in each store; a test that damages something puts it right again."""
-    run_shard(settings_for(made, request.param))
-    return AuditSettings(made / "out", request.param)
+@pytest.fixture(scope="module")
+def outs(made) -> dict[StoreType, AuditSettings]:
+    """The converted shard in each store."""
+    for store_type in StoreType:
+        run_shard(settings_for(made, store_type))
+    return {store_type: AuditSettings(made / "out", store_type) for store_type in StoreType}
+
+
+@pytest.fixture(params=list(StoreType))
+def finished(request, outs) -> AuditSettings:
+    """The shard in one store; a test that damages something puts it right again."""
+    return outs[request.param]
 
 
 def volumes(settings: AuditSettings) -> dict[str, tuple[VolumePaths, SummaryRow]]:
@@ -104,6 +111,13 @@ def test_what_was_converted_is_intact(finished):
     content = json.loads(result.csv_path.with_suffix(".json").read_text())
     assert content["totals"]["planes"] == 21
     assert content["unaccounted"] == {"files": 0, "names": []}
+
+
+SLOWLY_THE_OTHERS = pytest.mark.parametrize(
+    "finished",
+    [StoreType.SQLITE, *(pytest.param(one, marks=pytest.mark.slow) for one in list(StoreType)[1:])],
+    indirect=True,
+)
 
 
 def kinds_of_files(settings: AuditSettings) -> dict[str, list[Path]]:
@@ -197,6 +211,7 @@ def swap(one: Path, two: Path) -> None:
     between.rename(two)
 
 
+@SLOWLY_THE_OTHERS
 def test_a_stranger_among_the_volumes_is_listed(finished):
     stranger = finished.store_root / "data" / ("0" * 32 + finished.store_type.suffix)
     stranger.write_text("x")
@@ -307,6 +322,7 @@ def test_a_shard_without_a_summary_is_said_in_a_sentence(tmp_path):
         gather_audits(AuditSettings(tmp_path), [])
 
 
+@SLOWLY_THE_OTHERS
 def test_a_store_that_ends_its_reader_is_one_row(finished):
     """The reader ends because its time is over: the audit goes on with the next volume."""
     hanging, _ = volumes(finished)["b"]

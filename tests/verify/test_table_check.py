@@ -158,7 +158,7 @@ def test_files_are_not_called_unaccounted_where_a_summary_was_changed(root):
     assert "unaccounted" not in json.loads(joined_audit(settings.store_root).totals.read_text())
 
 
-@pytest.mark.parametrize("damage", ["a cell", "nothing left"])
+@pytest.mark.parametrize("damage", ["a cell", pytest.param("nothing left", marks=pytest.mark.slow)])
 def test_the_script_ends_with_4_and_one_sentence(root, damage):
     table = max(
         (root / "out" / "zarr_sqlite").glob("summary_shard_*.csv"),

@@ -158,6 +158,7 @@ interrupt_soon(); call(work)
     assert printed_by(script) == ["True set()", "interrupted in work after 0 word"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_snakemake_plans_its_jobs_is_one_sentence(fresh):
     running = subprocess.Popen(
         fresh.command(),
