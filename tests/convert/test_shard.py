@@ -399,6 +399,7 @@ def test_volume_record_and_summaries_say_by_what_they_were_made(tree, name):
     assert content["versions"]["ct2zarr"] == __version__
 
 
+@pytest.mark.slow
 def test_the_joined_summary_names_the_checksum_of_the_manifest(tree):
     folder = manifest(tree)
     for shard in range(SHARDS):

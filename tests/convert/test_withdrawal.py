@@ -33,9 +33,6 @@ from shard_runs import in_a_process, manifest, settings_for, wait_until
 KEY = {"CT2ZARR_DEIDENTIFY_KEY": "a key that nobody guesses"}
 FOLDER, FILE, PATIENT, DATE = "zqfolder", "zqfile", "ZQPATIENT", "17530217"
 DEIDENTIFY = MetadataSettings(deidentify=True)
-SLOW_STORES = [
-    pytest.param(store, marks=pytest.mark.slow) for store in (StoreType.DIR, StoreType.ZIP)
-]
 
 
 def plant(_: int, dataset) -> None:
@@ -100,7 +97,7 @@ def leaks(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture(params=[StoreType.SQLITE, *SLOW_STORES])
+@pytest.fixture(params=list(StoreType))
 def identified(request, tmp_path, monkeypatch) -> ConvertSettings:
     monkeypatch.setenv(*next(iter(KEY.items())))
     return identified_run(tmp_path, request.param)
@@ -116,6 +113,7 @@ def fewer_and_more_shards(settings: ConvertSettings) -> ConvertSettings:
     return replace(settings, input_csv=largest, metadata=DEIDENTIFY)
 
 
+@pytest.mark.slow
 def test_nothing_of_an_identified_run_is_left_even_if_the_next_is_killed_midway(identified):
     before = leaks(identified.out_root)
     kinds = {"series.json", "slices.csv", "summary_all.csv", "left", ".log"}
@@ -133,7 +131,9 @@ def test_nothing_of_an_identified_run_is_left_even_if_the_next_is_killed_midway(
     assert mark.read_text() == MARK_TEXT
 
 
-@pytest.mark.parametrize("other", [StoreType.DIR, SLOW_STORES[-1]])
+@pytest.mark.parametrize(
+    "other", [StoreType.DIR, pytest.param(StoreType.ZIP, marks=pytest.mark.slow)]
+)
 def test_results_of_another_store_type_are_refused(tmp_path, monkeypatch, other):
     monkeypatch.setenv(*next(iter(KEY.items())))
     make_dataset(tmp_path / "ct", "a")

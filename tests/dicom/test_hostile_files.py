@@ -28,7 +28,7 @@ MOST_MEMORY = 3 << 29
 """Bytes of address space for a process with its packages: a hostile file gets less than 1 GiB."""
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
-LONG = ("endless sequence", "zeros")
+LONG = ("endless sequence", "big endian", "zeros")
 """Hostile files that take some seconds each."""
 
 MOST_SECONDS = 60

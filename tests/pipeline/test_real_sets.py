@@ -35,6 +35,8 @@ from ct2zarr.vocabulary import Flag, Role, Status, StoreType
 from peer_volumes import agrees, peer_answers
 from phantom import real_data, real_set
 
+pytestmark = pytest.mark.slow
+
 SETS = (
     "crlm_ct_1004",
     "d2n_gantrytilting",
@@ -178,7 +180,6 @@ def test_measured_geometry_of_the_hard_sets(planned):
     assert set(tilts) == {"ge_head_tilt_varspacing", "d2n_gantrytilting"}
 
 
-@pytest.mark.slow
 def test_copies_in_other_encodings_are_found_across_folders():
     """As one dataset, a series in several sets is one series; its lossless twins are duplicates."""
     folder = real_data() / "ct"
@@ -211,7 +212,6 @@ def convert(plan, out_root):
     return record, group["volume"][:], dict(group.attrs["ct2zarr"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SETS if name in {e["set"] for e in EXPECTED}])
 def test_voxels_and_places_are_those_of_the_peers(planned, tmp_path, name):
     for plan in (plan for plan in planned[0] if plan.dataset == name):
@@ -233,7 +233,6 @@ def test_voxels_and_places_are_those_of_the_peers(planned, tmp_path, name):
             assert any(agrees(volume, matrix, answer) for answer in answers[peer]), peer
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one", "other", "planes"),
     [
@@ -251,7 +250,6 @@ def test_twins_in_another_encoding_give_the_same_volume(planned, tmp_path, one, 
     assert np.array_equal(first[same], second)
 
 
-@pytest.mark.slow
 def test_a_volume_that_is_wrong_agrees_with_no_peer(planned, tmp_path):
     plan = next(
         plan for plan in planned[0] if plan.dataset == "pydicom_ct" and len(plan.planes) > 4
@@ -273,7 +271,6 @@ def test_a_volume_that_is_wrong_agrees_with_no_peer(planned, tmp_path):
 # All sets as one dataset ------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_all_sets_in_one_tree_are_accounted_converted_and_verified(tmp_path):
     """Series of several sets meet here, as copies and in other encodings."""
     root = real_data() / "ct"

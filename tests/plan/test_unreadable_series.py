@@ -193,7 +193,11 @@ def test_files_beyond_the_depth_say_nothing_of_their_folder(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"on_bad_slice": "drop"}, {"reject_flags": frozenset({Flag.UNREADABLE_FILES})}],
+    [
+        {},
+        pytest.param({"on_bad_slice": "drop"}, marks=pytest.mark.slow),
+        pytest.param({"reject_flags": frozenset({Flag.UNREADABLE_FILES})}, marks=pytest.mark.slow),
+    ],
 )
 def test_conversion_fails_with_one_reason_and_changes_nothing_the_next_time(
     tmp_path: Path, options: dict[str, Any]

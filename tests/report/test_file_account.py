@@ -95,6 +95,7 @@ def test_roles_that_do_not_add_up_are_said() -> None:
     assert bars.title == "Files found: 5 is not the sum of all roles"
 
 
+@pytest.mark.slow
 def test_a_series_that_is_gone_is_said_and_its_store_is_named(source: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -244,6 +244,7 @@ def test_an_array_of_absurd_shape_is_said_at_once(
     assert "The volume or its record can no longer be read: " in view.problems[0].sentence
 
 
+@pytest.mark.slow
 def test_a_store_whose_chunks_are_damaged_still_shows_its_record(
     dataset: Dataset, root: Path
 ) -> None:

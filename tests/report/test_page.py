@@ -210,6 +210,7 @@ def test_page_starts_from_the_decisions_of_the_summary(dataset: Dataset, tmp_pat
     assert rows[dataset.hashes["tilt"]]["decision"] == "accept"
 
 
+@pytest.mark.slow
 def test_volume_rejected_in_review_is_in_the_table_and_keeps_its_pictures(
     dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -278,6 +279,7 @@ def _brighten_a_pixel(folder: Path) -> None:
         path.write_bytes(bytes(data))
 
 
+@pytest.mark.slow
 def test_source_that_is_gone_is_said_and_the_rest_is_shown(
     dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ KILL, CRASH = -signal.SIGKILL, -signal.SIGSEGV
         [KILL],
         [KILL] * (KILLED_IN_A_ROW - 1) + [1] + [KILL] * (KILLED_IN_A_ROW - 1),
         pytest.param([CRASH] * (KILLED_IN_A_ROW + 1), marks=pytest.mark.slow),
-        [KILL, CRASH, KILL, 3],
+        pytest.param([KILL, CRASH, KILL, 3], marks=pytest.mark.slow),
     ],
     ids=["one", "most but not all in a row", "crashes", "both"],
 )

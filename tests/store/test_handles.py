@@ -57,7 +57,7 @@ def hold_many(folder: Path, limit: int, *paths: Path) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("limit", [100, 400])
+@pytest.mark.parametrize("limit", [100, pytest.param(400, marks=pytest.mark.slow)])
 def test_many_volumes_are_held_in_few_descriptors(tmp_path: Path, limit: int) -> None:
     paths = [
         write_volume(tmp_path / kind, voxels((6, 9, 9)), store_type=kind, chunks=(6, 9, 9))
