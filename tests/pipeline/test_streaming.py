@@ -52,7 +52,10 @@ def opens_during_conversion(folder: Path, verify: int | str, out: Path) -> dict[
     return dict(json.loads(opened.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("syntax", [None, JPEGLSLossless, RLELossless])
+@pytest.mark.parametrize(
+    "syntax",
+    [None, *(pytest.param(one, marks=pytest.mark.slow) for one in (JPEGLSLossless, RLELossless))],
+)
 def test_a_file_is_opened_to_convert_it_to_verify_its_values_and_to_check_its_header(
     tmp_path, syntax
 ):

@@ -13,18 +13,7 @@ from ct2zarr.errors import MachineError, SeriesError
 from ct2zarr.run import worker_processes
 from ct2zarr.run.worker_processes import KILLED_IN_A_ROW
 from ct2zarr.run.workers import Worker, WorkerServer, in_workers
-
-LONG = 60.0
-
-
-def die(number: int) -> None:
-    os.kill(os.getpid(), number)
-
-
-def die_or_answer(item: int) -> int:
-    if item < 0:
-        die(-item)
-    return item
+from worker_tasks import LONG, answer_one, die_or_answer
 
 
 def attempt(worker: Worker, item: int) -> int | str:
@@ -142,7 +131,3 @@ def test_the_time_of_a_start_is_not_that_of_the_first_task(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     with WorkerServer(("slow_to_load",)) as server:
         assert Worker(server).run(answer_one, timeout=1.0) == 1
-
-
-def answer_one() -> int:
-    return 1

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from multiprocessing import get_start_method
 from pathlib import Path
 
 import psutil
@@ -22,8 +21,26 @@ from ct2zarr.errors import MachineError, SeriesError
 from ct2zarr.run import worker_processes
 from ct2zarr.run.worker_processes import environment_of_workers
 from ct2zarr.run.workers import Worker, WorkerServer, in_workers
-
-LONG = 60.0
+from worker_tasks import (
+    LONG,
+    answer,
+    be_killed,
+    be_killed_once,
+    exit_with,
+    fill_disk,
+    fill_memory,
+    parent,
+    raise_os_error,
+    raise_stubborn_error,
+    raise_time_out,
+    read_variable,
+    segfault,
+    sleep_and_answer,
+    sleep_long,
+    sleep_once,
+    start_method,
+    take_memory,
+)
 
 
 @pytest.fixture
@@ -39,82 +56,9 @@ def worker(server: WorkerServer) -> Iterator[Worker]:
     worker.stop()
 
 
-def answer(value: int) -> tuple[int, int]:
-    return value, os.getpid()
-
-
-def segfault() -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def sleep_long(mark: str = "") -> None:
-    if mark:
-        Path(mark).write_text(str(os.getpid()))
-    time.sleep(LONG)
-
-
-def be_killed_once(mark: str) -> str:
-    if not Path(mark).exists():
-        Path(mark).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return "done"
-
-
-def be_killed() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def fill_memory() -> None:
-    raise MemoryError
-
-
-def read_variable(name: str) -> str | None:
-    return os.environ.get(name)
-
-
-def take_memory(megabytes: int) -> int:
-    return len(bytearray(megabytes * 1_000_000))
-
-
-def fill_disk() -> None:
-    raise MachineError(Code.MACHINE, "the disk is full")
-
-
-def raise_os_error() -> None:
-    raise OSError("of the task")
-
-
-class StubbornError(Exception):
-    """An error that cannot be sent to another process."""
-
-    def __init__(self) -> None:
-        super().__init__(threading.Lock())
-
-
-def raise_stubborn_error() -> None:
-    raise StubbornError
-
-
-def exit_with(code: int) -> None:
-    os._exit(code)
-
-
 def modules_and_main() -> tuple[bool, str | None]:
     """Whether the tests' modules are loaded, and which script the process is."""
     return "pytest" in sys.modules, getattr(sys.modules["__main__"], "__file__", None)
-
-
-def parent() -> int:
-    return os.getppid()
-
-
-def start_method() -> str | None:
-    return get_start_method(allow_none=True)
-
-
-def sleep_and_answer(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
 
 
 def take_memory_in(worker: Worker, megabytes: int) -> int:
@@ -282,10 +226,6 @@ def test_time_out_errors_of_the_task_are_not_those_of_the_worker(worker):
         worker.run(raise_time_out, timeout=LONG)
 
 
-def raise_time_out() -> None:
-    raise TimeoutError("of the task")
-
-
 def test_stopping_ends_a_running_task(worker, tmp_path):
     mark = tmp_path / "pid"
 
@@ -341,12 +281,6 @@ def test_a_server_that_is_gone_before_it_shows_as_ended_is_replaced(server, work
     later.stop()
 
 
-def sleep_once(mark: str) -> str:
-    if not Path(mark).exists():
-        sleep_long(mark)
-    return "done"
-
-
 def test_a_machine_without_sockets_is_an_error_of_the_machine_that_ends_the_job(worker):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds(), hard))
@@ -378,7 +312,7 @@ def is_alive(pid: int) -> bool:
 def test_workers_die_with_a_job_that_is_killed(tmp_path):
     mark = tmp_path / "pid"
     script = (
-        "import sys; import test_workers as t\n"
+        "import sys; import worker_tasks as t\n"
         "from ct2zarr.run.workers import Worker, WorkerServer\n"
         "with WorkerServer(()) as s: Worker(s).run(t.sleep_long, sys.argv[1], timeout=60)"
     )

@@ -1,6 +1,5 @@
 """A file that ends its reader is a row; where every file does, the scan stops."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,8 @@ from ct2zarr.codes import Code
 from ct2zarr.errors import MachineError
 from ct2zarr.scan import readers
 from ct2zarr.scan.frame_tables import table_to_frames
-from ct2zarr.scan.readers import ENDED_MOST, read_in_processes, read_packed, table_of
-
-
-def crash_by_name(files: list[str], root: str) -> bytes:
-    """Reads as usual, but some names crash the process."""
-    if any("crash" in Path(file).name for file in files):
-        os.abort()
-    return read_packed(files, root)
+from ct2zarr.scan.readers import ENDED_MOST, read_in_processes, table_of
+from worker_tasks import crash_by_name
 
 
 def codes(folder: Path, names: list[list[str]], workers: int = 1) -> list[Code | None]:
@@ -35,7 +28,9 @@ def poisoned(monkeypatch):
 
 
 @pytest.mark.usefixtures("poisoned")
-@pytest.mark.parametrize("count", [2, ENDED_MOST - 1, 3 * ENDED_MOST])
+@pytest.mark.parametrize(
+    "count", [2, ENDED_MOST - 1, pytest.param(3 * ENDED_MOST, marks=pytest.mark.slow)]
+)
 def test_a_scan_in_which_every_file_ends_its_reader_stops(tmp_path, count):
     names = [f"{number}_crash" for number in range(count)]
     with pytest.raises(MachineError, match=r"ended the process that read it for each of \d+ files"):
