@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ REPOSITORY = Path(__file__).parents[2]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
 PARTS_OF_THE_WORKFLOW = ("Snakefile", "rules", "scripts", "config", "profiles", "report", "envs")
 LIMIT_SECONDS = 600
+
+
+def heed_interruptions() -> None:
+    """For ``preexec_fn``: a shell starts what runs in the background with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def clean_environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from project import clean_environment
+from project import clean_environment, heed_interruptions
 
 SENTENCE = "Stopped by Ctrl-C: finished volumes are kept, and the same command continues the run."
 
@@ -25,6 +25,7 @@ def interrupted(project, begun: str, seconds: float, terminal: bool) -> str:
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        preexec_fn=heed_interruptions,
     )
     os.close(theirs)
     said = b""
@@ -108,6 +109,7 @@ def printed_by(script: str) -> list[str]:
         [sys.executable, "-c", RUN + script],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True, text=True, check=False, timeout=100,
+        preexec_fn=heed_interruptions,
     )  # fmt: skip
     assert done.stderr == ""
     return done.stdout.splitlines()
@@ -169,6 +171,7 @@ def test_ctrl_c_while_snakemake_plans_its_jobs_is_one_sentence(fresh):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interruptions,
     )
     for line in running.stdout:
         if line.startswith("Building DAG"):
