@@ -32,7 +32,7 @@ from ct2zarr.run.paths import scan_share_paths, shard_labels
 from ct2zarr.run.settings import ConvertSettings, ManifestSettings
 from ct2zarr.run.summary_columns import SummaryRow
 from ct2zarr.scan.frame_tables import FRAME_SCHEMA, frames_to_table
-from ct2zarr.scan.shares import BATCH_ROWS, share_key, write_arrow
+from ct2zarr.scan.shares import BATCH_ROWS, COUNTS, share_key, write_arrow
 from phantom import make_series
 
 SHARES = 16
@@ -100,7 +100,7 @@ def write_shares(folder: Path, series: int, slices: int) -> ManifestSettings:
         rows = rows_of_share(sample, share, series, slices)
         write_arrow(path.rows, rows.to_batches(max_chunksize=BATCH_ROWS))
         about = {"v1": {"unreadable_folders": [], "links": [], "seen": [], "level": 2}}
-        counts = dict.fromkeys(("deeper", "others"), 0)
+        counts = dict.fromkeys(COUNTS, 0)
         content = {
             **share_key(settings, {"v1": str(data)}),
             **counts,
@@ -203,7 +203,7 @@ def main() -> None:
     job(
         "manifest", [python, SCRIPTS / "generate_manifest.py"],
         OUT_DIR=str(folder / "manifests"), DATASET_V1_ROOT=str(folder / "data"),
-        NUM_SHARDS=str(given.shards), SCAN_JOBS=str(SHARES), NUM_WORKERS="2",
+        NUM_SHARDS=str(given.shards), SCAN_JOBS=str(SHARES), NUM_WORKERS="2", MAX_DEPTH="all",
     )  # fmt: skip
     config = {
         "datasets": {"v1": str(folder / "data")},

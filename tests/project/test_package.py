@@ -79,8 +79,11 @@ for module in pkgutil.walk_packages(ct2zarr.__path__, "ct2zarr."):
     missing = dict(line.split() for line in run(python, tmp_path, "-c", code).splitlines())
     assert missing == {
         "ct2zarr.workflow.bars": "snakemake_interface_logger_plugins",
+        "ct2zarr.workflow.closing": "snakemake_interface_logger_plugins",
         "ct2zarr.workflow.config_check": "jsonschema",
         "ct2zarr.workflow.display": "snakemake_interface_logger_plugins",
+        "ct2zarr.workflow.printed_log": "snakemake_interface_logger_plugins",
+        "ct2zarr.workflow.run_events": "snakemake_interface_logger_plugins",
         "ct2zarr.volume.monai_reader": "monai",
         "ct2zarr.volume.patch_dataset": "torch",
         "ct2zarr.volume.torchio_reader": "torch",

@@ -74,6 +74,11 @@ class SlurmProject(Project):
         """What runs in the background have printed so far."""
         return (self.folder / "output.txt").read_text()
 
+    def log(self) -> str:
+        """What Snakemake has logged in this folder, of which a run prints a part."""
+        files = (self.folder / ".snakemake" / "log").glob("*.snakemake.log")
+        return "".join(path.read_text() for path in sorted(files))
+
     def jobs(self) -> list[Job]:
         """All jobs of this folder that SLURM knows of, also ended ones, in the order of sending."""
         lines = slurm("squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%k|%Z")

@@ -55,8 +55,8 @@ def test_every_part_of_the_scan_and_every_shard_is_a_job_and_the_joining_is_here
     assert [job.rule for job in project.jobs()] == ["scan_part"] * 2 + ["convert_shard"] * 4
     assert sorted(project.shard_jobs("COMPLETED")) == ["00", "01", "02", "03"]
     for rule in ("aggregate", "report"):
-        assert f"localrule {rule}:" in project.output()
-    assert "localcheckpoint manifest:" in project.output()
+        assert f"localrule {rule}:" in project.log()
+    assert "localcheckpoint manifest:" in project.log()
 
 
 def test_real_and_synthetic_series_are_converted_and_verified(ordinary):
@@ -83,7 +83,7 @@ def test_job_asks_for_what_its_shard_needs_and_leaves_its_log(ordinary):
         assert "NumCPUs=2 " in asked, "threads are num_workers"
         minutes, megabytes = re.search(
             rf"wildcards: shard={shard}\n.*\n *resources: .*runtime=(\d+), mem_mb=(\d+)",
-            project.output(),
+            project.log(),
         ).groups()
         assert f"mem={megabytes}M" in asked
         assert f"TimeLimit={int(minutes) // 60:02}:{int(minutes) % 60:02}:00" in asked

@@ -318,6 +318,14 @@ def test_a_job_that_stops_is_one_line_with_its_log(begun, logger, logs, said):
     assert printed.getvalue() == said
 
 
+def test_a_job_that_stops_says_what_the_executor_knows_of_its_end(begun, logger):
+    _, printed = begun()
+    log(logger, LogEvent.JOB_INFO, "rule report", jobid=1, rule_name="report", log=["r.log"])
+    why = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'"
+    log(logger, LogEvent.JOB_ERROR, "Error in rule", jobid=1, rule_msg=why)
+    assert printed.getvalue() == f"report: stopped; {why}; its log: r.log\n"
+
+
 def test_the_first_job_of_each_long_rule_says_where_its_progress_is(begun, logger):
     _, printed = begun()
     for number, (rule, shard) in enumerate(

@@ -104,7 +104,9 @@ class RunDisplay:
             self._sentence = job_sentence(job, self._files)
         elif event == LogEvent.JOB_ERROR and job is not None:
             log = f"; its log: {job.log}" if job.log else ""
-            self._say(f"{step_of(job)}: stopped{log}", logging.ERROR)
+            # Executors say here how a job ended, such as a cluster's TIMEOUT.
+            why = f"; {said}" if (said := getattr(record, "rule_msg", None)) else ""
+            self._say(f"{step_of(job)}: stopped{why}{log}", logging.ERROR)
         elif event == LogEvent.PROGRESS and self._sentence:
             done, total = getattr(record, "done", 0), getattr(record, "total", 0)
             self._say(f"[{time.strftime('%H:%M:%S')}] {self._sentence} ({done} of {total} steps)")
